@@ -1,0 +1,29 @@
+//! Compiles the protocol with protox, so that nobody needs protoc.
+
+use std::path::PathBuf;
+use std::{env, error, fs};
+
+const FILES: [&str; 3] =
+    ["breaker/v1/breaker.proto", "breaker/v1/service.proto", "breaker/v1/admin.proto"];
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    println!("cargo:rerun-if-changed=breaker");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
+    fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    let descriptors = compiler.file_descriptor_set();
+
+    tonic_prost_build::configure().compile_fds(descriptors.clone())?;
+
+    // The server's side once more, with a WatchResponse whose states are already encoded.
+    let server = out.join("server");
+    fs::create_dir_all(&server)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .out_dir(&server)
+        .extern_path(".breaker.v1", "crate::v1")
+        .extern_path(".breaker.v1.WatchResponse", "crate::encoded::EncodedWatchResponse")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

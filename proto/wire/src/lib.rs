@@ -1,0 +1,1 @@
+//! The core's types in their outside forms: protobuf, TOML and JSON

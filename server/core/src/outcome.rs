@@ -1,0 +1,186 @@
+use std::fmt;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::probes::PermitId;
+use crate::time::nanos;
+
+/// Longest error kind, in bytes.
+const MAX_ERROR_KIND_BYTES: usize = 128;
+
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The call did what it was meant to do.
+    Success,
+    /// The call failed.
+    Failure,
+    /// The call took longer than `call_timeout`: a failure.
+    Timeout,
+    /// Counts for nothing, but frees its permit.
+    Ignored,
+}
+
+impl Outcome {
+    /// Whether the outcome counts against the dependency.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failure | Self::Timeout)
+    }
+}
+
+/// The kind of an error as the caller reports it: `TimeoutError`, `http.503`, `grpc.UNAVAILABLE`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ErrorKind(Box<str>);
+
+/// Why a text is not an error kind.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ErrorKindError {
+    /// The text is too long.
+    #[error("the error kind is {0} bytes long; at most {MAX_ERROR_KIND_BYTES} are allowed")]
+    TooLong(usize),
+    /// The text contains a control character.
+    #[error("`{0}` contains a control character; use a short word such as `http.503`")]
+    ControlCharacter(String),
+}
+
+impl ErrorKind {
+    /// Checks and wraps a reported kind; an empty text means that none was reported.
+    pub fn parse(kind: &str) -> Result<Option<Self>, ErrorKindError> {
+        if kind.is_empty() {
+            Ok(None)
+        } else if kind.len() > MAX_ERROR_KIND_BYTES {
+            Err(ErrorKindError::TooLong(kind.len()))
+        } else if kind.chars().any(char::is_control) {
+            Err(ErrorKindError::ControlCharacter(kind.escape_debug().to_string()))
+        } else {
+            Ok(Some(Self(kind.into())))
+        }
+    }
+
+    /// The kind as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// Calls of one outcome that ended one after another.
+///
+/// A run means exactly what its calls mean one by one. The calls of a run are taken to have
+/// lasted equally long, a remainder going to the later ones, and its slow calls to be the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What became of each of the calls.
+    pub outcome: Outcome,
+    /// How many calls, at least one.
+    pub count: u32,
+    /// The durations of the calls added up.
+    pub total_duration: Duration,
+    /// How many of the calls the caller took for slow; at most `count`.
+    pub slow_count: u32,
+    /// The kind of the error, where one was reported.
+    pub error_kind: Option<ErrorKind>,
+    /// How long ago the calls ended.
+    pub age: Duration,
+}
+
+impl Run {
+    /// A run of calls that ended just now and took no time.
+    pub const fn new(outcome: Outcome, count: u32) -> Self {
+        Self {
+            outcome,
+            count,
+            total_duration: Duration::ZERO,
+            slow_count: 0,
+            error_kind: None,
+            age: Duration::ZERO,
+        }
+    }
+
+    /// The same run, its calls having lasted this long in total.
+    pub const fn lasting(mut self, total_duration: Duration) -> Self {
+        self.total_duration = total_duration;
+        self
+    }
+
+    /// What the run counts as: an error that the configuration does not take for a failure counts
+    /// for nothing, and a call longer than `call_timeout` is a TIMEOUT.
+    pub(crate) fn judged(&self, config: &Config) -> Outcome {
+        let pardoned = self.outcome.is_failure()
+            && self.error_kind.as_ref().is_some_and(|kind| !config.is_failure_kind(kind));
+        if pardoned || self.outcome == Outcome::Ignored {
+            Outcome::Ignored
+        } else if self.mean_duration() > config.call_timeout() {
+            Outcome::Timeout
+        } else {
+            self.outcome
+        }
+    }
+
+    /// The first `count` calls of the run and, if there are any, the others.
+    pub(crate) fn split(&self, count: u32) -> (Self, Option<Self>) {
+        let rest = self.count.saturating_sub(count);
+        if rest == 0 {
+            return (self.clone(), None);
+        }
+        let total = nanos(self.total_duration);
+        let (share, remainder) = (total / u64::from(self.count), total % u64::from(self.count));
+        let longer = u64::from(count).saturating_sub(u64::from(self.count) - remainder);
+        let head_duration = Duration::from_nanos(share * u64::from(count) + longer);
+        let rest_slow = self.slow_count.min(rest);
+        let head = Self {
+            count,
+            total_duration: head_duration,
+            slow_count: self.slow_count - rest_slow,
+            ..self.clone()
+        };
+        let tail = Self {
+            count: rest,
+            total_duration: self.total_duration.saturating_sub(head_duration),
+            slow_count: rest_slow,
+            ..self.clone()
+        };
+        (head, Some(tail))
+    }
+
+    fn mean_duration(&self) -> Duration {
+        self.total_duration / self.count.max(1)
+    }
+}
+
+/// A run together with the right under which its calls were made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The calls.
+    pub run: Run,
+    /// The generation the calls were admitted under; `None` if the caller does not know, which is
+    /// taken as the current one.
+    pub generation: Option<u64>,
+    /// The permit of a probe. A run with a permit is one call.
+    pub permit: Option<PermitId>,
+}
+
+impl Report {
+    /// Calls whose generation the caller does not know.
+    pub const fn current(run: Run) -> Self {
+        Self { run, generation: None, permit: None }
+    }
+
+    /// Calls admitted under this generation.
+    pub const fn admitted(run: Run, generation: u64) -> Self {
+        Self { run, generation: Some(generation), permit: None }
+    }
+
+    /// The same, as the probe that held this permit.
+    pub const fn with_permit(mut self, permit: PermitId) -> Self {
+        self.permit = Some(permit);
+        self
+    }
+}

@@ -1,0 +1,111 @@
+use crate::time::Time;
+
+/// The id of a permit, unique within one breaker for as long as anybody can remember it: the
+/// generation of the HALF_OPEN that handed it out in the upper half, a serial number below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PermitId(u64);
+
+const SERIAL_BITS: u32 = 32;
+
+impl PermitId {
+    /// An id as it came over the wire or from storage.
+    pub const fn from_u64(id: u64) -> Self {
+        Self(id)
+    }
+
+    /// The id as it goes over the wire; never 0.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    const fn new(generation: u64, serial: u32) -> Self {
+        Self((generation << SERIAL_BITS) | serial as u64)
+    }
+
+    const fn generation(self) -> u64 {
+        self.0 >> SERIAL_BITS
+    }
+
+    const fn serial(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// Leave to make one probe call in HALF_OPEN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// What the outcome of the probe is reported under.
+    pub id: PermitId,
+    /// The last instant at which the outcome counts as itself; past it, as a TIMEOUT.
+    pub deadline: Time,
+}
+
+/// The probes of one HALF_OPEN: the permits that are out, and how many have succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probes {
+    /// Ordered by deadline as long as `call_timeout` does not change; never more than `max_probes`.
+    out: Vec<Permit>,
+    successes: u32,
+    next_serial: u32,
+}
+
+impl Probes {
+    pub(crate) const fn new() -> Self {
+        Self { out: Vec::new(), successes: 0, next_serial: 1 }
+    }
+
+    /// Probes as they were stored. Serials jump ahead, because the permits handed out after the
+    /// snapshot and before a crash are unknown and must not be handed out again.
+    pub(crate) fn restored(out: Vec<Permit>, successes: u32, next_serial: u32) -> Self {
+        const UNKNOWN_PERMITS: u32 = 1 << 16;
+        Self { out, successes, next_serial: next_serial.saturating_add(UNKNOWN_PERMITS) }
+    }
+
+    /// The permits that are out.
+    pub fn out(&self) -> &[Permit] {
+        &self.out
+    }
+
+    /// How many probes have succeeded.
+    pub const fn successes(&self) -> u32 {
+        self.successes
+    }
+
+    pub(crate) const fn next_serial(&self) -> u32 {
+        self.next_serial
+    }
+
+    pub(crate) fn hand_out(&mut self, generation: u64, deadline: Time) -> Permit {
+        let permit = Permit { id: PermitId::new(generation, self.next_serial), deadline };
+        self.next_serial = self.next_serial.wrapping_add(1).max(1);
+        self.out.push(permit);
+        permit
+    }
+
+    /// Takes a permit back; `None` if it is not out.
+    pub(crate) fn take_back(&mut self, id: PermitId) -> Option<Permit> {
+        let position = self.out.iter().position(|permit| permit.id == id)?;
+        Some(self.out.swap_remove(position))
+    }
+
+    pub(crate) fn succeed(&mut self) {
+        self.successes = self.successes.saturating_add(1);
+    }
+
+    pub(crate) fn earliest_deadline(&self) -> Option<Time> {
+        self.out.iter().map(|permit| permit.deadline).min()
+    }
+}
+
+/// Whether a breaker can have handed out this permit: one that it never did is a caller's mistake,
+/// while one that was taken back since is just late.
+pub(crate) fn was_handed_out(id: PermitId, generation: u64, probes: Option<&Probes>) -> bool {
+    let generation = PermitId::new(generation, 0).generation();
+    if id.serial() == 0 || id.generation() == 0 {
+        return false;
+    }
+    match probes {
+        Some(probes) if id.generation() == generation => id.serial() < probes.next_serial,
+        _ => id.generation() < generation,
+    }
+}

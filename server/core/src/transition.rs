@@ -1,0 +1,75 @@
+use crate::breaker::StateKind;
+use crate::overrides::{Attribution, Mode};
+use crate::time::Time;
+
+/// Why a breaker changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The failure count reached `failure_threshold`.
+    FailureThreshold,
+    /// `consecutive_failures` calls failed in a row.
+    ConsecutiveFailures,
+    /// OPEN had lasted `open_duration`.
+    OpenElapsed,
+    /// `success_threshold` probes succeeded.
+    ProbesSucceeded,
+    /// A probe failed.
+    ProbeFailed,
+    /// A permit passed its deadline: the holder never came back.
+    ProbeExpired,
+    /// An admin forced it open.
+    ForcedOpen,
+    /// An admin forced it closed.
+    ForcedClosed,
+    /// An admin disabled it.
+    Disabled,
+    /// An admin put it into SHADOW.
+    Shadowed,
+    /// An admin released an override.
+    Released,
+    /// An override's time to live ended.
+    OverrideExpired,
+    /// An admin tripped it.
+    Tripped,
+    /// An admin reset it.
+    Reset,
+}
+
+/// The counts at the moment of a transition, the outcome that caused it included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Failures counted towards `failure_threshold`.
+    pub failure_count: u32,
+    /// Failures in a row.
+    pub consecutive_failures: u32,
+    /// Successful probes.
+    pub success_count: u32,
+    /// Calls in the window.
+    pub window_calls: u32,
+    /// Failures and timeouts in the window.
+    pub window_failures: u32,
+}
+
+/// A change of a breaker's state or mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// The state before.
+    pub from: StateKind,
+    /// The state after.
+    pub to: StateKind,
+    /// The mode before.
+    pub from_mode: Mode,
+    /// The mode after.
+    pub to_mode: Mode,
+    /// The generation after.
+    pub generation: u64,
+    /// Why.
+    pub cause: Cause,
+    /// Who did it and why; empty for automatic transitions, except that the end of an override by
+    /// its time to live repeats who had set it.
+    pub by: Attribution,
+    /// When it took effect.
+    pub at: Time,
+    /// The counts that led to it.
+    pub counts: Counts,
+}

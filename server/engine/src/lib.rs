@@ -1,0 +1,1 @@
+//! The live breakers of one server: deadlines, journal, watch log, write-behind

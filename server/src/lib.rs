@@ -1,0 +1,1 @@
+//! The breakerd server: gRPC, HTTP, configuration and lifecycle around the engine

@@ -1,0 +1,1 @@
+//! Storage behind the engine's ports: SQLite and memory
