@@ -1,1 +1,55 @@
-//! The live breakers of one server: deadlines, journal, watch log, write-behind
+//! The live breakers of one server, between the pure core and the outside.
+//!
+//! Calls change a breaker in the map under the lock of its shard and go on. Each change leaves a
+//! mark, and three tasks work off the marks behind their backs:
+//!
+//! ```text
+//! acquire, report, admin ──► breakers ──► deadlines   lets time pass
+//!                                    └──► recorder ──► watch log   what watchers read
+//!                                                 ├──► journal     every transition, in order
+//!                                                 └──► writer ──► store
+//! ```
+//!
+//! The edges come in from outside: the clock, the store, and how a status is encoded. There is no
+//! transport and no database in here.
+
+mod breakers;
+mod calls;
+mod changes;
+mod clock;
+mod deadlines;
+mod defaults;
+mod engine;
+mod error;
+mod history;
+mod journal;
+mod list;
+mod live;
+mod queue;
+mod recorder;
+mod reporters;
+mod selectors;
+mod signals;
+mod stats;
+mod store;
+mod view;
+mod watch;
+mod writer;
+
+pub use calls::{BreakerReport, Reported};
+pub use changes::{Action, Changed, ConfigUpdate, Durability, Matched};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use defaults::Defaults;
+pub use engine::{Encode, Engine, Options, Tasks, UnknownBreakers};
+pub use error::EngineError;
+pub use history::HistoryPage;
+pub use list::{BreakerPage, Order, Place, Query};
+pub use reporters::MAX_REPORTERS;
+pub use selectors::{Selector, Selectors};
+pub use stats::Stats;
+pub use store::{
+    Batch, BreakerRow, Deletion, Opened, Store, StoreError, TransitionRecord, Trimmed,
+};
+pub use view::{Acquired, BreakerStatus, BreakerView};
+pub use watch::{Subscription, Update};
+pub use writer::{Failing, StorageStatus};

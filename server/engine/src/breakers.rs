@@ -1,0 +1,195 @@
+//! The map of live breakers, in independently locked shards.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use breaker_core::{Breaker, BreakerName, Time};
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use crate::defaults::{Configured, Defaults};
+use crate::error::EngineError;
+use crate::live::Live;
+use crate::signals::Signals;
+use crate::store::{BreakerRow, Deletion, Opened};
+
+/// Shards of the map: enough that two callers seldom meet in one, few enough that an empty map
+/// stays small. A power of two.
+const SHARDS: usize = 256;
+
+/// The low bits of a revision count changes; the bits above count the crashes survived, so that a
+/// change whose revision was lost with a crash never shares it with a later one.
+const INCARNATION_SHIFT: u32 = 40;
+
+pub(crate) struct Breakers {
+    map: DashMap<BreakerName, Live>,
+    /// Like `map.len()`, which would lock every shard.
+    count: AtomicUsize,
+    limit: usize,
+    revision_floor: AtomicU64,
+    generation_floor: AtomicU64,
+    defaults: Defaults,
+    pub(crate) signals: Signals,
+}
+
+/// The smallest revision or id that a life of the server after a crash may give out.
+pub(crate) const fn first_of_incarnation(incarnation: u64) -> u64 {
+    incarnation << INCARNATION_SHIFT
+}
+
+impl Breakers {
+    pub(crate) fn new(defaults: Defaults, limit: usize, opened: &Opened) -> Self {
+        let lost = first_of_incarnation(opened.incarnation);
+        Self {
+            map: DashMap::with_shard_amount(SHARDS),
+            count: AtomicUsize::new(0),
+            limit,
+            revision_floor: AtomicU64::new(opened.revision_floor.max(lost)),
+            generation_floor: AtomicU64::new(opened.generation_floor),
+            defaults,
+            signals: Signals::default(),
+        }
+    }
+
+    pub(crate) const fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_room_for(&self, more: usize) -> Result<(), EngineError> {
+        if self.len().saturating_add(more) <= self.limit {
+            Ok(())
+        } else {
+            Err(EngineError::TooManyBreakers { limit: self.limit })
+        }
+    }
+
+    /// Runs `f` on the breaker of this name, if there is one.
+    pub(crate) fn with<R>(
+        &self,
+        name: &str,
+        f: impl FnOnce(&BreakerName, &mut Live) -> R,
+    ) -> Option<R> {
+        let mut entry = self.map.get_mut(name)?;
+        let (name, live) = entry.pair_mut();
+        Some(f(name, live))
+    }
+
+    /// Runs `f` on the breaker of this name, created if there is none.
+    pub(crate) fn with_or_create<R>(
+        &self,
+        name: BreakerName,
+        now: Time,
+        f: impl FnOnce(&BreakerName, &mut Live) -> R,
+    ) -> Result<R, EngineError> {
+        match self.map.entry(name.clone()) {
+            Entry::Occupied(mut entry) => Ok(f(&name, entry.get_mut())),
+            Entry::Vacant(entry) => {
+                self.has_room_for(1)?;
+                let mut entry = entry.insert(self.fresh(now, self.defaults.configured()));
+                self.welcome(&name, entry.value_mut());
+                Ok(f(&name, entry.value_mut()))
+            }
+        }
+    }
+
+    /// Adds a breaker that must not be there yet; returns its revision.
+    pub(crate) fn insert_new(
+        &self,
+        name: BreakerName,
+        now: Time,
+        configured: Configured,
+    ) -> Result<u64, EngineError> {
+        match self.map.entry(name.clone()) {
+            Entry::Occupied(_) => Err(EngineError::AlreadyExists(name)),
+            Entry::Vacant(entry) => {
+                self.has_room_for(1)?;
+                let mut entry = entry.insert(self.fresh(now, configured));
+                self.welcome(&name, entry.value_mut());
+                Ok(entry.revision)
+            }
+        }
+    }
+
+    /// A breaker that is not in the map yet. Revision and generation begin above those of any
+    /// breaker that was deleted, whose calls and watchers may still be about.
+    pub(crate) fn fresh(&self, now: Time, configured: Configured) -> Live {
+        let generation = self.generation_floor.load(Ordering::Acquire) + 1;
+        let revision = self.revision_floor.load(Ordering::Acquire) + 1;
+        Live::new(Breaker::with_generation(now, generation), revision, now, configured)
+    }
+
+    /// Adds a breaker as it was stored. A stored configuration that the server's defaults have
+    /// made invalid since is left out, not the breaker.
+    pub(crate) fn insert_stored(
+        &self,
+        row: BreakerRow,
+        opened: &Opened,
+    ) -> Result<(), EngineError> {
+        let corrupt = |error: &dyn std::fmt::Display| {
+            EngineError::Corrupt(format!("breaker `{}`: {error}", row.name))
+        };
+        let breaker = Breaker::restore(row.snapshot).map_err(|error| corrupt(&error))?;
+        let lost = if opened.after_crash { first_of_incarnation(opened.incarnation) } else { 0 };
+        let revision = row.revision.max(lost);
+        let configured = self.defaults.with(row.own_config).unwrap_or_else(|violations| {
+            tracing::warn!(
+                breaker = %row.name,
+                ?violations,
+                "the breaker's own configuration does not fit the server's defaults any more; it \
+                 runs on the defaults"
+            );
+            self.defaults.configured()
+        });
+        let mut live = Live::new(breaker, revision, row.created_at, configured);
+        live.breaker.reconfigure(&live.config);
+        live.config_revision = row.config_revision;
+        (live.marks.recorded, live.marks.durable) = (revision, revision);
+        self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
+        self.count.fetch_add(1, Ordering::Relaxed);
+        live.announce(&row.name, &self.signals);
+        live.schedule(&row.name, &self.signals);
+        self.map.insert(row.name, live);
+        Ok(())
+    }
+
+    /// Takes a breaker out of the map if `allowed` lets it go.
+    pub(crate) fn remove(
+        &self,
+        name: &BreakerName,
+        allowed: impl FnOnce(&Live) -> Result<(), EngineError>,
+    ) -> Result<Deletion, EngineError> {
+        let Entry::Occupied(entry) = self.map.entry(name.clone()) else {
+            return Err(EngineError::UnknownBreaker(name.clone()));
+        };
+        allowed(entry.get())?;
+        let live = entry.get();
+        let deletion = live.deletion(name);
+        self.revision_floor.fetch_max(deletion.revision, Ordering::AcqRel);
+        self.generation_floor.fetch_max(deletion.generation, Ordering::AcqRel);
+        self.signals.stats.leave(live.breaker.state(), live.breaker.mode());
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.signals.deleted(deletion.clone(), live.marks.position);
+        entry.remove();
+        Ok(deletion)
+    }
+
+    pub(crate) fn contains(&self, name: &BreakerName) -> bool {
+        self.map.contains_key(name)
+    }
+
+    /// Looks at every breaker, one shard after another.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&BreakerName, &Live)) {
+        for entry in &self.map {
+            f(entry.key(), entry.value());
+        }
+    }
+
+    fn welcome(&self, name: &BreakerName, live: &mut Live) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
+        live.announce(name, &self.signals);
+    }
+}

@@ -1,0 +1,168 @@
+//! The hot path: asking for leave, and reporting how calls went.
+
+use breaker_core::{BreakerName, NameError, PermitId, Report, Run, Violation};
+
+use crate::engine::{Engine, UnknownBreakers};
+use crate::error::EngineError;
+use crate::live::Live;
+use crate::view::{Acquired, BreakerStatus};
+
+/// How calls of one breaker ended.
+#[derive(Clone, Debug)]
+pub struct BreakerReport {
+    /// The breaker.
+    pub breaker: BreakerName,
+    /// The generation the calls were admitted under; `None` if the caller does not know.
+    pub generation: Option<u64>,
+    /// The calls, in the order in which they ended, each run with the permit of a probe.
+    pub runs: Vec<(Run, Option<PermitId>)>,
+}
+
+/// What became of a report.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reported {
+    /// It was counted. The states of the reported breakers whose generation is not the reported
+    /// one; where none was reported, of those that the report itself has moved.
+    Counted(Vec<BreakerStatus>),
+    /// It had come before and counted for nothing.
+    Duplicate,
+}
+
+impl Engine {
+    /// Asks whether one call may be made. A breaker that does not exist is created.
+    ///
+    /// # Errors
+    /// If the name is none, or if the breaker does not exist and cannot be created.
+    pub fn acquire(&self, name: &str) -> Result<Acquired, EngineError> {
+        let now = self.now();
+        let decide = |name: &BreakerName, live: &mut Live| {
+            let signals = self.signals();
+            let decision =
+                live.change(name, signals, |breaker, config| breaker.acquire(config, now));
+            if decision.permit().is_some() {
+                live.mark_for_writing(name, signals);
+            } else if !decision.is_allowed() {
+                live.touch(name, signals);
+            }
+            signals.stats.count_decision(&decision);
+            Acquired::of(decision, live, now)
+        };
+        if let Some(acquired) = self.breakers().with(name, decide) {
+            return Ok(acquired);
+        }
+        let name = BreakerName::new(name).map_err(|error| refused("breaker", &error))?;
+        self.may_create(&name)?;
+        self.breakers().with_or_create(name, now, decide)
+    }
+
+    /// Counts how calls ended: all of the report, or nothing of it.
+    ///
+    /// # Errors
+    /// Everything in it that cannot be, or if a breaker does not exist and cannot be created.
+    pub fn report(
+        &self,
+        reporter: &str,
+        sequence: u64,
+        reports: &[BreakerReport],
+    ) -> Result<Reported, EngineError> {
+        self.check(reports)?;
+        if sequence != 0 && !self.reporters().note(reporter, sequence) {
+            self.stats().count_duplicate_report();
+            return Ok(Reported::Duplicate);
+        }
+        let mut moved = Vec::new();
+        for report in reports {
+            moved.extend(self.count(report));
+        }
+        Ok(Reported::Counted(moved))
+    }
+
+    /// Refuses what cannot be: generations that were not reached, permits that were not handed
+    /// out, breakers that cannot be created.
+    fn check(&self, reports: &[BreakerReport]) -> Result<(), EngineError> {
+        let is_strict = self.now() >= self.lenient_until();
+        let mut violations = Vec::new();
+        let mut unknown = 0;
+        for (index, report) in reports.iter().enumerate() {
+            let known = self.breakers().with(report.breaker.as_str(), |_, live| {
+                if is_strict {
+                    check_against(live, report, index, &mut violations);
+                }
+            });
+            if known.is_none() && report.generation.is_none() {
+                self.may_create(&report.breaker)?;
+                unknown += 1;
+            }
+        }
+        if !violations.is_empty() {
+            return Err(EngineError::Invalid(violations));
+        }
+        if unknown > 0 { self.breakers().has_room_for(unknown) } else { Ok(()) }
+    }
+
+    fn count(&self, report: &BreakerReport) -> Option<BreakerStatus> {
+        let now = self.now();
+        let record = |name: &BreakerName, live: &mut Live| {
+            let signals = self.signals();
+            let known = report.generation.unwrap_or(live.breaker.generation());
+            for (run, permit) in &report.runs {
+                signals.stats.count_reported(run.outcome, run.count);
+                let report =
+                    Report { run: run.clone(), generation: report.generation, permit: *permit };
+                live.change(name, signals, |breaker, config| {
+                    ((), breaker.record(config, &report, now))
+                });
+            }
+            live.touch(name, signals);
+            (live.breaker.generation() != known).then(|| BreakerStatus::of(name, live))
+        };
+        match report.generation {
+            // The calls were admitted by a breaker that was deleted since.
+            Some(_) => self.breakers().with(report.breaker.as_str(), record)?,
+            // Between the check and now another caller may have taken the last place.
+            None => self.breakers().with_or_create(report.breaker.clone(), now, record).ok()?,
+        }
+    }
+
+    fn may_create(&self, name: &BreakerName) -> Result<(), EngineError> {
+        match self.unknown_breakers() {
+            UnknownBreakers::Create => Ok(()),
+            UnknownBreakers::Refuse => Err(EngineError::UnknownBreaker(name.clone())),
+        }
+    }
+}
+
+fn check_against(
+    live: &Live,
+    report: &BreakerReport,
+    index: usize,
+    violations: &mut Vec<Violation>,
+) {
+    let current = live.breaker.generation();
+    if let Some(generation) = report.generation.filter(|&generation| generation > current) {
+        violations.push(Violation::new(
+            format!("reports[{index}].generation"),
+            format!(
+                "{generation} lies in the future of breaker `{}`, which is at {current}; report \
+                 the generation that Acquire or Watch gave",
+                report.breaker
+            ),
+        ));
+    }
+    for (run, (_, permit)) in report.runs.iter().enumerate() {
+        if let Some(permit) = permit.filter(|&permit| !live.breaker.knows_permit(permit)) {
+            violations.push(Violation::new(
+                format!("reports[{index}].runs[{run}].permit_id"),
+                format!(
+                    "{} was never handed out by breaker `{}`; report the id that Acquire gave",
+                    permit.as_u64(),
+                    report.breaker
+                ),
+            ));
+        }
+    }
+}
+
+fn refused(field: &str, error: &NameError) -> EngineError {
+    EngineError::Invalid(vec![Violation::new(field, error.to_string())])
+}

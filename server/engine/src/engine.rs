@@ -1,0 +1,254 @@
+//! The engine: what the server's edges call.
+
+use std::sync::Arc;
+
+use breaker_core::{BreakerName, Time};
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::breakers::{Breakers, first_of_incarnation};
+use crate::clock::Clock;
+use crate::defaults::Defaults;
+use crate::error::EngineError;
+use crate::journal::Journal;
+use crate::reporters::Reporters;
+use crate::selectors::Selectors;
+use crate::signals::Signals;
+use crate::stats::Stats;
+use crate::store::{Store, StoreError};
+use crate::view::{BreakerStatus, BreakerView};
+use crate::watch::{Subscription, WatchLog};
+use crate::writer::{StorageStatus, Writer, WriterDesk};
+use crate::{deadlines, recorder};
+
+/// Turns a status into the bytes that watchers get. Called once for each change.
+pub type Encode = fn(&BreakerStatus) -> Bytes;
+
+/// How an engine is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration of breakers that have none of their own.
+    pub defaults: Defaults,
+    /// Most breakers at a time.
+    pub max_breakers: usize,
+    /// What happens at the first use of a breaker that does not exist.
+    pub unknown_breakers: UnknownBreakers,
+    /// Tells this life of the server from all others; chosen by chance.
+    pub life: u64,
+    /// Encodes a status for watchers.
+    pub encode: Encode,
+}
+
+/// What happens at the first use of a breaker that does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownBreakers {
+    /// It is created.
+    Create,
+    /// The call fails.
+    Refuse,
+}
+
+/// The live breakers of one server.
+pub struct Engine {
+    breakers: Breakers,
+    watch_log: Arc<WatchLog>,
+    journal: Journal,
+    reporters: Reporters,
+    desk: WriterDesk,
+    clock: Arc<dyn Clock>,
+    store: Arc<dyn Store>,
+    encode: Encode,
+    unknown_breakers: UnknownBreakers,
+    /// Until then a report may carry a generation that the server forgot with its last crash.
+    lenient_until: Time,
+}
+
+/// The engine's tasks: they end together, and none before it is told to.
+pub struct Tasks {
+    deadlines: JoinHandle<()>,
+    recorder: JoinHandle<()>,
+    writer: JoinHandle<Result<(), StoreError>>,
+    engine: Arc<Engine>,
+    stop_writer: CancellationToken,
+}
+
+/// After a crash, for so long an unknown generation or permit is taken for one that was given out
+/// and not written any more. Calls in flight across a restart have been reported by then.
+const LENIENCY: std::time::Duration = std::time::Duration::from_secs(10 * 60);
+
+impl Engine {
+    /// Opens the store, loads every breaker and starts the tasks.
+    ///
+    /// # Errors
+    /// If the store cannot be used.
+    pub async fn start(
+        options: Options,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Arc<Self>, Tasks), EngineError> {
+        let opened = store.open().await?;
+        let breakers = Breakers::new(options.defaults, options.max_breakers, &opened);
+        let mut refused = None;
+        store
+            .load(&mut |row| {
+                if let Err(error) = breakers.insert_stored(row, &opened) {
+                    refused.get_or_insert(error);
+                }
+            })
+            .await?;
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        let (desk, durable_changes) = WriterDesk::new();
+        let lost = if opened.after_crash { LENIENCY } else { std::time::Duration::ZERO };
+        let engine = Arc::new(Self {
+            breakers,
+            watch_log: Arc::new(WatchLog::new(options.life)),
+            journal: Journal::new(&opened, first_of_incarnation(opened.incarnation)),
+            reporters: Reporters::new(),
+            desk,
+            lenient_until: clock.now() + lost,
+            clock,
+            store,
+            encode: options.encode,
+            unknown_breakers: options.unknown_breakers,
+        });
+        // Watchers that come at once find every breaker.
+        while recorder::record(&engine) > 0 {}
+        let stop_writer = CancellationToken::new();
+        let writer = Writer::new(Arc::clone(&engine), durable_changes);
+        let tasks = Tasks {
+            deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
+            recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),
+            writer: tokio::spawn(writer.run(stop_writer.clone())),
+            engine: Arc::clone(&engine),
+            stop_writer,
+        };
+        Ok((engine, tasks))
+    }
+
+    /// One breaker with all that is known about it.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn get(&self, name: &BreakerName) -> Result<BreakerView, EngineError> {
+        let now = self.clock.now();
+        self.breakers
+            .with(name.as_str(), |name, live| {
+                live.advance(name, self.signals(), now);
+                BreakerView::of(name, live, self.breakers.defaults(), now)
+            })
+            .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
+    }
+
+    /// Follows the states of breakers: from a snapshot, or from where `token` was given.
+    pub fn watch(&self, selectors: Selectors, token: &[u8]) -> Subscription {
+        self.watch_log.subscribe(selectors, token)
+    }
+
+    /// The time that breakers live by.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// How many breakers there are.
+    pub fn breaker_count(&self) -> usize {
+        self.breakers.len()
+    }
+
+    /// Counts over all breakers.
+    pub const fn stats(&self) -> &Stats {
+        &self.breakers.signals.stats
+    }
+
+    /// How storage is doing.
+    pub fn storage_status(&self) -> watch::Receiver<StorageStatus> {
+        self.desk.status()
+    }
+
+    /// Transitions that wait for storage.
+    pub fn waiting_transitions(&self) -> usize {
+        self.journal.waiting_count()
+    }
+
+    /// Breakers that wait for storage.
+    pub fn waiting_breakers(&self) -> usize {
+        self.signals().to_write.len()
+    }
+
+    pub(crate) const fn breakers(&self) -> &Breakers {
+        &self.breakers
+    }
+
+    pub(crate) const fn signals(&self) -> &Signals {
+        &self.breakers.signals
+    }
+
+    pub(crate) const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    pub(crate) fn watch_log(&self) -> &WatchLog {
+        &self.watch_log
+    }
+
+    pub(crate) const fn desk(&self) -> &WriterDesk {
+        &self.desk
+    }
+
+    pub(crate) const fn reporters(&self) -> &Reporters {
+        &self.reporters
+    }
+
+    pub(crate) const fn unknown_breakers(&self) -> UnknownBreakers {
+        self.unknown_breakers
+    }
+
+    pub(crate) const fn lenient_until(&self) -> Time {
+        self.lenient_until
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn encode(&self, status: &BreakerStatus) -> Bytes {
+        (self.encode)(status)
+    }
+}
+
+impl Tasks {
+    /// Waits for a task to end, which none does by itself: the server cannot go on without it.
+    /// Returns its name.
+    pub async fn failed(&mut self) -> &'static str {
+        tokio::select! {
+            _ = &mut self.deadlines => "deadline task",
+            _ = &mut self.recorder => "recorder",
+            _ = &mut self.writer => "writer",
+        }
+    }
+
+    /// Ends the tasks once everything is recorded and written. To be called when nobody changes
+    /// breakers any more.
+    ///
+    /// # Errors
+    /// If something could not be written.
+    pub async fn shut_down(self) -> Result<(), StoreError> {
+        self.deadlines.abort();
+        self.recorder.abort();
+        let _ = self.deadlines.await;
+        let _ = self.recorder.await;
+        while recorder::record(&self.engine) > 0 {}
+        self.stop_writer.cancel();
+        match self.writer.await {
+            Ok(written) => written,
+            Err(panic) => Err(StoreError::Unavailable(panic.into())),
+        }
+    }
+}

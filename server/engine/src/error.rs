@@ -1,0 +1,78 @@
+use breaker_core::{BreakerName, Mode, Violation};
+use thiserror::Error;
+
+use crate::store::StoreError;
+
+/// Why the engine did not do what it was asked to.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// Values were refused; nothing was changed.
+    #[error("{}", list(.0))]
+    Invalid(Vec<Violation>),
+    /// There is no breaker of this name.
+    #[error("there is no breaker `{0}`")]
+    UnknownBreaker(BreakerName),
+    /// There is a breaker of this name.
+    #[error("breaker `{0}` exists already; update it, or delete it first")]
+    AlreadyExists(BreakerName),
+    /// The server holds as many breakers as it may.
+    #[error(
+        "the server holds {limit} breakers, as many as it may; delete some or raise max_breakers"
+    )]
+    TooManyBreakers {
+        /// The limit.
+        limit: usize,
+    },
+    /// An override stops what was asked for.
+    #[error("breaker `{name}` is in mode {mode:?}, which stops Trip and Reset; release it first")]
+    Held {
+        /// The breaker.
+        name: BreakerName,
+        /// Its mode.
+        mode: Mode,
+    },
+    /// Somebody else changed the configuration meanwhile.
+    #[error(
+        "breaker `{name}` has etag {actual}, not {expected}: somebody changed it; read it again"
+    )]
+    EtagMismatch {
+        /// The breaker.
+        name: BreakerName,
+        /// The etag that the change builds on.
+        expected: u64,
+        /// The etag of the breaker.
+        actual: u64,
+    },
+    /// The transitions that would follow are no longer kept.
+    #[error(
+        "transitions up to {gone} are no longer kept, and you ask for those after {after}; list them, and follow from the latest"
+    )]
+    HistoryGone {
+        /// The id after which transitions were asked for.
+        after: u64,
+        /// The highest id that is gone.
+        gone: u64,
+    },
+    /// Transitions were asked for that lie in the future.
+    #[error("transition {after} has not happened; the latest is {latest}")]
+    HistoryAhead {
+        /// The id after which transitions were asked for.
+        after: u64,
+        /// The id of the latest transition.
+        latest: u64,
+    },
+    /// The database does not work, and the answer depends on it.
+    #[error("{0}; nothing was changed")]
+    Store(#[from] StoreError),
+    /// What the database holds is not what breakerd wrote.
+    #[error("the database holds something that breakerd did not write: {0}")]
+    Corrupt(String),
+    /// The server is shutting down.
+    #[error("the server is shutting down; nothing was changed")]
+    ShuttingDown,
+}
+
+fn list(violations: &[Violation]) -> String {
+    let lines: Vec<_> = violations.iter().map(Violation::to_string).collect();
+    lines.join("; ")
+}

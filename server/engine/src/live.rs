@@ -1,0 +1,187 @@
+//! One breaker as it lives in the server: the core's state machine with what the server knows
+//! about it. Whoever changes it holds its shard of the map, and every change passes through
+//! [`Live::change`], which stamps it and marks the breaker for those who work behind.
+
+use std::sync::Arc;
+
+use breaker_core::{Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition};
+
+use crate::defaults::Configured;
+use crate::signals::Signals;
+use crate::store::{BreakerRow, Deletion};
+
+/// Transitions of one breaker that can wait for the recorder. It empties the list within
+/// microseconds; if it ever falls behind so far, the oldest are dropped and counted.
+const MAX_UNRECORDED: usize = 256;
+
+/// A transition with the revision it was stamped with.
+#[derive(Clone, Debug)]
+pub(crate) struct Stamped {
+    pub(crate) revision: u64,
+    pub(crate) transition: Transition,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) breaker: Breaker,
+    /// The effective configuration; shared by all breakers without one of their own.
+    pub(crate) config: Arc<Config>,
+    pub(crate) own: Option<Box<OwnConfig>>,
+    pub(crate) revision: u64,
+    pub(crate) config_revision: u64,
+    pub(crate) created_at: Time,
+    pub(crate) marks: Marks,
+}
+
+/// What a breaker does not leave to the defaults.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnConfig {
+    pub(crate) patch: ConfigPatch,
+    pub(crate) sources: Sources,
+}
+
+/// How far those who work behind have come with this breaker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    /// Waiting for the recorder; bounded by `MAX_UNRECORDED`.
+    pub(crate) unrecorded: Vec<Stamped>,
+    /// In the recorder's queue.
+    pub(crate) to_record: bool,
+    /// In the writer's queue.
+    pub(crate) to_write: bool,
+    /// In the queue of breakers of which only counters changed.
+    pub(crate) touched: bool,
+    /// When the deadline task will look at it.
+    pub(crate) deadline: Option<Time>,
+    /// The revision up to which the recorder has recorded.
+    pub(crate) recorded: u64,
+    /// The revision up to which everything is on disk.
+    pub(crate) durable: u64,
+    /// The place in the watch log; 0 before the first.
+    pub(crate) position: u64,
+}
+
+impl Live {
+    pub(crate) fn new(
+        breaker: Breaker,
+        revision: u64,
+        created_at: Time,
+        (config, own): Configured,
+    ) -> Self {
+        Self {
+            breaker,
+            config,
+            own,
+            revision,
+            config_revision: revision,
+            created_at,
+            marks: Marks::default(),
+        }
+    }
+
+    /// Lets the core change the breaker. All that a change entails happens here: each transition
+    /// gets the next revision, the recorder is told, and the deadline task if it has to look
+    /// earlier than it meant to.
+    pub(crate) fn change<R>(
+        &mut self,
+        name: &BreakerName,
+        signals: &Signals,
+        act: impl FnOnce(&mut Breaker, &Config) -> (R, Vec<Transition>),
+    ) -> R {
+        let (result, transitions) = act(&mut self.breaker, &self.config);
+        if !transitions.is_empty() {
+            self.stamp(name, signals, transitions);
+        }
+        self.schedule(name, signals);
+        result
+    }
+
+    /// Lets pass what is due.
+    pub(crate) fn advance(&mut self, name: &BreakerName, signals: &Signals, now: Time) {
+        self.change(name, signals, |breaker, config| ((), breaker.advance(config, now)));
+    }
+
+    /// Takes over a configuration. Gets a revision like any other change.
+    pub(crate) fn reconfigure(
+        &mut self,
+        name: &BreakerName,
+        signals: &Signals,
+        (config, own): Configured,
+    ) {
+        self.config = config;
+        self.own = own;
+        self.breaker.reconfigure(&self.config);
+        self.revision += 1;
+        self.config_revision = self.revision;
+        self.announce(name, signals);
+        self.schedule(name, signals);
+    }
+
+    /// Tells the recorder that something of this breaker is new.
+    pub(crate) fn announce(&mut self, name: &BreakerName, signals: &Signals) {
+        if !self.marks.to_record {
+            self.marks.to_record = true;
+            signals.changed(name.clone());
+        }
+    }
+
+    /// Tells the writer that a counter has changed, which can wait for seconds.
+    pub(crate) fn touch(&mut self, name: &BreakerName, signals: &Signals) {
+        if !self.marks.touched {
+            self.marks.touched = true;
+            signals.touched.push(name.clone());
+        }
+    }
+
+    /// Tells the writer that it has to write this breaker.
+    pub(crate) fn mark_for_writing(&mut self, name: &BreakerName, signals: &Signals) {
+        if !self.marks.to_write {
+            self.marks.to_write = true;
+            signals.to_write.push(name.clone());
+        }
+    }
+
+    /// Tells the deadline task about a deadline that is earlier than what it waits for.
+    pub(crate) fn schedule(&mut self, name: &BreakerName, signals: &Signals) {
+        let Some(next) = self.breaker.next_deadline() else { return };
+        if self.marks.deadline.is_none_or(|waiting| next < waiting) {
+            self.marks.deadline = Some(next);
+            signals.deadlines.push((next, name.clone()));
+        }
+    }
+
+    /// The breaker as it is stored.
+    pub(crate) fn row(&self, name: &BreakerName) -> BreakerRow {
+        BreakerRow {
+            name: name.clone(),
+            snapshot: self.breaker.snapshot(),
+            own_config: self.own_patch().cloned().unwrap_or_default(),
+            revision: self.revision,
+            config_revision: self.config_revision,
+            created_at: self.created_at,
+        }
+    }
+
+    /// What is left of the breaker when it is deleted.
+    pub(crate) fn deletion(&self, name: &BreakerName) -> Deletion {
+        let (revision, generation) = (self.revision, self.breaker.generation());
+        Deletion { name: name.clone(), revision, generation }
+    }
+
+    pub(crate) fn own_patch(&self) -> Option<&ConfigPatch> {
+        self.own.as_deref().map(|own| &own.patch)
+    }
+
+    fn stamp(&mut self, name: &BreakerName, signals: &Signals, transitions: Vec<Transition>) {
+        for transition in transitions {
+            self.revision += 1;
+            signals.stats.count_transition(&transition);
+            if self.marks.unrecorded.len() == MAX_UNRECORDED {
+                self.marks.unrecorded.remove(0);
+                signals.stats.count_dropped_transitions(1);
+            }
+            self.marks.unrecorded.push(Stamped { revision: self.revision, transition });
+        }
+        self.announce(name, signals);
+    }
+}

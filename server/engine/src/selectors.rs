@@ -1,0 +1,74 @@
+use std::collections::HashSet;
+
+use breaker_core::{BreakerName, NameGlob};
+
+/// One selector: a name, or a glob over names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// Exactly this breaker.
+    Name(BreakerName),
+    /// Every breaker whose name matches.
+    Glob(NameGlob),
+}
+
+impl Selector {
+    /// Checks a text as a name or, if it has a star, as a glob.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if NameGlob::is_glob(text) {
+            NameGlob::new(text).map(Self::Glob).map_err(|error| error.to_string())
+        } else {
+            BreakerName::new(text).map(Self::Name).map_err(|error| error.to_string())
+        }
+    }
+
+    /// Whether the breaker of this name is selected.
+    pub fn matches(&self, name: &BreakerName) -> bool {
+        match self {
+            Self::Name(selected) => selected == name,
+            Self::Glob(glob) => glob.matches(name.as_str()),
+        }
+    }
+}
+
+/// Any number of selectors; none selects every breaker.
+#[derive(Clone, Debug, Default)]
+pub struct Selectors {
+    names: HashSet<BreakerName>,
+    globs: Vec<NameGlob>,
+}
+
+impl Selectors {
+    /// Gathers selectors.
+    pub fn new(selectors: impl IntoIterator<Item = Selector>) -> Self {
+        let mut all = Self::default();
+        for selector in selectors {
+            match selector {
+                Selector::Name(name) => {
+                    all.names.insert(name);
+                }
+                Selector::Glob(glob) => all.globs.push(glob),
+            }
+        }
+        all
+    }
+
+    /// Whether the breaker of this name is selected.
+    pub fn matches(&self, name: &BreakerName) -> bool {
+        let selects_all = self.names.is_empty() && self.globs.is_empty();
+        selects_all
+            || self.names.contains(name)
+            || self.globs.iter().any(|glob| glob.matches(name.as_str()))
+    }
+
+    /// The selectors in an order that does not depend on how they were given.
+    pub(crate) fn canonical(&self) -> Vec<&str> {
+        let names = self.names.iter().map(BreakerName::as_str);
+        let mut all: Vec<&str> = names.chain(self.globs.iter().map(NameGlob::as_str)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}

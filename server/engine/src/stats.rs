@@ -1,0 +1,108 @@
+//! Counters over all breakers, for metrics. Each is exact by itself; together they are a glimpse.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use breaker_core::{Decision, Mode, Outcome, StateKind, Transition};
+
+/// Counts of the engine's life so far.
+#[derive(Debug, Default)]
+pub struct Stats {
+    allowed: AtomicU64,
+    denied: AtomicU64,
+    successes: AtomicU64,
+    failures: AtomicU64,
+    timeouts: AtomicU64,
+    ignored: AtomicU64,
+    duplicate_reports: AtomicU64,
+    transitions: [AtomicU64; 3],
+    dropped_transitions: AtomicU64,
+    states: [AtomicI64; 3],
+    modes: [AtomicI64; 5],
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+impl Stats {
+    /// Calls that asked and were allowed.
+    pub fn allowed(&self) -> u64 {
+        self.allowed.load(Ordering::Relaxed)
+    }
+
+    /// Calls that asked and were denied.
+    pub fn denied(&self) -> u64 {
+        self.denied.load(Ordering::Relaxed)
+    }
+
+    /// Calls that were reported with this outcome.
+    pub fn reported(&self, outcome: Outcome) -> u64 {
+        self.of_outcome(outcome).load(Ordering::Relaxed)
+    }
+
+    /// Reports that counted for nothing because they had come before.
+    pub fn duplicate_reports(&self) -> u64 {
+        self.duplicate_reports.load(Ordering::Relaxed)
+    }
+
+    /// Transitions into this state; changes of the mode alone count for the state they leave.
+    pub fn transitions_to(&self, state: StateKind) -> u64 {
+        self.transitions[state as usize].load(Ordering::Relaxed)
+    }
+
+    /// Transitions that found their queue full and are missing in the history.
+    pub fn dropped_transitions(&self) -> u64 {
+        self.dropped_transitions.load(Ordering::Relaxed)
+    }
+
+    /// Breakers in this state.
+    pub fn breakers_in_state(&self, state: StateKind) -> i64 {
+        self.states[state as usize].load(Ordering::Relaxed)
+    }
+
+    /// Breakers in this mode.
+    pub fn breakers_in_mode(&self, mode: Mode) -> i64 {
+        self.modes[mode as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_decision(&self, decision: &Decision) {
+        add(if decision.is_allowed() { &self.allowed } else { &self.denied }, 1);
+    }
+
+    pub(crate) fn count_reported(&self, outcome: Outcome, count: u32) {
+        add(self.of_outcome(outcome), u64::from(count));
+    }
+
+    pub(crate) fn count_duplicate_report(&self) {
+        add(&self.duplicate_reports, 1);
+    }
+
+    pub(crate) fn count_dropped_transitions(&self, count: usize) {
+        add(&self.dropped_transitions, count as u64);
+    }
+
+    pub(crate) fn count_transition(&self, transition: &Transition) {
+        add(&self.transitions[transition.to as usize], 1);
+        self.leave(transition.from, transition.from_mode);
+        self.enter(transition.to, transition.to_mode);
+    }
+
+    pub(crate) fn enter(&self, state: StateKind, mode: Mode) {
+        self.states[state as usize].fetch_add(1, Ordering::Relaxed);
+        self.modes[mode as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leave(&self, state: StateKind, mode: Mode) {
+        self.states[state as usize].fetch_sub(1, Ordering::Relaxed);
+        self.modes[mode as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    const fn of_outcome(&self, outcome: Outcome) -> &AtomicU64 {
+        match outcome {
+            Outcome::Success => &self.successes,
+            Outcome::Failure => &self.failures,
+            Outcome::Timeout => &self.timeouts,
+            Outcome::Ignored => &self.ignored,
+        }
+    }
+}

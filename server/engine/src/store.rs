@@ -1,0 +1,153 @@
+//! The port to storage: what the engine asks of a database, in plain data.
+//!
+//! Truth lives in memory; storage is what a restart reads. The engine is its only writer, commits
+//! one batch after another, and never lets a caller wait for it unless the caller asked to.
+
+use std::error;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use breaker_core::{BreakerName, BreakerSnapshot, ConfigPatch, Time, Transition};
+use thiserror::Error;
+
+/// A breaker as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BreakerRow {
+    /// The name; unique.
+    pub name: BreakerName,
+    /// The breaker itself.
+    pub snapshot: BreakerSnapshot,
+    /// The breaker's own configuration.
+    pub own_config: ConfigPatch,
+    /// The revision.
+    pub revision: u64,
+    /// The revision that last changed the own configuration.
+    pub config_revision: u64,
+    /// When the breaker was created.
+    pub created_at: Time,
+}
+
+/// A transition as it is journaled: the one record that storage, watchers and metrics read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransitionRecord {
+    /// Orders the transitions of one server; never 0.
+    pub id: u64,
+    /// The breaker.
+    pub breaker: BreakerName,
+    /// The revision that the breaker reached with it.
+    pub revision: u64,
+    /// What happened.
+    pub transition: Transition,
+}
+
+/// A breaker that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// The name.
+    pub name: BreakerName,
+    /// Its last revision. A breaker created later under the same name has a higher one and stays.
+    pub revision: u64,
+    /// Its last generation.
+    pub generation: u64,
+}
+
+/// What is written in one transaction: all of it or nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Breakers to insert or to replace.
+    pub rows: Vec<BreakerRow>,
+    /// Breakers to delete, after the rows were written: each only up to its revision.
+    pub deletions: Vec<Deletion>,
+    /// Transitions to append, in rising order of their ids. One that is there already is left.
+    pub transitions: Vec<Arc<TransitionRecord>>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub const fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.deletions.is_empty() && self.transitions.is_empty()
+    }
+}
+
+/// What the opening of a store found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// How many times the store was opened after a server that did not close it. Part of every
+    /// revision given out since, so that none is given out twice.
+    pub incarnation: u64,
+    /// Whether this opening follows a server that did not close the store: what it did last may
+    /// be missing.
+    pub after_crash: bool,
+    /// The highest revision of any deleted breaker.
+    pub revision_floor: u64,
+    /// The highest generation of any deleted breaker.
+    pub generation_floor: u64,
+    /// The highest transition id ever stored; 0 without one.
+    pub last_transition_id: u64,
+    /// The highest transition id that was trimmed; 0 without one.
+    pub trimmed_transition_id: u64,
+}
+
+/// What one step of trimming did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// How many transitions were deleted.
+    pub count: usize,
+    /// The highest transition id that was ever trimmed; 0 without one.
+    pub trimmed_transition_id: u64,
+}
+
+/// Why storage did not do what it was asked to.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The database cannot be reached or does not work; it may later.
+    #[error("the database does not answer: {0}")]
+    Unavailable(#[source] Box<dyn error::Error + Send + Sync>),
+    /// What the database holds is not what breakerd wrote.
+    #[error("the database holds something that breakerd did not write: {0}")]
+    Corrupt(String),
+    /// Another server uses the database.
+    #[error("{0}")]
+    InUse(String),
+    /// The database cannot be used as it is configured.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// A database behind the engine. Implementations are called from one writer at a time, and from
+/// any number of readers beside it.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Begins a life of the server: counts up the incarnation if the last life did not end with
+    /// [`close`](Self::close), and notes durably that this one has not ended yet. Called once.
+    async fn open(&self) -> Result<Opened, StoreError>;
+
+    /// Hands every breaker to `sink`, in no order.
+    async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError>;
+
+    /// Writes a batch durably.
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// At most `limit` transitions with an id below `before`, the latest first; of one breaker if
+    /// it is named.
+    async fn transitions_before(
+        &self,
+        before: u64,
+        breaker: Option<&BreakerName>,
+        limit: usize,
+    ) -> Result<Vec<TransitionRecord>, StoreError>;
+
+    /// At most `limit` transitions with an id above `after`, the oldest first.
+    async fn transitions_after(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<TransitionRecord>, StoreError>;
+
+    /// Deletes at most `limit` of the transitions that took effect before `older_than`, the
+    /// oldest ids first, stopping at the first that is younger.
+    async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError>;
+
+    /// Ends a life of the server: everything it did is in the store.
+    async fn close(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,301 @@
+//! The one task that writes to storage: one group commit after another, each with all that has
+//! gathered while the one before it was on its way. Nobody waits for it but an admin who asked to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use breaker_core::{BreakerName, Time};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::store::{Batch, Deletion, StoreError};
+
+/// Most breakers in one commit.
+const MAX_ROWS: usize = 1_000;
+/// Most transitions in one commit; a breaker is written only after all its transitions.
+const MAX_TRANSITIONS: usize = 5_000;
+/// Counters are handed over to be written so often; the contract allows them an age of 5 s.
+const COUNTERS_EVERY: Duration = Duration::from_secs(2);
+/// A commit that takes longer has failed.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the writer leaves a database alone that has failed: at first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How often the last write is tried again at shutdown.
+const FINAL_ATTEMPTS: u32 = 3;
+/// How long transitions are kept.
+const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Old transitions are deleted so many at a time, and so often.
+const TRIM: (usize, Duration) = (1_000, Duration::from_secs(5));
+
+/// Changes that wait for a commit of their own.
+const MAX_DURABLE_CHANGES: usize = 64;
+
+/// How storage is doing.
+#[derive(Clone, Debug, Default)]
+pub struct StorageStatus {
+    /// Since when every attempt has failed, and with which error; `None` while all is well.
+    pub failing: Option<Failing>,
+    /// Attempts to write so far.
+    pub attempts: u64,
+}
+
+/// Since when, and how, storage has been failing.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// Since when.
+    pub since: Time,
+    /// The last error.
+    pub error: String,
+}
+
+/// A change that is made only after it has been written.
+pub(crate) struct DurableChange {
+    /// What has to be on disk first.
+    pub(crate) prepare: Box<dyn FnOnce() -> Batch + Send>,
+    /// Makes the change if the write succeeded.
+    pub(crate) finish: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+/// What the writer shares with those who wait for it.
+pub(crate) struct WriterDesk {
+    status: watch::Sender<StorageStatus>,
+    /// Deletions that are not on disk yet: the latest of each name.
+    deletions: Mutex<HashMap<BreakerName, Deletion>>,
+    durable_changes: mpsc::Sender<DurableChange>,
+    /// Somebody waits: do not sit out the pause after a failure.
+    hurry: Notify,
+}
+
+pub(crate) struct Writer {
+    engine: Arc<Engine>,
+    durable_changes: mpsc::Receiver<DurableChange>,
+    /// Breakers of a commit that failed: first in the next one.
+    retry: Vec<BreakerName>,
+    backoff: Duration,
+}
+
+impl WriterDesk {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<DurableChange>) {
+        let (sender, receiver) = mpsc::channel(MAX_DURABLE_CHANGES);
+        let desk = Self {
+            status: watch::Sender::default(),
+            deletions: Mutex::default(),
+            durable_changes: sender,
+            hurry: Notify::new(),
+        };
+        (desk, receiver)
+    }
+
+    pub(crate) fn status(&self) -> watch::Receiver<StorageStatus> {
+        self.status.subscribe()
+    }
+
+    pub(crate) fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    pub(crate) fn delete(&self, deletion: Deletion) {
+        self.deletions.lock().insert(deletion.name.clone(), deletion);
+        self.hurry();
+    }
+
+    pub(crate) fn is_deletion_durable(&self, deletion: &Deletion) -> bool {
+        let deletions = self.deletions.lock();
+        deletions.get(&deletion.name).is_none_or(|waiting| waiting.revision != deletion.revision)
+    }
+
+    /// Hands in a change; gives it back if the writer has ended.
+    pub(crate) async fn change_durably(&self, change: DurableChange) -> Result<(), ()> {
+        self.durable_changes.send(change).await.map_err(drop)
+    }
+
+    fn waiting_deletions(&self) -> Vec<Deletion> {
+        self.deletions.lock().values().take(MAX_ROWS).cloned().collect()
+    }
+
+    fn forget_deletions(&self, written: &[Deletion]) {
+        let mut deletions = self.deletions.lock();
+        for deletion in written {
+            if deletions.get(&deletion.name) == Some(deletion) {
+                deletions.remove(&deletion.name);
+            }
+        }
+    }
+}
+
+impl Writer {
+    pub(crate) fn new(engine: Arc<Engine>, durable_changes: mpsc::Receiver<DurableChange>) -> Self {
+        Self { engine, durable_changes, retry: Vec::new(), backoff: BACKOFF.0 }
+    }
+
+    /// Writes until told to stop, then once more all there is, and closes the store.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
+        let mut counters = interval(COUNTERS_EVERY);
+        counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut trim = interval(TRIM.1);
+        trim.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let engine = Arc::clone(&self.engine);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(change) = self.durable_changes.recv() => self.write_first(change).await,
+                _ = counters.tick() => self.hand_over_counters(),
+                () = engine.signals().to_write.filled() => {}
+                () = engine.desk().hurry.notified() => {}
+                _ = trim.tick() => self.trim().await,
+            }
+            if self.write_waiting().await.is_err() {
+                self.pause(&stop).await;
+            }
+        }
+        self.close().await
+    }
+
+    async fn close(mut self) -> Result<(), StoreError> {
+        self.durable_changes.close();
+        while let Some(change) = self.durable_changes.recv().await {
+            self.write_first(change).await;
+        }
+        self.hand_over_counters();
+        let mut attempt = 1;
+        while let Err(error) = self.write_waiting().await {
+            if attempt == FINAL_ATTEMPTS {
+                return Err(error);
+            }
+            attempt += 1;
+            tokio::time::sleep(self.backoff).await;
+        }
+        self.engine.store().close().await
+    }
+
+    /// Commits until nothing waits.
+    async fn write_waiting(&mut self) -> Result<(), StoreError> {
+        loop {
+            let (batch, durable) = self.gather();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            if let Err(error) = self.commit(&batch).await {
+                // What was gathered now stands before what the last failure left.
+                self.retry.extend(durable.into_iter().map(|(name, _)| name));
+                return Err(error);
+            }
+            self.settle(&batch, durable);
+        }
+    }
+
+    /// What waits to be written, and up to which revision each breaker is durable once it is.
+    ///
+    /// Rows come before the transitions are looked at, so that the transitions of every row are
+    /// among them; while more transitions wait than fit, they go first and alone.
+    fn gather(&mut self) -> (Batch, Vec<(BreakerName, u64)>) {
+        let journal = self.engine.journal();
+        let mut batch = Batch::default();
+        let mut durable = Vec::new();
+        if journal.waiting_count() < MAX_TRANSITIONS {
+            while batch.rows.len() < MAX_ROWS
+                && let Some(name) =
+                    self.retry.pop().or_else(|| self.engine.signals().to_write.pop())
+            {
+                let _ = self.engine.breakers().with(name.as_str(), |name, live| {
+                    live.marks.to_write = false;
+                    batch.rows.push(live.row(name));
+                    durable.push((name.clone(), live.marks.recorded));
+                });
+            }
+        }
+        batch.deletions = self.engine.desk().waiting_deletions();
+        batch.transitions = journal.waiting(MAX_TRANSITIONS);
+        (batch, durable)
+    }
+
+    async fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let committed = timeout(COMMIT_TIMEOUT, self.engine.store().commit(batch)).await;
+        let result = committed.unwrap_or_else(|_| {
+            let error = format!("no answer within {COMMIT_TIMEOUT:?}");
+            Err(StoreError::Unavailable(error.into()))
+        });
+        let now = self.engine.clock().now();
+        self.engine.desk().status.send_modify(|status| {
+            status.attempts += 1;
+            match (&result, &mut status.failing) {
+                (Ok(()), failing) => {
+                    if let Some(failing) = failing.take() {
+                        tracing::info!(failed_for = ?now.since(failing.since), "storage works again");
+                    }
+                }
+                (Err(error), Some(failing)) => failing.error = error.to_string(),
+                (Err(error), failing @ None) => {
+                    tracing::error!(%error, "storage fails; the service goes on from memory and writes when it is back");
+                    *failing = Some(Failing { since: now, error: error.to_string() });
+                }
+            }
+        });
+        if result.is_ok() {
+            self.backoff = BACKOFF.0;
+        }
+        result
+    }
+
+    fn settle(&self, batch: &Batch, durable: Vec<(BreakerName, u64)>) {
+        for (name, revision) in durable {
+            let _ = self.engine.breakers().with(name.as_str(), |_, live| {
+                live.marks.durable = live.marks.durable.max(revision);
+            });
+        }
+        if let Some(last) = batch.transitions.last() {
+            self.engine.journal().mark_stored(last.id);
+        }
+        self.engine.desk().forget_deletions(&batch.deletions);
+        // Those who wait look again at what is durable.
+        self.engine.desk().status.send_modify(|_| {});
+    }
+
+    async fn write_first(&mut self, change: DurableChange) {
+        let batch = (change.prepare)();
+        let written = if batch.is_empty() { Ok(()) } else { self.commit(&batch).await };
+        (change.finish)(written);
+    }
+
+    /// Hands over the breakers of which only counters have changed.
+    fn hand_over_counters(&self) {
+        let signals = self.engine.signals();
+        for _ in 0..signals.touched.len() {
+            let Some(name) = signals.touched.pop() else { return };
+            let _ = self.engine.breakers().with(name.as_str(), |name, live| {
+                live.marks.touched = false;
+                live.mark_for_writing(name, signals);
+            });
+        }
+    }
+
+    async fn trim(&self) {
+        let older_than = self.engine.clock().now() - RETENTION;
+        match self.engine.store().trim(older_than, TRIM.0).await {
+            Ok(trimmed) => {
+                self.engine.journal().mark_gone(trimmed.trimmed_transition_id);
+                if trimmed.count > 0 {
+                    tracing::debug!(count = trimmed.count, "old transitions deleted");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "old transitions cannot be deleted"),
+        }
+    }
+
+    /// Leaves a failing database alone for a while, or until somebody waits for it.
+    async fn pause(&mut self, stop: &CancellationToken) {
+        let pause = self.backoff;
+        self.backoff = (pause * 2).min(BACKOFF.1);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.engine.desk().hurry.notified() => {}
+            () = stop.cancelled() => {}
+        }
+        self.engine.desk().hurry();
+    }
+}
