@@ -18,14 +18,14 @@ impl EncodedState {
         Self(state.encode_to_vec().into())
     }
 
-    /// The size of the encoded state in bytes.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// Takes bytes that [`into_bytes`](Self::into_bytes) gave.
+    pub const fn from_bytes(bytes: Bytes) -> Self {
+        Self(bytes)
     }
 
-    /// Whether nothing is in it; no state with a name is empty.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The encoded state, for those who only carry it.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
     }
 }
 

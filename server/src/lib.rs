@@ -1,1 +1,17 @@
-//! The breakerd server: gRPC, HTTP, configuration and lifecycle around the engine
+//! The breakerd server: gRPC, HTTP, configuration and lifecycle around the engine.
+//!
+//! [`run`] is the whole program; [`Server`] is a server within another process, with a clock of
+//! the caller's choice.
+
+mod chance;
+mod grpc;
+mod http;
+mod logging;
+mod program;
+mod server;
+mod settings;
+mod shutdown;
+
+pub use program::run;
+pub use server::{Server, StartError};
+pub use settings::{Arguments, Settings, SettingsError};

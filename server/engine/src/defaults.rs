@@ -34,6 +34,11 @@ impl Defaults {
         &self.sources
     }
 
+    /// Every value, the built-in ones included.
+    pub fn values(&self) -> ConfigPatch {
+        self.config.to_patch()
+    }
+
     /// Merges a breaker's own values over these defaults.
     pub(crate) fn with(&self, own: ConfigPatch) -> Result<Configured, Vec<Violation>> {
         if own == ConfigPatch::default() {

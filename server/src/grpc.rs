@@ -1,0 +1,19 @@
+//! The services of `breaker.v1` on top of the engine.
+
+mod admin;
+mod answers;
+mod breakers;
+mod error;
+mod oversize;
+mod page_token;
+mod requests;
+mod transitions;
+mod watch;
+
+pub(crate) use admin::Admin;
+pub(crate) use answers::encode_status;
+pub(crate) use breakers::Breakers;
+pub(crate) use oversize::OversizeLayer;
+
+/// Most bytes of a message that the server takes.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 4 << 20;

@@ -1,0 +1,168 @@
+//! What the engine shows, as messages.
+
+use breaker_core::{Attribution, Counts, Key, Metrics, Override, Time};
+use breaker_engine::{Acquired, BreakerStatus, BreakerView, Changed, Matched, TransitionRecord};
+use breaker_proto::encoded::EncodedState;
+use breaker_proto::v1;
+use breaker_wire::{
+    cause_to_message, config_to_message, duration_to_message, mode_to_message,
+    on_unavailable_to_message, outcome_to_message, patch_to_message, source_to_message,
+    state_to_message, time_to_message,
+};
+use bytes::Bytes;
+
+/// A status as watchers get it.
+pub(crate) fn encode_status(status: &BreakerStatus) -> Bytes {
+    EncodedState::new(&status_to_message(status)).into_bytes()
+}
+
+pub(crate) fn status_to_message(status: &BreakerStatus) -> v1::BreakerState {
+    v1::BreakerState {
+        name: status.name.to_string(),
+        state: state_to_message(status.state).into(),
+        mode: mode_to_message(status.mode).into(),
+        generation: status.generation,
+        revision: status.revision,
+        since: Some(time_to_message(status.since)),
+        retry_time: status.retry_at.map(time_to_message),
+        override_expire_time: status.override_expires_at.map(time_to_message),
+        config: Some(config_to_message(&status.config)),
+    }
+}
+
+pub(crate) fn acquired_to_message(acquired: &Acquired) -> v1::AcquireResponse {
+    use breaker_core::{AllowReason, Decision, DenyReason};
+    use v1::AcquireReason;
+    let (reason, retry_after) = match acquired.decision {
+        Decision::Allowed(reason) => {
+            let reason = match reason {
+                AllowReason::Closed => AcquireReason::Closed,
+                AllowReason::Probe(_) => AcquireReason::Probe,
+                AllowReason::ForcedClosed => AcquireReason::ForcedClosed,
+                AllowReason::Disabled => AcquireReason::Disabled,
+                AllowReason::Shadow => AcquireReason::Shadow,
+            };
+            (reason, None)
+        }
+        Decision::Denied { reason, retry_after } => {
+            let reason = match reason {
+                DenyReason::Open => AcquireReason::Open,
+                DenyReason::NoPermit => AcquireReason::NoPermit,
+                DenyReason::ForcedOpen => AcquireReason::ForcedOpen,
+            };
+            (reason, retry_after)
+        }
+    };
+    v1::AcquireResponse {
+        allowed: acquired.decision.is_allowed(),
+        reason: reason.into(),
+        state: state_to_message(acquired.state).into(),
+        mode: mode_to_message(acquired.mode).into(),
+        generation: acquired.generation,
+        revision: acquired.revision,
+        permit: acquired.decision.permit().map(|permit| v1::Permit {
+            id: permit.id.as_u64(),
+            time_left: Some(duration_to_message(permit.deadline.since(acquired.now))),
+        }),
+        retry_after: retry_after.map(duration_to_message),
+        settings: Some(v1::ClientSettings {
+            call_timeout: Some(duration_to_message(acquired.call_timeout)),
+            on_unavailable: on_unavailable_to_message(acquired.on_unavailable).into(),
+        }),
+    }
+}
+
+pub(crate) fn view_to_message(view: &BreakerView) -> v1::Breaker {
+    let BreakerView { status, breaker, now, .. } = view;
+    v1::Breaker {
+        name: status.name.to_string(),
+        state: Some(status_to_message(status)),
+        time_in_state: Some(duration_to_message(now.since(status.since))),
+        retry_after: status.retry_at.map(|at| duration_to_message(at.since(*now))),
+        r#override: breaker.override_in_force().map(override_to_message),
+        counts: Some(counts_to_message(&breaker.counts())),
+        permits_out: breaker.probes().map_or(0, |probes| probes.out().len() as u32),
+        metrics: Some(breaker.metrics().map(metrics_to_message).unwrap_or_default()),
+        own_config: Some(patch_to_message(&view.own_config)),
+        config_sources: Key::ALL
+            .into_iter()
+            .map(|key| (key.as_str().to_owned(), source_to_message(view.sources.of(key)).into()))
+            .collect(),
+        etag: view.config_revision.to_string(),
+        create_time: Some(time_to_message(view.created_at)),
+    }
+}
+
+pub(crate) fn changed_to_message(changed: &Changed<Matched>) -> v1::ChangeResult {
+    v1::ChangeResult {
+        breakers: changed.result.breakers.iter().map(view_to_message).collect(),
+        matched_count: u32::try_from(changed.result.count).unwrap_or(u32::MAX),
+        durable: changed.is_durable,
+    }
+}
+
+pub(crate) fn transition_to_message(record: &TransitionRecord) -> v1::Transition {
+    let transition = &record.transition;
+    let text = |part: fn(&Attribution) -> &str| part(&transition.by).to_owned();
+    v1::Transition {
+        id: record.id,
+        breaker: record.breaker.to_string(),
+        revision: record.revision,
+        generation: transition.generation,
+        from_state: state_to_message(transition.from).into(),
+        to_state: state_to_message(transition.to).into(),
+        from_mode: mode_to_message(transition.from_mode).into(),
+        to_mode: mode_to_message(transition.to_mode).into(),
+        cause: cause_to_message(transition.cause).into(),
+        actor: text(Attribution::actor),
+        reason: text(Attribution::reason),
+        time: Some(time_to_message(transition.at)),
+        counts: Some(counts_to_message(&transition.counts)),
+    }
+}
+
+pub(crate) fn now_to_message(now: Time) -> Option<prost_types::Timestamp> {
+    Some(time_to_message(now))
+}
+
+fn override_to_message(set: &Override) -> v1::Override {
+    v1::Override {
+        mode: mode_to_message(set.kind.mode()).into(),
+        actor: set.by.actor().to_owned(),
+        reason: set.by.reason().to_owned(),
+        set_time: Some(time_to_message(set.set_at)),
+        expire_time: set.expires_at.map(time_to_message),
+    }
+}
+
+const fn counts_to_message(counts: &Counts) -> v1::Counts {
+    v1::Counts {
+        failure_count: counts.failure_count,
+        consecutive_failures: counts.consecutive_failures,
+        success_count: counts.success_count,
+        window_calls: counts.window_calls,
+        window_failures: counts.window_failures,
+    }
+}
+
+fn metrics_to_message(metrics: &Metrics) -> v1::Metrics {
+    let (rates, totals) = (metrics.rates(), metrics.totals());
+    let last_failure = metrics.last_failure();
+    let kind = last_failure.and_then(|failure| failure.error_kind.as_ref());
+    v1::Metrics {
+        failure_rate: rates.failure_rate,
+        success_rate: rates.success_rate,
+        slow_rate: rates.slow_rate,
+        average_response_time_ms: rates.average_response_time_ms,
+        last_outcomes: metrics.recent_calls().map(|call| outcome_to_message(call).into()).collect(),
+        total_calls: totals.calls(),
+        successes: totals.successes,
+        failures: totals.failures,
+        timeouts: totals.timeouts,
+        ignored: totals.ignored,
+        late: totals.late,
+        denied: totals.denied,
+        last_failure_time: last_failure.map(|failure| time_to_message(failure.at)),
+        last_failure_kind: kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+    }
+}

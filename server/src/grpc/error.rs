@@ -1,0 +1,125 @@
+//! The one place where errors become a `Status` with `google.rpc` details. What the caller cannot
+//! do anything about is logged, not sent.
+
+use std::time::Duration;
+
+use breaker_core::Violation;
+use breaker_engine::{EngineError, StoreError};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// The domain of error reasons.
+const DOMAIN: &str = "breakerd.dev";
+
+/// Details travel in trailers, which peers bound to some kilobytes.
+const MAX_VIOLATIONS: usize = 24;
+const MAX_DESCRIPTION_CHARS: usize = 240;
+const MAX_MESSAGE_VIOLATIONS: usize = 4;
+
+/// When to try again while the database is away.
+const RETRY_STORAGE: Duration = Duration::from_secs(1);
+/// When to try again elsewhere while the server is going down.
+const RETRY_DRAINING: Duration = Duration::from_millis(100);
+
+/// An error of the engine as the caller gets to see it.
+pub(crate) fn to_status(error: EngineError) -> Status {
+    let message = error.to_string();
+    let mut details = ErrorDetails::new();
+    let code = match error {
+        EngineError::Invalid(violations) => return invalid(violations),
+        EngineError::UnknownBreaker(name) => {
+            details.set_resource_info("breaker", name.as_str(), "", &message);
+            Code::NotFound
+        }
+        EngineError::AlreadyExists(name) => {
+            details.set_resource_info("breaker", name.as_str(), "", &message);
+            Code::AlreadyExists
+        }
+        EngineError::TooManyBreakers { .. } => {
+            details.add_quota_failure_violation("max_breakers", &message);
+            details.set_retry_info(Some(Duration::from_secs(60)));
+            Code::ResourceExhausted
+        }
+        EngineError::Held { ref name, .. } => {
+            details.add_precondition_failure_violation("OVERRIDE", name.as_str(), &message);
+            Code::FailedPrecondition
+        }
+        EngineError::EtagMismatch { .. } => {
+            details.set_error_info("ETAG_MISMATCH", DOMAIN, []);
+            Code::Aborted
+        }
+        EngineError::HistoryGone { .. } | EngineError::HistoryAhead { .. } => {
+            details.set_error_info("NOT_KEPT", DOMAIN, []);
+            Code::OutOfRange
+        }
+        EngineError::Store(StoreError::Corrupt(_)) | EngineError::Corrupt(_) => {
+            tracing::error!(error = message, "the database is not what it should be");
+            let message = "the database is not what it should be; the server's log says more";
+            return Status::new(Code::DataLoss, message);
+        }
+        EngineError::Store(_) => {
+            details.set_error_info("STORAGE_UNAVAILABLE", DOMAIN, []);
+            details.set_retry_info(Some(RETRY_STORAGE));
+            Code::Unavailable
+        }
+        EngineError::ShuttingDown => return draining(),
+    };
+    Status::with_error_details(code, message, details)
+}
+
+/// Refuses a request for each of its bad fields.
+pub(crate) fn invalid(violations: Vec<Violation>) -> Status {
+    let message = summary(&violations);
+    let fields: Vec<_> = violations
+        .into_iter()
+        .take(MAX_VIOLATIONS)
+        .map(|violation| FieldViolation::new(violation.field, shortened(&violation.description)))
+        .collect();
+    let details = ErrorDetails::with_bad_request(fields);
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// The end of a stream, or of a request, on a server that is going down.
+pub(crate) fn draining() -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info("DRAINING", DOMAIN, []);
+    details.set_retry_info(Some(RETRY_DRAINING));
+    let message = "the server is shutting down; go on at another one, or here after its restart";
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+fn summary(violations: &[Violation]) -> String {
+    let shown: Vec<_> = violations
+        .iter()
+        .take(MAX_MESSAGE_VIOLATIONS)
+        .map(|violation| shortened(&violation.to_string()))
+        .collect();
+    match violations.len().saturating_sub(MAX_MESSAGE_VIOLATIONS) {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_DESCRIPTION_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bad_field_is_named_and_the_answer_stays_small() {
+        let few: Vec<_> = (0..6).map(|i| Violation::new(format!("f{i}"), "bad")).collect();
+        let status = invalid(few);
+        assert_eq!(status.message(), "f0: bad; f1: bad; f2: bad; f3: bad; and 2 more");
+        let details = status.get_error_details();
+        assert_eq!(details.bad_request().unwrap().field_violations.len(), 6);
+
+        let many = vec![Violation::new("reports[12345].breaker", "ä".repeat(5_000)); 10_000];
+        assert!(invalid(many).details().len() < 16_000);
+    }
+}

@@ -1,0 +1,117 @@
+//! The history of transitions: pages of it, and a stream that goes on.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use breaker_engine::{Engine, EngineError, Selector};
+use breaker_proto::v1;
+use futures::{Stream, stream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::answers::transition_to_message;
+use super::error::{draining, to_status};
+use super::page_token;
+use super::requests::{Check, page_size, selector};
+
+/// Most transitions read for one message.
+const CHUNK: usize = 500;
+
+/// A follower hears something at least this often; the protocol promises 5 s.
+const HEARTBEAT: Duration = Duration::from_secs(4);
+
+pub(crate) type TransitionStream =
+    Pin<Box<dyn Stream<Item = Result<v1::WatchTransitionsResponse, Status>> + Send>>;
+
+/// A page of the history.
+pub(crate) async fn list(
+    engine: &Engine,
+    request: &v1::ListTransitionsRequest,
+) -> Result<v1::ListTransitionsResponse, Status> {
+    let mut check = Check::default();
+    let hash = page_token::query_hash(&request.selector);
+    let selector = selector(&mut check, &request.selector);
+    let limit = page_size(&mut check, request.page_size);
+    let before = check.checked(page_token::to_id(&request.page_token, hash)).flatten();
+    check.finish(Some(()))?;
+    let before = before.unwrap_or(u64::MAX);
+    let page = engine.transitions_before(before, selector.as_ref(), limit).await;
+    let page = page.map_err(to_status)?;
+    Ok(v1::ListTransitionsResponse {
+        transitions: page.transitions.iter().map(|record| transition_to_message(record)).collect(),
+        next_page_token: page
+            .next_before
+            .map(|id| page_token::from_id(hash, id))
+            .unwrap_or_default(),
+    })
+}
+
+struct Follower {
+    engine: Arc<Engine>,
+    selector: Option<Selector>,
+    position: u64,
+    news: watch::Receiver<u64>,
+    drain: CancellationToken,
+    is_over: bool,
+}
+
+/// Every transition after a given one, until the server drains.
+pub(crate) fn stream(
+    engine: Arc<Engine>,
+    request: &v1::WatchTransitionsRequest,
+    drain: CancellationToken,
+) -> Result<TransitionStream, Status> {
+    let mut check = Check::default();
+    let selector = selector(&mut check, &request.selector);
+    check.finish(Some(()))?;
+    let position = request.after.unwrap_or_else(|| engine.latest_transition());
+    let news = engine.transition_signal();
+    let follower = Follower { engine, selector, position, news, drain, is_over: false };
+    Ok(Box::pin(stream::unfold(follower, |mut follower| async move {
+        let item = follower.next().await?;
+        Some((item, follower))
+    })))
+}
+
+impl Follower {
+    async fn next(&mut self) -> Option<Result<v1::WatchTransitionsResponse, Status>> {
+        if self.is_over {
+            return None;
+        }
+        let drain = self.drain.clone();
+        let item = tokio::select! {
+            biased;
+            () = drain.cancelled() => Err(draining()),
+            item = self.follow() => item.map_err(to_status),
+        };
+        self.is_over = item.is_err();
+        Some(item)
+    }
+
+    /// Waits for transitions that are selected, or for the time to give a sign of life.
+    async fn follow(&mut self) -> Result<v1::WatchTransitionsResponse, EngineError> {
+        loop {
+            self.news.borrow_and_update();
+            let records = self.engine.transitions_after(self.position, CHUNK).await?;
+            if let Some(last) = records.last() {
+                self.position = last.id;
+                let selected = records.iter().filter(|record| {
+                    self.selector.as_ref().is_none_or(|selector| selector.matches(&record.breaker))
+                });
+                let transitions: Vec<_> =
+                    selected.map(|record| transition_to_message(record)).collect();
+                if !transitions.is_empty() {
+                    let position = self.position;
+                    return Ok(v1::WatchTransitionsResponse { transitions, position });
+                }
+                continue;
+            }
+            if tokio::time::timeout(HEARTBEAT, self.news.changed()).await.is_err() {
+                let (transitions, position) = (Vec::new(), self.position);
+                return Ok(v1::WatchTransitionsResponse { transitions, position });
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The metrics for Prometheus. They are read off the engine when somebody asks.
+
+use std::fmt;
+
+use breaker_core::{Mode, Outcome, StateKind};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::Pages;
+
+const STATES: [(StateKind, &str); 3] =
+    [(StateKind::Closed, "closed"), (StateKind::Open, "open"), (StateKind::HalfOpen, "half_open")];
+
+const MODES: [(Mode, &str); 5] = [
+    (Mode::Normal, "normal"),
+    (Mode::ForcedOpen, "forced_open"),
+    (Mode::ForcedClosed, "forced_closed"),
+    (Mode::Disabled, "disabled"),
+    (Mode::Shadow, "shadow"),
+];
+
+const OUTCOMES: [(Outcome, &str); 4] = [
+    (Outcome::Success, "success"),
+    (Outcome::Failure, "failure"),
+    (Outcome::Timeout, "timeout"),
+    (Outcome::Ignored, "ignored"),
+];
+
+/// All metrics in the text format of OpenMetrics.
+pub(crate) fn render(pages: &Pages) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("breakerd");
+    registry.register_collector(Box::new(Reading(pages.clone())));
+    let mut page = String::new();
+    text::encode(&mut page, &registry)?;
+    Ok(page)
+}
+
+struct Reading(Pages);
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reading")
+    }
+}
+
+impl Collector for Reading {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Pages { engine, streams, .. } = &self.0;
+        let stats = engine.stats();
+        let status = engine.storage_status().borrow().clone();
+        let failing_for =
+            status.failing.map_or(0.0, |failing| engine.now().since(failing.since).as_secs_f64());
+        let mut page = Page(&mut encoder);
+        let decisions = [("allowed", stats.allowed()), ("denied", stats.denied())];
+        page.counters("acquires", "Calls that asked for leave", "decision", decisions)?;
+        let reported = OUTCOMES.map(|(outcome, word)| (word, stats.reported(outcome)));
+        page.counters("reported_calls", "Calls that were reported", "outcome", reported)?;
+        let moved = STATES.map(|(state, word)| (word, stats.transitions_to(state)));
+        page.counters("transitions", "Changes of state or mode, by the state after", "to", moved)?;
+        page.counter(
+            "duplicate_reports",
+            "Reports that had come before",
+            stats.duplicate_reports(),
+        )?;
+        let states = STATES.map(|(state, word)| (word, stats.breakers_in_state(state)));
+        page.gauges("breakers", "Breakers by state", "state", states)?;
+        let modes = MODES.map(|(mode, word)| (word, stats.breakers_in_mode(mode)));
+        page.gauges("breakers_by_mode", "Breakers by mode", "mode", modes)?;
+        page.gauge("watch_streams", "Open watch streams", streams.count() as f64)?;
+        page.gauge("storage_failing_seconds", "For how long storage has failed", failing_for)?;
+        page.counter("storage_commits", "Attempts to write to storage", status.attempts)?;
+        let waiting = engine.waiting_breakers() as f64;
+        page.gauge("storage_waiting_breakers", "Breakers that wait for storage", waiting)?;
+        let waiting = engine.waiting_transitions() as f64;
+        page.gauge("storage_waiting_transitions", "Transitions that wait for storage", waiting)?;
+        let dropped = stats.dropped_transitions();
+        page.counter("dropped_transitions", "Transitions missing in the history", dropped)
+    }
+}
+
+struct Page<'p, 'e>(&'p mut DescriptorEncoder<'e>);
+
+impl Page<'_, '_> {
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let metric = ConstCounter::new(value);
+        metric.encode(self.0.encode_descriptor(name, help, None, MetricType::Counter)?)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let metric = ConstGauge::new(value);
+        metric.encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    }
+
+    fn counters<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: [(&str, u64); N],
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (word, value) in values {
+            let metric = ConstCounter::new(value);
+            metric.encode(family.encode_family(&[(label, word)])?)?;
+        }
+        Ok(())
+    }
+
+    fn gauges<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: [(&str, i64); N],
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (word, value) in values {
+            let metric = ConstGauge::new(value);
+            metric.encode(family.encode_family(&[(label, word)])?)?;
+        }
+        Ok(())
+    }
+}

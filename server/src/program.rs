@@ -1,0 +1,98 @@
+//! The program: from the arguments to the exit.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use breaker_engine::SystemClock;
+use tracing_subscriber::EnvFilter;
+
+use crate::server::Server;
+use crate::settings::{Arguments, Command, Settings};
+use crate::{logging, shutdown};
+
+/// Serves until told to stop, or does what the arguments ask for instead.
+///
+/// # Errors
+/// What kept the server from starting, from going on or from writing everything at its end.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let command = arguments.command;
+    let settings = Settings::settle(arguments)?;
+    let filter = EnvFilter::try_new(&settings.log)
+        .with_context(|| format!("--log {:?} is not a log filter", settings.log))?;
+    match command {
+        Some(Command::CheckConfig) => {
+            print!("{}", described(&settings));
+            Ok(())
+        }
+        None => {
+            logging::start(settings.log_format, filter);
+            serve(settings).await
+        }
+    }
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let database = settings.database.clone();
+    let mut server = Server::start(settings, Arc::new(SystemClock::start())).await?;
+    print!("{}", welcome(&server, &database));
+    let failed = tokio::select! {
+        requested = shutdown::requested() => { requested?; None }
+        task = server.failed() => Some(task),
+    };
+    if let Some(task) = failed {
+        anyhow::bail!("the {task} has ended, which it never should; the log says why");
+    }
+    tracing::info!("draining: streams end, everything is written");
+    tokio::select! {
+        stopped = server.shut_down() => stopped.context("not everything could be written")?,
+        again = shutdown::requested() => {
+            again?;
+            anyhow::bail!("told twice to stop: ended before everything was written");
+        }
+    }
+    tracing::info!("stopped; everything is written");
+    Ok(())
+}
+
+fn welcome(server: &Server, database: &str) -> String {
+    let (grpc, http) = (server.grpc_address(), server.http_address());
+    format!(
+        "breakerd {version}: {count} breakers from {database}
+grpc listening on {grpc}
+http listening on {http}
+
+Try, in another terminal:
+  cargo install --path client/cli                        # breakerctl, once
+  export BREAKERD_ADDRESS={grpc}
+  breakerctl watch                                       # every change, as it happens
+  breakerctl run demo/shop -- false                      # a guarded command that fails; five times open the breaker
+  breakerctl list                                        # what the fleet knows now
+  breakerctl force-open demo/shop --reason maintenance   # stops every replica at once
+  breakerctl release demo/shop
+  curl http://{http}/metrics
+",
+        version = env!("CARGO_PKG_VERSION"),
+        count = server.breaker_count(),
+    )
+}
+
+fn described(settings: &Settings) -> String {
+    let defaults = settings.defaults.values();
+    let table = toml::to_string(&breaker_wire::patch_to_value(&defaults)).unwrap_or_default();
+    format!(
+        "The configuration is good:
+database = {:?}
+listen = \"{}\"
+http_listen = \"{}\"
+max_breakers = {}
+unknown_breakers = \"{}\"
+
+[defaults]
+{table}",
+        settings.database,
+        settings.listen,
+        settings.http_listen,
+        settings.max_breakers,
+        settings.unknown_breakers_word(),
+    )
+}

@@ -1,0 +1,227 @@
+//! What the server is started with: flags over `BREAKERD_*` variables over a TOML file over
+//! defaults.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use breaker_core::{ConfigPatch, Violation};
+use breaker_engine::{Defaults, UnknownBreakers};
+use clap::builder::BoolishValueParser;
+use clap::{Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::logging::LogFormat;
+
+/// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
+const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
+
+/// Keeps the circuit-breaker state of a whole fleet in one place.
+///
+/// Every option can also be set by a variable, or by a key of the same name (with `_` for `-`) in
+/// a TOML file; a flag wins over a variable, and a variable over the file. The table `[defaults]`
+/// of the file holds the configuration of breakers that have none of their own.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(name = "breakerd", version, about)]
+pub struct Arguments {
+    #[command(flatten)]
+    options: CommandLine,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do instead of serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum Command {
+    /// Check flags, variables and file, say what they amount to, and exit.
+    CheckConfig,
+}
+
+#[derive(Clone, Debug, Default, clap::Args)]
+struct CommandLine {
+    /// A TOML file with settings.
+    #[arg(long, env = "BREAKERD_CONFIG", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Where state is kept: `sqlite://FILE`, or `memory:` for nowhere [default: sqlite://breakerd.db]
+    #[arg(long, env = "BREAKERD_DATABASE", value_name = "URL", global = true)]
+    database: Option<String>,
+    /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:7420]
+    #[arg(long, env = "BREAKERD_LISTEN", value_name = "ADDRESS", global = true)]
+    listen: Option<SocketAddr>,
+    /// Where HTTP listens: /healthz, /readyz, /metrics [default: 127.0.0.1:7421]
+    #[arg(long, env = "BREAKERD_HTTP_LISTEN", value_name = "ADDRESS", global = true)]
+    http_listen: Option<SocketAddr>,
+    /// Most breakers at a time [default: 1000000]
+    #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
+    max_breakers: Option<usize>,
+    /// What happens at the first use of a breaker that does not exist [default: create]
+    #[arg(long, env = "BREAKERD_UNKNOWN_BREAKERS", value_enum, global = true)]
+    unknown_breakers: Option<UnknownBreakersSetting>,
+    /// Listen beyond loopback although nobody is asked who they are.
+    #[arg(long, env = "BREAKERD_INSECURE", value_parser = BoolishValueParser::new(), global = true)]
+    insecure: bool,
+    /// How log lines look [default: auto]
+    #[arg(long, env = "BREAKERD_LOG_FORMAT", value_enum, global = true)]
+    log_format: Option<LogFormat>,
+    /// Which log lines come out, as `level` or `target=level,…` [default: info]
+    #[arg(long, env = "BREAKERD_LOG", value_name = "FILTER", global = true)]
+    log: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum UnknownBreakersSetting {
+    /// It is created.
+    Create,
+    /// The call fails with NOT_FOUND.
+    Refuse,
+}
+
+/// The keys of the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    database: Option<String>,
+    listen: Option<SocketAddr>,
+    http_listen: Option<SocketAddr>,
+    max_breakers: Option<usize>,
+    unknown_breakers: Option<UnknownBreakersSetting>,
+    insecure: Option<bool>,
+    log_format: Option<LogFormat>,
+    log: Option<String>,
+    defaults: Option<serde_json::Value>,
+}
+
+/// What all of it amounts to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where state is kept.
+    pub database: String,
+    /// Where gRPC listens.
+    pub listen: SocketAddr,
+    /// Where HTTP listens.
+    pub http_listen: SocketAddr,
+    /// Most breakers at a time.
+    pub max_breakers: usize,
+    /// What happens at the first use of a breaker that does not exist.
+    pub unknown_breakers: UnknownBreakers,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines come out.
+    pub log: String,
+    /// The configuration of breakers that have none of their own.
+    pub defaults: Defaults,
+}
+
+/// Why the settings were refused.
+#[derive(Debug, Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("in the configuration file {}: {source}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// Values of the breakers' default configuration.
+    #[error("in [defaults] of the configuration file:{}", lines(.0))]
+    Defaults(Vec<Violation>),
+    /// An address beyond loopback.
+    #[error(
+        "{option} {address} is reachable from other machines, and nobody is asked who they are; \
+             listen on 127.0.0.1, or say --insecure if the network is trusted"
+    )]
+    NotLoopback {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        address: SocketAddr,
+    },
+    /// There would be no room for a single breaker.
+    #[error("max_breakers is 0; it must be 1 or more")]
+    NoBreakers,
+}
+
+impl Settings {
+    /// Settles the arguments, variables included, with the file that they name.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn settle(arguments: Arguments) -> Result<Self, SettingsError> {
+        let options = arguments.options;
+        let file = options.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let defaults = file
+            .defaults
+            .map_or(Ok(ConfigPatch::default()), |value| breaker_wire::patch_from_value(&value));
+        let defaults = defaults.and_then(Defaults::new).map_err(SettingsError::Defaults)?;
+        let unknown = options.unknown_breakers.or(file.unknown_breakers);
+        let settings = Self {
+            database: options.database.or(file.database).unwrap_or("sqlite://breakerd.db".into()),
+            listen: options.listen.or(file.listen).unwrap_or(loopback(7420)),
+            http_listen: options.http_listen.or(file.http_listen).unwrap_or(loopback(7421)),
+            max_breakers: options
+                .max_breakers
+                .or(file.max_breakers)
+                .unwrap_or(DEFAULT_MAX_BREAKERS),
+            unknown_breakers: match unknown.unwrap_or(UnknownBreakersSetting::Create) {
+                UnknownBreakersSetting::Create => UnknownBreakers::Create,
+                UnknownBreakersSetting::Refuse => UnknownBreakers::Refuse,
+            },
+            log_format: options.log_format.or(file.log_format).unwrap_or_default(),
+            log: options.log.or(file.log).unwrap_or("info".into()),
+            defaults,
+        };
+        if settings.max_breakers == 0 {
+            return Err(SettingsError::NoBreakers);
+        }
+        if !options.insecure && !file.insecure.unwrap_or(false) {
+            refuse_beyond_loopback("--listen", settings.listen)?;
+            refuse_beyond_loopback("--http-listen", settings.http_listen)?;
+        }
+        Ok(settings)
+    }
+
+    /// What happens at the first use of a breaker that does not exist, as it stands in a file.
+    pub(crate) const fn unknown_breakers_word(&self) -> &'static str {
+        match self.unknown_breakers {
+            UnknownBreakers::Create => "create",
+            UnknownBreakers::Refuse => "refuse",
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn refuse_beyond_loopback(option: &'static str, address: SocketAddr) -> Result<(), SettingsError> {
+    if address.ip().is_loopback() {
+        Ok(())
+    } else {
+        Err(SettingsError::NotLoopback { option, address })
+    }
+}
+
+fn read(path: &Path) -> Result<File, SettingsError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
+    toml::from_str(&text)
+        .map_err(|source| SettingsError::Malformed { path: path.to_owned(), source: source.into() })
+}
+
+fn lines(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| format!("\n  {violation}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+use std::fs;
+
+use super::*;
+
+fn settle(arguments: &[&str], file: &str) -> Result<Settings, SettingsError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("breakerd.toml");
+    fs::write(&path, file).unwrap();
+    let config = format!("--config={}", path.display());
+    let all = ["breakerd", &config].into_iter().chain(arguments.iter().copied());
+    Settings::settle(Arguments::parse_from(all))
+}
+
+#[test]
+fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+    let file = "database = 'memory:'\nmax_breakers = 7\n[defaults]\nfailure_threshold = 9";
+    let settings = settle(&["--max-breakers=8", "--listen=127.0.0.1:0"], file).unwrap();
+    assert_eq!((settings.database.as_str(), settings.max_breakers), ("memory:", 8));
+    assert_eq!(settings.listen.port(), 0);
+    assert_eq!(settings.http_listen.port(), 7421);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&[], "listne = 'x'", "listne"),
+        (&[], "max_breakers = 'many'", "max_breakers"),
+        (&[], "[defaults]\nfailure_treshold = 3", "failure_treshold"),
+        (&[], "[defaults]\nopen_duration = '-5s'", "open_duration"),
+        (&["--listen=0.0.0.0:0"], "", "--insecure"),
+        (&["--max-breakers=0"], "", "max_breakers"),
+    ];
+    for (arguments, file, expected) in cases {
+        let error = settle(arguments, file).unwrap_err().to_string();
+        assert!(error.contains(expected), "{file:?} gave {error:?}");
+    }
+}
+
+#[test]
+fn listening_to_the_world_takes_a_word() {
+    assert!(settle(&["--listen=0.0.0.0:0", "--insecure"], "").is_ok());
+    assert!(settle(&[], "listen = '0.0.0.0:0'\ninsecure = true").is_ok());
+}
