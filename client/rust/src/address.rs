@@ -1,0 +1,66 @@
+use tonic::transport::Endpoint;
+
+use crate::error::Error;
+
+/// Where a server listens, `host:port`.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    authority: String,
+    endpoint: Endpoint,
+}
+
+impl Address {
+    /// Reads `host:port` or `http://host:port`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let refuse = |reason: &str| Error::Address {
+            address: text.escape_debug().to_string(),
+            reason: reason.to_owned(),
+        };
+        let authority = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        if authority.contains("://") {
+            return Err(refuse("only plain `http://` is spoken"));
+        }
+        let endpoint = Endpoint::from_shared(format!("http://{authority}"))
+            .map_err(|error| refuse(&error.to_string()))?;
+        let uri = endpoint.uri();
+        if uri.path() != "/" || uri.query().is_some() {
+            return Err(refuse("it has a path"));
+        }
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(refuse("the host is missing"));
+        }
+        if uri.port_u16().is_none() {
+            return Err(refuse("the port is missing"));
+        }
+        Ok(Self { authority: authority.to_owned(), endpoint })
+    }
+
+    /// `host:port`.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.authority
+    }
+
+    pub(crate) fn into_endpoint(self) -> Endpoint {
+        self.endpoint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port_with_or_without_a_scheme() {
+        for good in ["127.0.0.1:7420", "http://127.0.0.1:7420", "http://127.0.0.1:7420/"] {
+            assert_eq!(Address::parse(good).unwrap().as_str(), "127.0.0.1:7420");
+        }
+        for good in ["breakerd:7420", "[::1]:7420", "breakerd.prod.svc:80"] {
+            assert_eq!(Address::parse(good).unwrap().as_str(), good);
+        }
+        let bad =
+            ["", "breakerd", "https://breakerd:7420", "breakerd:7420/v1", "a b:1", "h:99999", ":1"];
+        for bad in bad {
+            assert!(matches!(Address::parse(bad), Err(Error::Address { .. })), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The client against a server in the same process, whose breakers are real and whose clock is
+//! set by hand.
+
+mod away;
+mod calls;
+mod reports;
+mod support;
+mod watching;

@@ -1,0 +1,233 @@
+//! A stream of the states of breakers that outlives the connections it comes over.
+//!
+//! Events are made as the application takes them: one that reads slowly holds back the server, not
+//! memory.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use breaker_core::{BreakerName, Violation};
+use breaker_proto::v1;
+use futures::Stream;
+use futures::stream::{BoxStream, StreamExt, unfold};
+use tokio::time::{sleep, timeout};
+use tonic::{Status, Streaming};
+
+use crate::backoff::{Backoff, BackoffLimits};
+use crate::clock;
+use crate::connection::{Connection, Turn};
+use crate::error::Error;
+use crate::status::BreakerStatus;
+
+/// How long a stream may be silent. The server gives a sign of life at least every 5 s.
+const MAX_SILENCE: Duration = Duration::from_secs(15);
+
+/// What a watch tells.
+#[derive(Clone, Debug)]
+pub enum WatchEvent {
+    /// The stream is alive. The first events after it bring the application's copy up to date.
+    Connected,
+    /// The stream is cut, or could not be made; the copy is as old as this event. Told once, and
+    /// not again for each attempt that fails until the next `Connected`.
+    Disconnected {
+        /// Why.
+        error: Error,
+    },
+    /// A breaker is new or has changed.
+    Changed(Box<BreakerStatus>),
+    /// A breaker is gone.
+    Deleted(BreakerName),
+    /// The copy is now equal to the server's.
+    SnapshotComplete,
+    /// Forget the copy: a new snapshot begins.
+    Reset,
+}
+
+/// The states of breakers as they change: a stream of [`WatchEvent`]s.
+///
+/// It connects by itself, again and again, and goes on where it was. It ends only if the server
+/// finds the selectors to be wrong, after a [`WatchEvent::Disconnected`] that tells so.
+pub struct Watch(BoxStream<'static, WatchEvent>);
+
+impl Watch {
+    pub(crate) fn new(
+        connection: Arc<Connection>,
+        selectors: Vec<String>,
+        backoff: BackoffLimits,
+    ) -> Self {
+        let watcher = Watcher {
+            connection,
+            selectors,
+            resume_token: Vec::new(),
+            backoff: Backoff::new(backoff),
+            events: VecDeque::new(),
+            link: Link::Down { is_told: false, is_first: true },
+            has_copy: false,
+            must_reset: false,
+        };
+        Self(
+            unfold(watcher, |mut watcher| async {
+                let event = watcher.next_event().await?;
+                Some((event, watcher))
+            })
+            .boxed(),
+        )
+    }
+
+    /// The next event; `None` once the watch has ended.
+    pub async fn next(&mut self) -> Option<WatchEvent> {
+        self.0.next().await
+    }
+}
+
+impl Stream for Watch {
+    type Item = WatchEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
+        self.0.poll_next_unpin(context)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+struct Watcher {
+    connection: Arc<Connection>,
+    selectors: Vec<String>,
+    /// Of the last message; empty before there was one.
+    resume_token: Vec<u8>,
+    backoff: Backoff,
+    /// What is still to be told of the last message.
+    events: VecDeque<WatchEvent>,
+    link: Link,
+    /// The application was told of breakers.
+    has_copy: bool,
+    /// The copy cannot be gone on with, because there was no token yet when the stream was cut.
+    must_reset: bool,
+}
+
+enum Link {
+    Up { turn: Turn, address: String, stream: Box<Streaming<v1::WatchResponse>> },
+    Down { is_told: bool, is_first: bool },
+    Ended,
+}
+
+impl Watcher {
+    async fn next_event(&mut self) -> Option<WatchEvent> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            match &mut self.link {
+                Link::Ended => return None,
+                Link::Down { is_first: true, .. } => self.connect().await,
+                Link::Down { is_first: false, .. } => {
+                    sleep(self.backoff.next_delay(clock::chance())).await;
+                    self.connect().await;
+                }
+                Link::Up { address, stream, .. } => {
+                    let message = receive(address, stream).await;
+                    match message.and_then(|message| self.take_in(message)) {
+                        Ok(()) => self.backoff.reset(),
+                        Err(error) => self.lose(error),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn connect(&mut self) {
+        let request = v1::WatchRequest {
+            selectors: self.selectors.clone(),
+            resume_token: self.resume_token.clone(),
+        };
+        let (turn, server) = self.connection.server();
+        let mut client = server.client();
+        let answer = match timeout(MAX_SILENCE, client.watch(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(silent()),
+        };
+        match answer {
+            Ok(response) => {
+                let stream = Box::new(response.into_inner());
+                self.link = Link::Up { turn, address: server.address().to_owned(), stream };
+                self.must_reset = self.has_copy && self.resume_token.is_empty();
+                self.events.push_back(WatchEvent::Connected);
+            }
+            Err(status) => {
+                self.connection.pass(turn);
+                self.lose(Error::from_status(server.address(), status));
+            }
+        }
+    }
+
+    fn take_in(&mut self, message: v1::WatchResponse) -> Result<(), Error> {
+        let events = self.events_of(&message).map_err(Error::Malformed)?;
+        self.has_copy |= !message.changed.is_empty();
+        self.must_reset = false;
+        self.events.extend(events);
+        self.resume_token = message.resume_token;
+        Ok(())
+    }
+
+    fn events_of(&self, message: &v1::WatchResponse) -> Result<Vec<WatchEvent>, Violation> {
+        let mut events = Vec::new();
+        if message.reset || self.must_reset {
+            events.push(WatchEvent::Reset);
+        }
+        for state in &message.changed {
+            let status = BreakerStatus::from_message(state, message.server_time.as_ref())?;
+            events.push(WatchEvent::Changed(Box::new(status)));
+        }
+        for name in &message.deleted {
+            let name = BreakerName::new(name)
+                .map_err(|error| Violation::new("deleted", error.to_string()))?;
+            events.push(WatchEvent::Deleted(name));
+        }
+        if message.snapshot_complete {
+            events.push(WatchEvent::SnapshotComplete);
+        }
+        Ok(events)
+    }
+
+    fn lose(&mut self, error: Error) {
+        let is_told = matches!(self.link, Link::Down { is_told: true, .. });
+        if let Link::Up { turn, .. } = self.link {
+            self.connection.pass(turn);
+        }
+        let is_final = matches!(error, Error::Invalid { .. });
+        self.link = match is_final {
+            true => Link::Ended,
+            false => Link::Down { is_told: true, is_first: false },
+        };
+        if is_final || !is_told {
+            self.events.push_back(WatchEvent::Disconnected { error });
+        } else {
+            tracing::debug!(%error, "the watch is still cut");
+        }
+    }
+}
+
+async fn receive(
+    address: &str,
+    stream: &mut Streaming<v1::WatchResponse>,
+) -> Result<v1::WatchResponse, Error> {
+    let status = match timeout(MAX_SILENCE, stream.message()).await {
+        Ok(Ok(Some(message))) => return Ok(message),
+        Ok(Ok(None)) => Status::unavailable("the server ended the stream"),
+        Ok(Err(status)) => status,
+        Err(_) => silent(),
+    };
+    Err(Error::from_status(address, status))
+}
+
+fn silent() -> Status {
+    Status::deadline_exceeded(format!("no sign of life for {} s", MAX_SILENCE.as_secs()))
+}

@@ -1,0 +1,110 @@
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::Clients;
+
+/// A real `breakerd` process. Killed when it is dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    /// Where gRPC listens.
+    pub grpc: String,
+    /// Where HTTP listens.
+    pub http: String,
+}
+
+/// The path of a binary of this workspace, built beside the tests.
+///
+/// # Errors
+/// If it was not built.
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    let tests = std::env::current_exe()?;
+    let folder = tests.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
+    let path = folder.join(name);
+    ensure!(path.exists(), "{} is missing; run `cargo build --workspace` first", path.display());
+    Ok(path)
+}
+
+impl Daemon {
+    /// Starts a server on a database file, on free ports, and waits until it listens.
+    ///
+    /// # Errors
+    /// If it does not start; the error holds what it said.
+    pub fn start(database: &Path) -> anyhow::Result<Self> {
+        Self::start_with(database, [] as [&str; 0])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Errors
+    /// If it does not start; the error holds what it said.
+    pub fn start_with<A: AsRef<OsStr>>(
+        database: &Path,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> anyhow::Result<Self> {
+        let mut child = Command::new(binary("breakerd")?)
+            .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--database"])
+            .arg(format!("sqlite://{}", database.display()))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().context("stdout is piped")?).lines();
+        let mut listening = |what: &str| {
+            let prefix = format!("{what} listening on ");
+            lines
+                .by_ref()
+                .map_while(Result::ok)
+                .find_map(|line| Some(line.strip_prefix(&prefix)?.to_owned()))
+        };
+        match (listening("grpc"), listening("http")) {
+            (Some(grpc), Some(http)) => Ok(Self { child, grpc, http }),
+            _ => {
+                let mut said = String::new();
+                child.stderr.take().context("stderr is piped")?.read_to_string(&mut said)?;
+                let status = child.wait()?;
+                anyhow::bail!("breakerd ended with {status}: {said}")
+            }
+        }
+    }
+
+    /// New connections to the server.
+    ///
+    /// # Errors
+    /// Never with an address that a server gave.
+    pub fn clients(&self) -> anyhow::Result<Clients> {
+        Clients::of(&self.grpc)
+    }
+
+    /// Ends the process with SIGKILL.
+    ///
+    /// # Errors
+    /// If it had ended before.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks the process to end, and waits for it.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
+        ensure!(asked.success(), "kill failed");
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

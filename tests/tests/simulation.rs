@@ -1,0 +1,152 @@
+//! What `breakerctl simulate` says is what a server does: random calls under random
+//! configurations, through both.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use breaker_core::{Config, ConfigPatch, Outcome, Source, StateKind, Time};
+use breaker_proto::v1;
+use breaker_tests::Hosted;
+use breaker_wire::{duration_to_message, outcome_to_message, patch_to_message, state_from_message};
+use breakerctl::simulate::{Call, Replayed, replay};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Cases, TestRunner};
+
+const NAME: &str = "simulated/breaker";
+
+fn patches() -> impl Strategy<Value = ConfigPatch> {
+    let millis = |range: std::ops::Range<u64>| range.prop_map(Duration::from_millis);
+    (
+        (1..5_u32, 0..3_u32, 0..4_u32, 1..20_u32),
+        (millis(1..400), 1..4_u32, proptest::option::of(1..4_u32), millis(5..200)),
+    )
+        .prop_map(
+            |((failures, decay, in_a_row, window), (open, successes, probes, timeout))| {
+                ConfigPatch {
+                    failure_threshold: Some(failures),
+                    failure_decay: Some(decay),
+                    consecutive_failures: Some(in_a_row),
+                    window_calls: Some(window),
+                    open_duration: Some(open),
+                    success_threshold: Some(successes),
+                    max_probes: probes,
+                    call_timeout: Some(timeout),
+                    ..ConfigPatch::default()
+                }
+            },
+        )
+}
+
+/// Calls whose starts and durations often fall together.
+fn traces() -> impl Strategy<Value = Vec<Call>> {
+    let outcome = prop_oneof![
+        3 => Just(Outcome::Success),
+        3 => Just(Outcome::Failure),
+        1 => Just(Outcome::Timeout),
+        1 => Just(Outcome::Ignored),
+    ];
+    let call = (0..60_u64, outcome, prop_oneof![0..10_u64, 0..300_u64]);
+    vec(call, 0..60).prop_map(|steps| {
+        let mut at = 0;
+        let mut trace = Vec::with_capacity(steps.len());
+        for (step, outcome, duration) in steps {
+            at += step / 4 * 5;
+            trace.push(Call {
+                at: Time::from_millis(at),
+                at_ms: at.into(),
+                outcome,
+                duration: Duration::from_millis(duration / 5 * 5),
+                error_kind: None,
+            });
+        }
+        trace
+    })
+}
+
+/// The same calls through a server, one request after another.
+async fn through_server(patch: &ConfigPatch, trace: &[Call]) -> anyhow::Result<Vec<Replayed>> {
+    let begin = trace.first().map_or(Time::EPOCH, |call| call.at);
+    let mut hosted = Hosted::start(begin).await?;
+    let create = v1::CreateBreakerRequest {
+        name: NAME.into(),
+        config: Some(patch_to_message(patch)),
+        require_durable: false,
+    };
+    hosted.clients.admin.create_breaker(create).await?;
+    let mut seen: Vec<Replayed> = Vec::new();
+    let mut admitted = Vec::new();
+    let mut in_flight = BinaryHeap::new();
+    for call in trace.iter().map(Some).chain([None]) {
+        while let Some(&Reverse((at, index))) = in_flight.peek()
+            && call.is_none_or(|call| at <= call.at)
+        {
+            in_flight.pop();
+            hosted.clock.advance_to(at);
+            report(&mut hosted, &trace[index], &admitted[index]).await?;
+            seen[index] = look(&mut hosted, true).await?;
+        }
+        let Some(call) = call else { break };
+        hosted.clock.advance_to(call.at);
+        let request = v1::AcquireRequest { breaker: NAME.into(), client_id: String::new() };
+        let answer = hosted.clients.breakers.acquire(request).await?.into_inner();
+        if answer.allowed {
+            in_flight.push(Reverse((call.at + call.duration, seen.len())));
+        }
+        seen.push(look(&mut hosted, answer.allowed).await?);
+        admitted.push(answer);
+    }
+    hosted.stop().await?;
+    Ok(seen)
+}
+
+async fn report(
+    hosted: &mut Hosted,
+    call: &Call,
+    admitted: &v1::AcquireResponse,
+) -> anyhow::Result<()> {
+    let run = v1::Run {
+        outcome: outcome_to_message(call.outcome).into(),
+        count: 1,
+        total_duration: Some(duration_to_message(call.duration)),
+        permit_id: admitted.permit.map_or(0, |permit| permit.id),
+        ..v1::Run::default()
+    };
+    let report = v1::BreakerReport {
+        breaker: NAME.into(),
+        generation: admitted.generation,
+        runs: vec![run],
+    };
+    let request = v1::ReportRequest { reports: vec![report], ..v1::ReportRequest::default() };
+    hosted.clients.breakers.report(request).await?;
+    Ok(())
+}
+
+async fn look(hosted: &mut Hosted, is_allowed: bool) -> anyhow::Result<Replayed> {
+    let request = v1::GetBreakerRequest { name: NAME.into() };
+    let breaker = hosted.clients.admin.get_breaker(request).await?.into_inner().breaker;
+    let breaker = breaker.unwrap_or_default();
+    let counts = breaker.counts.unwrap_or_default();
+    let state = breaker.state.map_or(0, |state| state.state);
+    Ok(Replayed {
+        is_allowed,
+        state: state_from_message(state).unwrap_or(StateKind::Closed),
+        failure_count: counts.failure_count,
+        success_count: counts.success_count,
+    })
+}
+
+#[test]
+fn a_server_decides_as_the_simulation_says() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut runner = TestRunner::new(Cases { cases: 48, ..Cases::default() });
+    let outcome = runner.run(&(patches(), traces()), |(patch, trace)| {
+        let (config, _) = Config::resolve(&[(Source::Breaker, &patch)]).unwrap();
+        let simulated = replay(&config, &trace).calls;
+        let served = runtime.block_on(through_server(&patch, &trace)).unwrap();
+        prop_assert_eq!(simulated, served);
+        Ok(())
+    });
+    outcome.unwrap();
+}
