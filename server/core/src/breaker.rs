@@ -1,63 +1,24 @@
-//! The state machine itself.
+//! The state machine itself: what a breaker is, what can be asked of it, and what admins do to it.
 //!
-//! Timers are events like any other: every entry point first lets pass what was due by `now`, in
-//! the order in which it was due and stamped with the time it was due at. A timer that fires late
-//! therefore changes nothing but the moment at which others hear of it, which is why a simulation
-//! and a server decide alike.
+//! The time that callers pass in must not run backwards from one event to the next.
+
+mod record;
+mod timers;
 
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::decision::{AllowReason, Decision, DenyReason};
 use crate::metrics::Metrics;
-use crate::outcome::{Outcome, Report, Run};
 use crate::overrides::{Attribution, Mode, Override, OverrideKind};
 use crate::probes::{PermitId, Probes, was_handed_out};
+use crate::state::{State, StateKind};
 use crate::time::Time;
 use crate::transition::{Cause, Counts, Transition};
 
 /// The generation of a breaker that was never there before.
 pub const GENERATION_START: u64 = 1;
-
-/// The name of a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum StateKind {
-    /// Calls flow.
-    Closed,
-    /// Calls are refused.
-    Open,
-    /// A few probes find out whether calls can flow again.
-    HalfOpen,
-}
-
-/// A state with what is true in it alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Closed,
-    /// `retry_at` is `None` while an override holds the breaker open.
-    Open {
-        retry_at: Option<Time>,
-    },
-    HalfOpen(Probes),
-}
-
-impl State {
-    const fn kind(&self) -> StateKind {
-        match self {
-            Self::Closed => StateKind::Closed,
-            Self::Open { .. } => StateKind::Open,
-            Self::HalfOpen(_) => StateKind::HalfOpen,
-        }
-    }
-}
-
-/// What the conditions count. Restarts on CLOSED and stands still in the other states, where it
-/// tells what tripped the breaker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
-    pub(crate) failures: u32,
-    pub(crate) consecutive: u32,
-}
 
 /// One circuit breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +45,7 @@ impl Breaker {
             state: State::Closed,
             since: now,
             generation,
-            counters: Counters { failures: 0, consecutive: 0 },
+            counters: Counters::ZERO,
             override_: None,
             metrics: None,
         }
@@ -148,18 +109,6 @@ impl Breaker {
         self.metrics.as_deref()
     }
 
-    /// The earliest instant at which [`advance`](Self::advance) has something to do.
-    pub fn next_deadline(&self) -> Option<Time> {
-        self.next_timer().map(|(due, _)| due)
-    }
-
-    /// Lets pass what was due by `now`.
-    pub fn advance(&mut self, config: &Config, now: Time) -> Vec<Transition> {
-        let mut transitions = Vec::new();
-        self.pass_timers(config, now, &mut transitions);
-        transitions
-    }
-
     /// Asks whether a call may be made.
     pub fn acquire(&mut self, config: &Config, now: Time) -> (Decision, Vec<Transition>) {
         let transitions = self.advance(config, now);
@@ -173,24 +122,6 @@ impl Breaker {
     /// Whether the breaker can have handed out this permit, now or earlier.
     pub fn knows_permit(&self, id: PermitId) -> bool {
         was_handed_out(id, self.generation, self.probes())
-    }
-
-    /// Records how calls ended.
-    pub fn record(&mut self, config: &Config, report: &Report, now: Time) -> Vec<Transition> {
-        let mut transitions = self.advance(config, now);
-        let Report { run, generation, permit } = report;
-        let ended_at = (now - run.age).max(self.since);
-        let outcome = run.judged(config);
-        let returned = permit.map(|id| self.take_back(id));
-        let of_now = generation.is_none_or(|generation| generation == self.generation);
-        if !of_now || returned == Some(false) {
-            self.note_late(config, run, outcome, now);
-        } else if self.conditions_hold() {
-            self.judge(config, run, outcome, returned.is_some(), (ended_at, now), &mut transitions);
-        } else {
-            self.metrics_mut().record(config, run, outcome, ended_at);
-        }
-        transitions
     }
 
     /// Sets an override. Setting one over another replaces it.
@@ -227,36 +158,31 @@ impl Breaker {
         transitions
     }
 
-    /// Opens the breaker for `open_duration`; its automatic life goes on.
+    /// Opens the breaker for `open_duration`; its automatic life goes on. A breaker that is
+    /// [held](Self::is_held) stays as it is.
     pub fn trip(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
-        let mut transitions = self.advance(config, now);
         let state = State::Open { retry_at: Some(now + config.open_duration()) };
-        self.enter(state, Cause::Tripped, by, now, &mut transitions);
-        transitions
+        self.enter_unless_held(config, state, Cause::Tripped, by, now)
     }
 
-    /// Closes the breaker with fresh counters; its automatic life goes on.
+    /// Closes the breaker with fresh counters; its automatic life goes on. A breaker that is
+    /// [held](Self::is_held) stays as it is.
     pub fn reset(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
-        let mut transitions = self.advance(config, now);
-        self.enter(State::Closed, Cause::Reset, by, now, &mut transitions);
-        transitions
+        self.enter_unless_held(config, State::Closed, Cause::Reset, by, now)
     }
 
     /// Takes over a changed configuration, losing nothing but the calls that a smaller window has
-    /// no room for. Conditions are judged anew at the next outcome.
+    /// no room for. Conditions are judged anew at the next outcome. What was due before the change
+    /// is due under the configuration before it: [`advance`](Self::advance) with that one first.
     pub fn reconfigure(&mut self, config: &Config) {
         if let Some(metrics) = &mut self.metrics {
             metrics.window.truncate(config.window_calls());
         }
     }
 
-    /// Whether an override stops the automatic transitions.
+    /// Whether an override stops the automatic transitions: any but SHADOW.
     pub fn is_held(&self) -> bool {
-        !self.conditions_hold()
-    }
-
-    fn conditions_hold(&self) -> bool {
-        matches!(self.mode(), Mode::Normal | Mode::Shadow)
+        !matches!(self.mode(), Mode::Normal | Mode::Shadow)
     }
 
     fn metrics_mut(&mut self) -> &mut Metrics {
@@ -278,11 +204,16 @@ impl Breaker {
         let (reason, retry_at) = match &mut self.state {
             State::Closed => return Decision::Allowed(AllowReason::Closed),
             State::Open { retry_at } => (DenyReason::Open, *retry_at),
-            State::HalfOpen(probes) if (probes.out().len() as u64) < u64::from(config.max_probes()) => {
+            State::HalfOpen(probes)
+                if (probes.out().len() as u64) < u64::from(config.max_probes()) =>
+            {
                 let permit = probes.hand_out(self.generation, now + config.call_timeout());
                 return Decision::Allowed(AllowReason::Probe(permit));
             }
-            State::HalfOpen(probes) => (DenyReason::NoPermit, probes.earliest_deadline()),
+            State::HalfOpen(probes) => {
+                let first = probes.first_to_expire();
+                (DenyReason::NoPermit, first.map(|permit| permit.deadline))
+            }
         };
         match mode {
             Mode::Shadow => Decision::Allowed(AllowReason::Shadow),
@@ -292,103 +223,25 @@ impl Breaker {
 
     fn take_back(&mut self, id: PermitId) -> bool {
         match &mut self.state {
-            State::HalfOpen(probes) => probes.take_back(id).is_some(),
+            State::HalfOpen(probes) => probes.take_back(id),
             State::Closed | State::Open { .. } => false,
         }
     }
 
-    fn note_late(&mut self, config: &Config, run: &Run, outcome: Outcome, now: Time) {
-        let ended_at = now - run.age;
-        let metrics = self.metrics_mut();
-        metrics.totals.late += u64::from(run.count);
-        metrics.record(config, run, outcome, ended_at);
-    }
-
-    /// Judges calls of the current generation: by the conditions in CLOSED, as probes in
-    /// HALF_OPEN.
-    fn judge(
+    fn enter_unless_held(
         &mut self,
         config: &Config,
-        run: &Run,
-        outcome: Outcome,
-        is_probe: bool,
-        (ended_at, now): (Time, Time),
-        transitions: &mut Vec<Transition>,
-    ) {
-        if self.state() == StateKind::Closed && outcome.is_failure() {
-            return self.judge_failures(config, run, outcome, (ended_at, now), transitions);
-        }
-        self.metrics_mut().record(config, run, outcome, ended_at);
-        match (&mut self.state, outcome) {
-            (State::Closed, Outcome::Success) => self.count_successes(config, run.count),
-            (State::HalfOpen(probes), Outcome::Success) if is_probe => {
-                probes.succeed();
-                if probes.successes() >= config.success_threshold() {
-                    self.enter_by_itself(State::Closed, Cause::ProbesSucceeded, now, transitions);
-                }
-            }
-            (State::HalfOpen(_), Outcome::Failure | Outcome::Timeout) if is_probe => {
-                self.open_since(config, Cause::ProbeFailed, ended_at, now, transitions);
-            }
-            _ => {}
-        }
-    }
-
-    fn count_successes(&mut self, config: &Config, count: u32) {
-        let decay = config.failure_decay().saturating_mul(count);
-        self.counters.failures = self.counters.failures.saturating_sub(decay);
-        self.counters.consecutive = 0;
-    }
-
-    /// The failures of a run up to the one that trips the breaker belong to CLOSED; those after it
-    /// were admitted under a generation that is over.
-    fn judge_failures(
-        &mut self,
-        config: &Config,
-        run: &Run,
-        outcome: Outcome,
-        (ended_at, now): (Time, Time),
-        transitions: &mut Vec<Transition>,
-    ) {
-        let (needed, cause) = self.failures_to_trip(config);
-        let (judged, late) = run.split(needed.min(run.count));
-        self.counters.failures = self.counters.failures.saturating_add(judged.count);
-        self.counters.consecutive = self.counters.consecutive.saturating_add(judged.count);
-        self.metrics_mut().record(config, &judged, outcome, ended_at);
-        if judged.count == needed {
-            self.open_since(config, cause, ended_at, now, transitions);
-        }
-        if let Some(late) = late {
-            self.note_late(config, &late, outcome, now);
-        }
-    }
-
-    /// How many more failures trip a CLOSED breaker (at least one), and by which condition.
-    fn failures_to_trip(&self, config: &Config) -> (u32, Cause) {
-        let missing = |threshold: u32, count: u32| match threshold {
-            0 => u32::MAX,
-            threshold => threshold.saturating_sub(count).max(1),
-        };
-        let by_count = missing(config.failure_threshold(), self.counters.failures);
-        let in_a_row = missing(config.consecutive_failures(), self.counters.consecutive);
-        if by_count <= in_a_row {
-            (by_count, Cause::FailureThreshold)
-        } else {
-            (in_a_row, Cause::ConsecutiveFailures)
-        }
-    }
-
-    /// Opens the breaker at `now`, for the rest of the `open_duration` that began with the failure.
-    fn open_since(
-        &mut self,
-        config: &Config,
+        state: State,
         cause: Cause,
-        failed_at: Time,
-        now: Time,
-        transitions: &mut Vec<Transition>,
-    ) {
-        let retry_at = Some(failed_at + config.open_duration());
-        self.enter_by_itself(State::Open { retry_at }, cause, now, transitions);
+        by: Attribution,
+        at: Time,
+    ) -> Vec<Transition> {
+        let mut transitions = self.advance(config, at);
+        if !self.is_held() {
+            let change = Change { state: Some(state), mode: None, cause, by, at };
+            self.change(change, &mut transitions);
+        }
+        transitions
     }
 
     fn enter_by_itself(
@@ -398,17 +251,7 @@ impl Breaker {
         at: Time,
         transitions: &mut Vec<Transition>,
     ) {
-        self.enter(state, cause, Attribution::default(), at, transitions);
-    }
-
-    fn enter(
-        &mut self,
-        state: State,
-        cause: Cause,
-        by: Attribution,
-        at: Time,
-        transitions: &mut Vec<Transition>,
-    ) {
+        let by = Attribution::default();
         self.change(Change { state: Some(state), mode: None, cause, by, at }, transitions);
     }
 
@@ -437,7 +280,7 @@ impl Breaker {
                 self.since = at;
             }
             if state == State::Closed {
-                self.counters = Counters::default();
+                self.counters = Counters::ZERO;
             }
             self.state = state;
         }
@@ -456,48 +299,6 @@ impl Breaker {
             counts,
         });
     }
-
-    fn pass_timers(&mut self, config: &Config, now: Time, transitions: &mut Vec<Transition>) {
-        while let Some((due, timer)) = self.next_timer().filter(|&(due, _)| due <= now) {
-            match timer {
-                Timer::OverrideExpiry => {
-                    let by = self.override_.as_ref().map(|o| o.by.clone()).unwrap_or_default();
-                    self.end_override(Cause::OverrideExpired, by, due, transitions);
-                }
-                Timer::Retry => {
-                    let probes = State::HalfOpen(Probes::new());
-                    let at = due.max(self.since);
-                    self.enter_by_itself(probes, Cause::OpenElapsed, at, transitions);
-                }
-                Timer::Permit { id, deadline } => {
-                    self.take_back(id);
-                    let run = Run::new(Outcome::Timeout, 1).lasting(config.call_timeout());
-                    self.metrics_mut().record(config, &run, Outcome::Timeout, deadline);
-                    self.open_since(config, Cause::ProbeExpired, deadline, deadline, transitions);
-                }
-            }
-        }
-    }
-
-    /// The timer that is due first. Of two that are due together the override's goes first.
-    fn next_timer(&self) -> Option<(Time, Timer)> {
-        let expiry = self.override_.as_ref().and_then(|o| o.expires_at);
-        let of_state = match &self.state {
-            State::Closed => None,
-            State::Open { retry_at } => retry_at.map(|at| (at, Timer::Retry)),
-            State::HalfOpen(probes) => probes.out().iter().min_by_key(|p| (p.deadline, p.id)).map(
-                |&permit| {
-                    let timer = Timer::Permit { id: permit.id, deadline: permit.deadline };
-                    (permit.deadline.just_after(), timer)
-                },
-            ),
-        };
-        match (expiry, of_state) {
-            (Some(expiry), Some((due, timer))) if due < expiry => Some((due, timer)),
-            (Some(expiry), _) => Some((expiry, Timer::OverrideExpiry)),
-            (None, of_state) => of_state,
-        }
-    }
 }
 
 /// A change of state, of mode, or of both; `None` leaves it.
@@ -507,14 +308,4 @@ struct Change {
     cause: Cause,
     by: Attribution,
     at: Time,
-}
-
-enum Timer {
-    OverrideExpiry,
-    Retry,
-    /// A permit is good up to and including its deadline, so the timer is due just after it.
-    Permit {
-        id: PermitId,
-        deadline: Time,
-    },
 }

@@ -48,7 +48,7 @@ impl NameGlob {
         check_length(glob, MAX_NAME_BYTES)?;
         match glob.chars().find(|&c| !is_name_char(c) && c != '/' && c != '*') {
             Some(character) => Err(GlobError::BadCharacter {
-                glob: glob.to_owned(),
+                glob: glob.escape_debug().to_string(),
                 character,
                 allowed: "a name glob holds lower-case letters, digits, `.`, `_`, `-`, `/` and `*`",
             }),
@@ -161,13 +161,18 @@ fn matches_name(pattern: &[u8], text: &[u8]) -> bool {
             t += 1;
         } else if p == pattern.len() && t == text.len() {
             return true;
-        } else if let Some(retry) = single.as_mut().filter(|r| text.get(r.text).is_some_and(|&c| c != b'/')) {
+        } else if let Some(retry) =
+            single.as_mut().filter(|r| text.get(r.text).is_some_and(|&c| c != b'/'))
+        {
             retry.text += 1;
             (p, t) = (retry.pattern, retry.text);
         } else if let Some(retry) = double.as_mut().filter(|r| r.text < text.len()) {
-            retry.text += 1;
+            // A single star that failed fails as well from every later start in the same part.
+            retry.text += match single.take() {
+                Some(_) => 1 + text[retry.text + 1..].iter().take_while(|&&c| c != b'/').count(),
+                None => 1,
+            };
             (p, t) = (retry.pattern, retry.text);
-            single = None;
         } else {
             return false;
         }

@@ -19,6 +19,7 @@
 
 mod breaker;
 mod config;
+mod counters;
 mod decision;
 mod glob;
 mod metrics;
@@ -27,10 +28,11 @@ mod outcome;
 mod overrides;
 mod probes;
 mod snapshot;
+mod state;
 mod time;
 mod transition;
 
-pub use breaker::{Breaker, GENERATION_START, StateKind};
+pub use breaker::{Breaker, GENERATION_START};
 pub use config::{Config, ConfigPatch, Key, OnUnavailable, Source, Sources, Violation, limits};
 pub use decision::{AllowReason, Decision, DenyReason};
 pub use glob::{ErrorGlob, GlobError, NameGlob};
@@ -42,6 +44,7 @@ pub use probes::{Permit, PermitId, Probes};
 pub use snapshot::{
     BreakerSnapshot, MetricsSnapshot, OverrideSnapshot, SnapshotError, StateSnapshot, WindowCall,
 };
+pub use state::StateKind;
 pub use time::Time;
 pub use transition::{Cause, Counts, Transition};
 

@@ -1,10 +1,11 @@
 //! What a breaker knows about its calls: a window of the last N, and totals.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::config::Config;
 use crate::outcome::{ErrorKind, Outcome, Run};
-use crate::time::{Time, nanos};
+use crate::time::Time;
 
 /// Counts since the breaker was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,9 +72,16 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Records a run that was judged to be `outcome` and ended at `ended_at`.
-    pub(crate) fn record(&mut self, config: &Config, run: &Run, outcome: Outcome, ended_at: Time) {
-        let count = u64::from(run.count);
+    /// Records those calls of a run, which were judged to be `outcome` and ended at `ended_at`.
+    pub(crate) fn record(
+        &mut self,
+        config: &Config,
+        run: &Run,
+        calls: Range<u32>,
+        outcome: Outcome,
+        ended_at: Time,
+    ) {
+        let count = u64::from(calls.end - calls.start);
         match outcome {
             Outcome::Success => self.totals.successes += count,
             Outcome::Failure => self.totals.failures += count,
@@ -83,12 +91,13 @@ impl Metrics {
                 return;
             }
         }
-        if outcome.is_failure() {
+        // Reports of several clients do not arrive in the order in which their calls ended.
+        if outcome.is_failure() && self.last_failure.as_ref().is_none_or(|l| l.at <= ended_at) {
             self.last_failure =
                 Some(LastFailure { at: ended_at, error_kind: run.error_kind.clone() });
         }
-        self.recent.push(outcome, run.count);
-        self.window.push(run, outcome, config.window_calls());
+        self.recent.push(outcome, calls.end - calls.start);
+        self.window.push(run, calls, outcome, config.window_calls());
     }
 
     /// Counts since the breaker was created.
@@ -162,16 +171,12 @@ pub(crate) struct CallWindow {
 }
 
 impl CallWindow {
-    /// Adds the calls of a run. Of a run longer than the window only its last calls are walked.
-    fn push(&mut self, run: &Run, outcome: Outcome, capacity: u32) {
-        let total = nanos(run.total_duration);
-        let count = u64::from(run.count);
-        let (share, remainder) = (total / count, total % count);
-        let first_longer = count - remainder;
-        let first_slow = count - u64::from(run.slow_count.min(run.count));
-        for index in count.saturating_sub(u64::from(capacity))..count {
-            let nanos = share + u64::from(index >= first_longer);
-            self.push_call(PackedCall::new(outcome, nanos, index >= first_slow), capacity);
+    /// Adds those calls of a run. Of more than the window has room for only the last are walked.
+    fn push(&mut self, run: &Run, calls: Range<u32>, outcome: Outcome, capacity: u32) {
+        let durations = run.durations();
+        for index in calls.start.max(calls.end.saturating_sub(capacity))..calls.end {
+            let call = PackedCall::new(outcome, durations.of(index), run.is_slow(index));
+            self.push_call(call, capacity);
         }
     }
 

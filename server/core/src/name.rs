@@ -28,7 +28,9 @@ pub enum NameError {
     #[error("`{0}` has an empty part; a name is `namespace/name`, such as `payments/stripe-api`")]
     EmptyPart(String),
     /// A character that names do not have.
-    #[error("`{name}` contains {character:?}; a name holds lower-case letters, digits, `.`, `_`, `-` and `/`")]
+    #[error(
+        "`{name}` contains {character:?}; a name holds lower-case letters, digits, `.`, `_`, `-` and `/`"
+    )]
     BadCharacter {
         /// The name as given, control characters escaped.
         name: String,

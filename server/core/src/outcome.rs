@@ -110,48 +110,60 @@ impl Run {
         self
     }
 
-    /// What the run counts as: an error that the configuration does not take for a failure counts
-    /// for nothing, and a call longer than `call_timeout` is a TIMEOUT.
-    pub(crate) fn judged(&self, config: &Config) -> Outcome {
+    /// What the calls from `first` on count as, and where those end that count as the same: an
+    /// error that the configuration does not take for a failure counts for nothing, and a call
+    /// longer than `call_timeout` is a TIMEOUT.
+    pub(crate) fn judged(&self, config: &Config, first: u32) -> (Outcome, u32) {
         let pardoned = self.outcome.is_failure()
             && self.error_kind.as_ref().is_some_and(|kind| !config.is_failure_kind(kind));
         if pardoned || self.outcome == Outcome::Ignored {
-            Outcome::Ignored
-        } else if self.mean_duration() > config.call_timeout() {
-            Outcome::Timeout
-        } else {
-            self.outcome
+            return (Outcome::Ignored, self.count);
         }
+        let in_time = self.durations().at_most(nanos(config.call_timeout()));
+        if first < in_time { (self.outcome, in_time) } else { (Outcome::Timeout, self.count) }
     }
 
-    /// The first `count` calls of the run and, if there are any, the others.
-    pub(crate) fn split(&self, count: u32) -> (Self, Option<Self>) {
-        let rest = self.count.saturating_sub(count);
-        if rest == 0 {
-            return (self.clone(), None);
-        }
+    /// How long each of the calls lasted.
+    pub(crate) fn durations(&self) -> Durations {
         let total = nanos(self.total_duration);
-        let (share, remainder) = (total / u64::from(self.count), total % u64::from(self.count));
-        let longer = u64::from(count).saturating_sub(u64::from(self.count) - remainder);
-        let head_duration = Duration::from_nanos(share * u64::from(count) + longer);
-        let rest_slow = self.slow_count.min(rest);
-        let head = Self {
-            count,
-            total_duration: head_duration,
-            slow_count: self.slow_count - rest_slow,
-            ..self.clone()
-        };
-        let tail = Self {
-            count: rest,
-            total_duration: self.total_duration.saturating_sub(head_duration),
-            slow_count: rest_slow,
-            ..self.clone()
-        };
-        (head, Some(tail))
+        let count = u64::from(self.count).max(1);
+        let longer = (total % count) as u32;
+        Durations {
+            share: total / count,
+            longer_from: self.count.saturating_sub(longer),
+            count: self.count,
+        }
     }
 
-    fn mean_duration(&self) -> Duration {
-        self.total_duration / self.count.max(1)
+    /// Whether the call at this index is one of the slow ones.
+    pub(crate) const fn is_slow(&self, index: u32) -> bool {
+        index >= self.count.saturating_sub(self.slow_count)
+    }
+}
+
+/// How the total duration of a run is dealt out to its calls, in nanoseconds.
+pub(crate) struct Durations {
+    share: u64,
+    /// From this call on each has one nanosecond more.
+    longer_from: u32,
+    count: u32,
+}
+
+impl Durations {
+    /// The duration of the call at this index.
+    pub(crate) const fn of(&self, index: u32) -> u64 {
+        self.share + (index >= self.longer_from) as u64
+    }
+
+    /// How many calls, from the first on, lasted no longer than `limit`.
+    const fn at_most(&self, limit: u64) -> u32 {
+        if self.share < limit {
+            self.count
+        } else if self.share == limit {
+            self.longer_from
+        } else {
+            0
+        }
     }
 }
 

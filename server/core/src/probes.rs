@@ -82,18 +82,19 @@ impl Probes {
         permit
     }
 
-    /// Takes a permit back; `None` if it is not out.
-    pub(crate) fn take_back(&mut self, id: PermitId) -> Option<Permit> {
-        let position = self.out.iter().position(|permit| permit.id == id)?;
-        Some(self.out.swap_remove(position))
+    /// Takes a permit back; whether it was out.
+    pub(crate) fn take_back(&mut self, id: PermitId) -> bool {
+        let position = self.out.iter().position(|permit| permit.id == id);
+        position.map(|position| self.out.swap_remove(position)).is_some()
     }
 
     pub(crate) fn succeed(&mut self) {
         self.successes = self.successes.saturating_add(1);
     }
 
-    pub(crate) fn earliest_deadline(&self) -> Option<Time> {
-        self.out.iter().map(|permit| permit.deadline).min()
+    /// The permit whose deadline comes first.
+    pub(crate) fn first_to_expire(&self) -> Option<Permit> {
+        self.out.iter().copied().min_by_key(|permit| (permit.deadline, permit.id))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use thiserror::Error;
 
-use crate::breaker::{Breaker, Counters, State};
+use crate::breaker::Breaker;
+use crate::counters::Counters;
 use crate::metrics::{CallWindow, LastFailure, Metrics, PackedCall, RecentCalls, Totals};
 use crate::overrides::Override;
 use crate::probes::{Permit, Probes};
+use crate::state::State;
 use crate::time::Time;
 
 /// Everything a breaker is, as plain data.

@@ -1,5 +1,5 @@
-use crate::breaker::StateKind;
 use crate::overrides::{Attribution, Mode};
+use crate::state::StateKind;
 use crate::time::Time;
 
 /// Why a breaker changed.

@@ -1,0 +1,9 @@
+//! Random walks through the life of a breaker.
+
+mod equivalences;
+mod invariants;
+mod ledger;
+mod reference;
+mod same_as_reference;
+mod steps;
+mod walker;
