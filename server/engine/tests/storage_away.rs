@@ -1,0 +1,190 @@
+//! A database that goes away and comes back: nobody waits for it, and nothing is lost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use breaker_core::{
+    Attribution, BreakerName, ConfigPatch, Mode, Outcome, OverrideKind, Run, StateKind, Time,
+};
+use breaker_engine::{
+    Action, Batch, BreakerReport, BreakerRow, Clock, Defaults, Durability, Engine, EngineError,
+    ManualClock, Opened, Options, Selector, Store, StoreError, Tasks, TransitionRecord, Trimmed,
+    UnknownBreakers,
+};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+/// A store that can be away.
+#[derive(Default)]
+struct Flaky {
+    is_away: AtomicBool,
+    rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
+    transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
+}
+
+impl Flaky {
+    fn answer(&self) -> Result<(), StoreError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("it is away".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn go_away(&self) {
+        self.is_away.store(true, Ordering::SeqCst);
+    }
+
+    fn come_back(&self) {
+        self.is_away.store(false, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Store for Flaky {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        Ok(Opened::default())
+    }
+
+    async fn load(&self, _: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.answer()?;
+        let mut rows = self.rows.lock();
+        for row in &batch.rows {
+            rows.insert(row.name.clone(), row.clone());
+        }
+        for deletion in &batch.deletions {
+            rows.remove(&deletion.name);
+        }
+        let mut transitions = self.transitions.lock();
+        for record in &batch.transitions {
+            transitions.insert(record.id, TransitionRecord::clone(record));
+        }
+        Ok(())
+    }
+
+    async fn transitions_before(
+        &self,
+        _: u64,
+        _: Option<&BreakerName>,
+        _: usize,
+    ) -> Result<Vec<TransitionRecord>, StoreError> {
+        self.answer().map(|()| Vec::new())
+    }
+
+    async fn transitions_after(
+        &self,
+        _: u64,
+        _: usize,
+    ) -> Result<Vec<TransitionRecord>, StoreError> {
+        self.answer().map(|()| Vec::new())
+    }
+
+    async fn trim(&self, _: Time, _: usize) -> Result<Trimmed, StoreError> {
+        Ok(Trimmed { count: 0, trimmed_transition_id: 0 })
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.answer()
+    }
+}
+
+async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
+    let options = Options {
+        defaults: Defaults::new(ConfigPatch::default()).unwrap(),
+        max_breakers: 10,
+        unknown_breakers: UnknownBreakers::Create,
+        life: 1,
+        encode: |status| Bytes::from(status.name.to_string()),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Time::from_millis(1)));
+    let store: Arc<dyn Store> = Arc::<Flaky>::clone(store);
+    Engine::start(options, store, clock).await.unwrap()
+}
+
+fn name(text: &str) -> BreakerName {
+    BreakerName::new(text).unwrap()
+}
+
+fn failures(breaker: &str) -> BreakerReport {
+    let runs = vec![(Run::new(Outcome::Failure, 5), None)];
+    BreakerReport { breaker: name(breaker), generation: None, runs }
+}
+
+async fn force_open(engine: &Arc<Engine>, durability: Durability) -> Result<bool, EngineError> {
+    let action = Action::Override { kind: OverrideKind::ForcedOpen, time_to_live: None };
+    let selector = Selector::parse("a/b").unwrap();
+    let changed = engine.apply(&selector, action, Attribution::default(), durability).await?;
+    Ok(changed.is_durable)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_made_without_storage_and_written_when_it_is_back() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    store.go_away();
+    engine.report("", 0, &[failures("a/b")]).unwrap();
+    assert_eq!(engine.get(&name("a/b")).unwrap().status.state, StateKind::Open);
+    assert!(!force_open(&engine, Durability::Preferred).await.unwrap(), "it says so");
+    assert!(engine.storage_status().borrow().failing.is_some());
+    assert_eq!(engine.waiting_transitions(), 2);
+
+    store.come_back();
+    let mut status = engine.storage_status();
+    status.wait_for(|status| status.failing.is_none()).await.unwrap();
+    tasks.shut_down().await.unwrap();
+    let rows = store.rows.lock();
+    assert!(rows[&name("a/b")].snapshot.override_.is_some());
+    assert_eq!(store.transitions.lock().len(), 2, "no transition was lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_has_to_be_durable_is_not_made_without_storage() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    engine.acquire("a/b").unwrap();
+    store.go_away();
+    let error = force_open(&engine, Durability::Required).await.unwrap_err();
+    assert!(matches!(error, EngineError::Store(StoreError::Unavailable(_))), "{error}");
+    let created = engine.create(name("a/c"), ConfigPatch::default(), Durability::Required).await;
+    assert!(created.is_err());
+    assert!(engine.delete(&name("a/b"), None, Durability::Required).await.is_err());
+    let view = engine.get(&name("a/b")).unwrap();
+    assert_eq!((view.status.mode, view.status.revision), (Mode::Normal, 1), "nothing changed");
+    assert!(engine.get(&name("a/c")).is_err());
+
+    store.come_back();
+    assert!(force_open(&engine, Durability::Required).await.unwrap());
+    assert_eq!(engine.get(&name("a/b")).unwrap().status.mode, Mode::ForcedOpen);
+    tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_cannot_write_at_its_end_says_so() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    engine.acquire("a/b").unwrap();
+    store.go_away();
+    assert!(tasks.shut_down().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_breakers_are_made_than_there_may_be() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    for index in 0..10 {
+        engine.acquire(&format!("a/{index}")).unwrap();
+    }
+    let refused = |error| matches!(error, EngineError::TooManyBreakers { limit: 10 });
+    assert!(refused(engine.acquire("a/10").unwrap_err()));
+    assert!(refused(engine.report("", 0, &[failures("a/10"), failures("a/0")]).unwrap_err()));
+    assert_eq!(engine.get(&name("a/0")).unwrap().status.state, StateKind::Closed);
+    engine.delete(&name("a/0"), None, Durability::Preferred).await.unwrap();
+    assert!(engine.acquire("a/10").is_ok());
+    tasks.shut_down().await.unwrap();
+}
