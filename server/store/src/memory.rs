@@ -3,9 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
-use breaker_engine::{
-    Batch, BreakerRow, Opened, Store, StoreError, TransitionRecord, Trimmed,
-};
+use breaker_engine::{Batch, BreakerRow, Opened, Store, StoreError, TransitionRecord, Trimmed};
 use parking_lot::Mutex;
 
 /// Keeps everything for as long as the process lives. Clones share what they keep.

@@ -15,7 +15,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 
 use self::lock::Lock;
 use self::rows::{StoredBreaker, StoredTransition, stored};
@@ -107,8 +107,8 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
-        let mut rows = sqlx::query_as::<_, StoredBreaker>("SELECT * FROM breakers")
-            .fetch(&self.writer);
+        let mut rows =
+            sqlx::query_as::<_, StoredBreaker>("SELECT * FROM breakers").fetch(&self.writer);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             sink(row.try_into()?);
         }
@@ -116,31 +116,13 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut write = self.begin().await?;
-        for row in &batch.rows {
-            put(&mut write, row).await?;
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        let written = write_batch(&mut connection, batch).await;
+        if written.is_err() {
+            // A full disk ends the transaction behind the connection's back: take a new one.
+            connection.close_on_drop();
         }
-        for deletion in &batch.deletions {
-            sqlx::query("DELETE FROM breakers WHERE name = ? AND revision <= ?")
-                .bind(deletion.name.as_str())
-                .bind(deletion.revision.cast_signed())
-                .execute(&mut *write)
-                .await
-                .map_err(failed)?;
-            sqlx::query(
-                "UPDATE server SET revision_floor = max(revision_floor, ?),
-                                   generation_floor = max(generation_floor, ?)",
-            )
-            .bind(deletion.revision.cast_signed())
-            .bind(deletion.generation.cast_signed())
-            .execute(&mut *write)
-            .await
-            .map_err(failed)?;
-        }
-        for record in &batch.transitions {
-            append(&mut write, record).await?;
-        }
-        write.commit().await.map_err(failed)
+        written
     }
 
     async fn transitions_before(
@@ -156,9 +138,9 @@ impl Store for SqliteStore {
                 "SELECT * FROM transitions WHERE breaker = ? AND id < ? ORDER BY id DESC LIMIT ?",
             )
             .bind(name.as_str()),
-            None => sqlx::query_as(
-                "SELECT * FROM transitions WHERE id < ? ORDER BY id DESC LIMIT ?",
-            ),
+            None => {
+                sqlx::query_as("SELECT * FROM transitions WHERE id < ? ORDER BY id DESC LIMIT ?")
+            }
         };
         let rows = query.bind(before).bind(limit).fetch_all(&self.readers).await.map_err(failed)?;
         rows.into_iter().map(TryInto::try_into).collect()
@@ -224,7 +206,35 @@ impl Store for SqliteStore {
 /// Incarnation, whether it was closed, the floors of revision and generation, and what is trimmed.
 type Server = (i64, i64, i64, i64, i64);
 
-async fn put(write: &mut Transaction<'static, Sqlite>, row: &BreakerRow) -> Result<(), StoreError> {
+async fn write_batch(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), StoreError> {
+    let mut write = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    for row in &batch.rows {
+        put(&mut write, row).await?;
+    }
+    for deletion in &batch.deletions {
+        sqlx::query("DELETE FROM breakers WHERE name = ? AND revision <= ?")
+            .bind(deletion.name.as_str())
+            .bind(deletion.revision.cast_signed())
+            .execute(&mut *write)
+            .await
+            .map_err(failed)?;
+        sqlx::query(
+            "UPDATE server SET revision_floor = max(revision_floor, ?),
+                               generation_floor = max(generation_floor, ?)",
+        )
+        .bind(deletion.revision.cast_signed())
+        .bind(deletion.generation.cast_signed())
+        .execute(&mut *write)
+        .await
+        .map_err(failed)?;
+    }
+    for record in &batch.transitions {
+        append(&mut write, record).await?;
+    }
+    write.commit().await.map_err(failed)
+}
+
+async fn put(write: &mut SqliteConnection, row: &BreakerRow) -> Result<(), StoreError> {
     let row = StoredBreaker::of(row)?;
     sqlx::query("INSERT OR REPLACE INTO breakers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(row.name)
@@ -237,16 +247,13 @@ async fn put(write: &mut Transaction<'static, Sqlite>, row: &BreakerRow) -> Resu
         .bind(row.created_at)
         .bind(row.own_config)
         .bind(row.detail)
-        .execute(&mut **write)
+        .execute(&mut *write)
         .await
         .map_err(failed)?;
     Ok(())
 }
 
-async fn append(
-    write: &mut Transaction<'static, Sqlite>,
-    record: &TransitionRecord,
-) -> Result<(), StoreError> {
+async fn append(write: &mut SqliteConnection, record: &TransitionRecord) -> Result<(), StoreError> {
     let transition = &record.transition;
     let counts = &transition.counts;
     sqlx::query(
@@ -270,7 +277,7 @@ async fn append(
     .bind(counts.success_count)
     .bind(counts.window_calls)
     .bind(counts.window_failures)
-    .execute(&mut **write)
+    .execute(&mut *write)
     .await
     .map_err(failed)?;
     Ok(())

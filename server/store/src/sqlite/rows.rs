@@ -111,7 +111,8 @@ impl StoredBreaker {
             override_: snapshot.override_.as_ref().map(Set::of),
             metrics: snapshot.metrics.as_ref().map(Metrics::of),
         };
-        let detail = serde_json::to_string(&detail).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let detail =
+            serde_json::to_string(&detail).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         Ok(Self {
             name: row.name.to_string(),
             state: words::of_state(state),
