@@ -85,7 +85,8 @@ pub fn patch_to_value(patch: &ConfigPatch) -> Value {
             table.insert(key.as_str().to_owned(), value);
         }
     };
-    let duration = |d: Option<Duration>| d.map(|d| json!(humantime::format_duration(d).to_string()));
+    let duration =
+        |d: Option<Duration>| d.map(|d| json!(humantime::format_duration(d).to_string()));
     set(Key::FailureThreshold, patch.failure_threshold.map(Value::from));
     set(Key::FailureDecay, patch.failure_decay.map(Value::from));
     set(Key::ConsecutiveFailures, patch.consecutive_failures.map(Value::from));
@@ -105,8 +106,9 @@ pub fn patch_to_value(patch: &ConfigPatch) -> Value {
 /// # Errors
 /// What was wrong with it.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("`{text}` is not a duration such as \"60s\" or \"250ms\": {error}"))
+    humantime::parse_duration(text).map_err(|error| {
+        format!("`{text}` is not a duration such as \"60s\" or \"250ms\": {error}")
+    })
 }
 
 const fn on_unavailable_name(choice: OnUnavailable) -> &'static str {

@@ -19,6 +19,4 @@ pub use enums::{
     outcome_to_message, source_from_message, source_to_message, state_from_message,
     state_to_message,
 };
-pub use time::{
-    duration_from_message, duration_to_message, time_from_message, time_to_message,
-};
+pub use time::{duration_from_message, duration_to_message, time_from_message, time_to_message};

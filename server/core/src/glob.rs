@@ -1,7 +1,9 @@
 //! Globs over breaker names and over error kinds.
 //!
-//! Both are matched by one small backtracking-free matcher: only the last star is ever retried,
-//! so a match costs at most `pattern × text` steps and no pattern can blow up.
+//! A star first swallows nothing, and a byte more each time that what follows it does not match.
+//! Only the last star of its kind is ever retried, since an earlier one could only take away from
+//! what the last one can reach. A match therefore costs about `glob × text` steps at most, and no
+//! glob can blow up.
 
 use std::fmt;
 

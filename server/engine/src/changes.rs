@@ -4,22 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{Attribution, BreakerName, ConfigPatch, Key, OverrideKind, Time};
-use tokio::sync::oneshot;
 
+use crate::durably::{Durability, Target, Written};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::live::Live;
 use crate::selectors::Selector;
 use crate::signals::Signals;
-use crate::store::{Batch, Deletion, StoreError};
 use crate::view::BreakerView;
-use crate::writer::DurableChange;
 
 /// Most breakers shown after a change of a glob.
 const MAX_SHOWN: usize = 1_000;
-
-/// How long a change waits to become durable before it is answered without.
-const DURABLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What an admin does to breakers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +32,6 @@ pub enum Action {
     Trip,
     /// Closes now.
     Reset,
-}
-
-/// What a change does if it cannot be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// It is made nevertheless, and written later.
-    Preferred,
-    /// It is not made.
-    Required,
 }
 
 /// What became of a change.
@@ -73,12 +59,6 @@ pub struct ConfigUpdate {
     pub values: ConfigPatch,
     /// The keys to take from `values`, set or not.
     pub keys: Vec<Key>,
-}
-
-/// A change that is durable once this much is on disk.
-enum Written {
-    Row(BreakerName, u64),
-    Deletion(Deletion),
 }
 
 impl Engine {
@@ -217,48 +197,6 @@ impl Engine {
         Ok(Changed { result: self.get(name)?, is_durable })
     }
 
-    /// Makes a change, after it was written as a draft if it has to be durable. The writer does
-    /// both then, so that no older write can come in between.
-    async fn make<F, R>(
-        self: &Arc<Self>,
-        durability: Durability,
-        change: F,
-    ) -> Result<Result<R, EngineError>, EngineError>
-    where
-        F: Fn(Target<'_>) -> Result<R, EngineError> + Send + 'static,
-        R: Send + 'static,
-    {
-        if durability == Durability::Preferred {
-            return Ok(change(Target::Live));
-        }
-        let (sender, receiver) = oneshot::channel();
-        let change = Arc::new(parking_lot::Mutex::new(change));
-        let draft = Arc::clone(&change);
-        let refused = Arc::new(parking_lot::Mutex::new(None));
-        let refusal = Arc::clone(&refused);
-        let prepare = Box::new(move || {
-            let mut batch = Batch::default();
-            if let Err(error) = draft.lock()(Target::Draft(&mut batch)) {
-                *refusal.lock() = Some(error);
-                return Batch::default();
-            }
-            batch
-        });
-        let finish = Box::new(move |written: Result<(), StoreError>| {
-            let result = match (refused.lock().take(), written) {
-                (Some(error), _) => Err(error),
-                (None, Err(error)) => Err(EngineError::Store(error)),
-                (None, Ok(())) => change.lock()(Target::Live),
-            };
-            // Whoever asked may have gone meanwhile; the change stands.
-            let _ = sender.send(result);
-        });
-        let handed_in = self.desk().change_durably(DurableChange { prepare, finish }).await;
-        handed_in.map_err(|()| EngineError::ShuttingDown)?;
-        self.desk().hurry();
-        receiver.await.map_err(|_| EngineError::ShuttingDown)
-    }
-
     fn targets(
         &self,
         selector: &Selector,
@@ -306,77 +244,6 @@ impl Engine {
         }
         Ok(written)
     }
-
-    /// Changes one breaker for real, or a copy of it whose row becomes part of the draft.
-    fn change_one(
-        &self,
-        name: &BreakerName,
-        target: Target<'_>,
-        change: impl FnOnce(&BreakerName, &mut Live, &Signals) -> Result<(), EngineError>,
-    ) -> Result<Written, EngineError> {
-        let changed = self.breakers().with(name.as_str(), |name, live| match target {
-            Target::Draft(batch) => {
-                let mut copy = live.clone();
-                change(name, &mut copy, &Signals::default())?;
-                batch.rows.push(copy.row(name));
-                Ok(Written::Row(name.clone(), copy.revision))
-            }
-            Target::Live => {
-                change(name, live, self.signals())?;
-                Ok(Written::Row(name.clone(), live.revision))
-            }
-        });
-        changed.unwrap_or_else(|| Err(unknown(name)))
-    }
-
-    /// Waits until all of it is on disk; `false` if storage fails or does not answer in time.
-    async fn wait_until_durable(&self, written: &[Written]) -> bool {
-        let mut status = self.desk().status();
-        let attempts = status.borrow_and_update().attempts;
-        self.desk().hurry();
-        let wait = async {
-            loop {
-                if written.iter().all(|part| self.is_durable(part)) {
-                    return true;
-                }
-                if status.changed().await.is_err() {
-                    return false;
-                }
-                let now = status.borrow_and_update();
-                if now.failing.is_some() && now.attempts > attempts {
-                    return false;
-                }
-            }
-        };
-        tokio::time::timeout(DURABLE_WITHIN, wait).await.unwrap_or(false)
-    }
-
-    fn is_durable(&self, part: &Written) -> bool {
-        match part {
-            Written::Row(name, revision) => self
-                .breakers()
-                .with(name.as_str(), |_, live| live.marks.durable >= *revision)
-                .unwrap_or(true),
-            Written::Deletion(deletion) => self.desk().is_deletion_durable(deletion),
-        }
-    }
-}
-
-/// What a change is made to.
-enum Target<'a> {
-    /// Copies, whose rows are gathered to be written before the change is made.
-    Draft(&'a mut Batch),
-    /// The breakers themselves.
-    Live,
-}
-
-impl Target<'_> {
-    const fn reborrow(&mut self) -> Target<'_> {
-        match self {
-            Self::Draft(batch) => Target::Draft(batch),
-            Self::Live => Target::Live,
-        }
-    }
 }
 
 impl Action {
@@ -394,7 +261,7 @@ impl Action {
     ) -> Result<(), EngineError> {
         live.advance(name, signals, now);
         if self.needs_automatic_life() && live.breaker.is_held() {
-            return Err(EngineError::Held { name: name.clone(), mode: live.breaker.mode() });
+            return Err(EngineError::Held(name.clone()));
         }
         let by = by.clone();
         live.change(name, signals, |breaker, config| {

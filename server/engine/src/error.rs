@@ -1,4 +1,4 @@
-use breaker_core::{BreakerName, Mode, Violation};
+use breaker_core::{BreakerName, Violation};
 use thiserror::Error;
 
 use crate::store::StoreError;
@@ -24,13 +24,8 @@ pub enum EngineError {
         limit: usize,
     },
     /// An override stops what was asked for.
-    #[error("breaker `{name}` is in mode {mode:?}, which stops Trip and Reset; release it first")]
-    Held {
-        /// The breaker.
-        name: BreakerName,
-        /// Its mode.
-        mode: Mode,
-    },
+    #[error("breaker `{0}` is under an override, which stops Trip and Reset; release it first")]
+    Held(BreakerName),
     /// Somebody else changed the configuration meanwhile.
     #[error(
         "breaker `{name}` has etag {actual}, not {expected}: somebody changed it; read it again"

@@ -40,7 +40,7 @@ pub(crate) fn to_status(error: EngineError) -> Status {
             details.set_retry_info(Some(Duration::from_secs(60)));
             Code::ResourceExhausted
         }
-        EngineError::Held { ref name, .. } => {
+        EngineError::Held(name) => {
             details.add_precondition_failure_violation("OVERRIDE", name.as_str(), &message);
             Code::FailedPrecondition
         }

@@ -1,0 +1,149 @@
+//! How a change gets onto the disk: behind the caller's back, while the caller waits, or before it
+//! is made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use breaker_core::BreakerName;
+use tokio::sync::oneshot;
+
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::live::Live;
+use crate::signals::Signals;
+use crate::store::{Batch, Deletion, StoreError};
+use crate::writer::DurableChange;
+
+/// How long a change waits to become durable before it is answered without.
+const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a change does if it cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It is made nevertheless, and written later.
+    Preferred,
+    /// It is not made.
+    Required,
+}
+
+/// A change that is durable once this much is on disk.
+pub(crate) enum Written {
+    Row(BreakerName, u64),
+    Deletion(Deletion),
+}
+
+/// What a change is made to.
+pub(crate) enum Target<'a> {
+    /// Copies, whose rows are gathered to be written before the change is made.
+    Draft(&'a mut Batch),
+    /// The breakers themselves.
+    Live,
+}
+
+impl Target<'_> {
+    /// The same target for one of several changes.
+    pub(crate) const fn reborrow(&mut self) -> Target<'_> {
+        match self {
+            Self::Draft(batch) => Target::Draft(batch),
+            Self::Live => Target::Live,
+        }
+    }
+}
+
+impl Engine {
+    /// Makes a change, after it was written as a draft if it has to be durable. The writer does
+    /// both then, so that no older write can come in between.
+    pub(crate) async fn make<F, R>(
+        self: &Arc<Self>,
+        durability: Durability,
+        change: F,
+    ) -> Result<Result<R, EngineError>, EngineError>
+    where
+        F: Fn(Target<'_>) -> Result<R, EngineError> + Send + 'static,
+        R: Send + 'static,
+    {
+        if durability == Durability::Preferred {
+            return Ok(change(Target::Live));
+        }
+        let (sender, receiver) = oneshot::channel();
+        let change = Arc::new(parking_lot::Mutex::new(change));
+        let draft = Arc::clone(&change);
+        let refused = Arc::new(parking_lot::Mutex::new(None));
+        let refusal = Arc::clone(&refused);
+        let prepare = Box::new(move || {
+            let mut batch = Batch::default();
+            if let Err(error) = draft.lock()(Target::Draft(&mut batch)) {
+                *refusal.lock() = Some(error);
+                return Batch::default();
+            }
+            batch
+        });
+        let finish = Box::new(move |written: Result<(), StoreError>| {
+            let result = match (refused.lock().take(), written) {
+                (Some(error), _) => Err(error),
+                (None, Err(error)) => Err(EngineError::Store(error)),
+                (None, Ok(())) => change.lock()(Target::Live),
+            };
+            // Whoever asked may have gone meanwhile; the change stands.
+            let _ = sender.send(result);
+        });
+        let handed_in = self.desk().change_durably(DurableChange { prepare, finish }).await;
+        handed_in.map_err(|()| EngineError::ShuttingDown)?;
+        self.desk().hurry();
+        receiver.await.map_err(|_| EngineError::ShuttingDown)
+    }
+
+    /// Changes one breaker for real, or a copy of it whose row becomes part of the draft.
+    pub(crate) fn change_one(
+        &self,
+        name: &BreakerName,
+        target: Target<'_>,
+        change: impl FnOnce(&BreakerName, &mut Live, &Signals) -> Result<(), EngineError>,
+    ) -> Result<Written, EngineError> {
+        let changed = self.breakers().with(name.as_str(), |name, live| match target {
+            Target::Draft(batch) => {
+                let mut copy = live.clone();
+                change(name, &mut copy, &Signals::default())?;
+                batch.rows.push(copy.row(name));
+                Ok(Written::Row(name.clone(), copy.revision))
+            }
+            Target::Live => {
+                change(name, live, self.signals())?;
+                Ok(Written::Row(name.clone(), live.revision))
+            }
+        });
+        changed.unwrap_or_else(|| Err(EngineError::UnknownBreaker(name.clone())))
+    }
+
+    /// Waits until all of it is on disk; `false` if storage fails or does not answer in time.
+    pub(crate) async fn wait_until_durable(&self, written: &[Written]) -> bool {
+        let mut status = self.desk().status();
+        let attempts = status.borrow_and_update().attempts;
+        self.desk().hurry();
+        let wait = async {
+            loop {
+                if written.iter().all(|part| self.is_durable(part)) {
+                    return true;
+                }
+                if status.changed().await.is_err() {
+                    return false;
+                }
+                let now = status.borrow_and_update();
+                if now.failing.is_some() && now.attempts > attempts {
+                    return false;
+                }
+            }
+        };
+        tokio::time::timeout(DURABLE_WITHIN, wait).await.unwrap_or(false)
+    }
+
+    fn is_durable(&self, part: &Written) -> bool {
+        match part {
+            Written::Row(name, revision) => self
+                .breakers()
+                .with(name.as_str(), |_, live| live.marks.durable >= *revision)
+                .unwrap_or(true),
+            Written::Deletion(deletion) => self.desk().is_deletion_durable(deletion),
+        }
+    }
+}
