@@ -9,7 +9,7 @@ async fn main() -> ExitCode {
     match breakerd::run(breakerd::Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("breakerd: {error:#}");
+            eprintln!("breakerd: {error}");
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use breaker_engine::SystemClock;
 use tracing_subscriber::EnvFilter;
 
@@ -18,7 +18,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let command = arguments.command;
     let settings = Settings::settle(arguments)?;
     let filter = EnvFilter::try_new(&settings.log)
-        .with_context(|| format!("--log {:?} is not a log filter", settings.log))?;
+        .map_err(|error| anyhow!("--log {:?} is not a log filter: {error}", settings.log))?;
     match command {
         Some(Command::CheckConfig) => {
             print!("{}", described(&settings));
@@ -44,7 +44,9 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     tracing::info!("draining: streams end, everything is written");
     tokio::select! {
-        stopped = server.shut_down() => stopped.context("not everything could be written")?,
+        stopped = server.shut_down() => {
+            stopped.map_err(|error| anyhow!("not everything could be written: {error}"))?;
+        }
         again = shutdown::requested() => {
             again?;
             anyhow::bail!("told twice to stop: ended before everything was written");

@@ -38,7 +38,8 @@ fn no_crate_knows_what_it_must_not() -> anyhow::Result<()> {
         .output()?;
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
     let packages = metadata["packages"].as_array().context("metadata lists packages")?;
-    let ours: BTreeSet<_> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    let ours: BTreeSet<_> =
+        packages.iter().filter_map(|package| package["name"].as_str()).collect();
     let mut checked = 0;
     for (name, may_know, must_not_know) in RULES {
         let package = packages.iter().find(|package| package["name"] == name);

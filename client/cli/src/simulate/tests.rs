@@ -78,7 +78,12 @@ fn a_breaker_opens_probes_and_closes_under_the_clock_of_the_trace() {
 fn overlapping_calls_are_recorded_when_they_end() {
     check(
         &small(),
-        &[(0, "failure", 100.0), (10, "failure", 20.0), (50, "success", 10.0), (150, "success", 1.0)],
+        &[
+            (0, "failure", 100.0),
+            (10, "failure", 20.0),
+            (50, "success", 10.0),
+            (150, "success", 1.0),
+        ],
         &[
             // The slow failure ends last and finds the count lowered by the success.
             (true, "closed", 1, 0),
@@ -130,7 +135,8 @@ fn a_probe_that_does_not_come_back_reopens_from_its_deadline() {
 
 #[test]
 fn the_last_line_tells_the_rates_over_the_window() {
-    let calls = [(0, "success", 10.0), (1, "success", 20.0), (2, "failure", 5.0), (3, "ignored", 1.0)];
+    let calls =
+        [(0, "success", 10.0), (1, "success", 20.0), (2, "failure", 5.0), (3, "ignored", 1.0)];
     assert_eq!(
         lines(&small(), &calls).last().unwrap(),
         "{\"end\":{\"failure_rate\":0.3333333333333333,\"success_rate\":0.6666666666666666,\

@@ -86,8 +86,11 @@ pub fn parse(reader: impl BufRead) -> Result<Vec<Call>, TraceError> {
 }
 
 fn call(text: &str) -> Result<Call, String> {
-    let line: Line = serde_json::from_str(text)
-        .map_err(|error| format!("{error}; a call is {{\"at_ms\": 0, \"outcome\": \"success\", \"duration_ms\": 12.5}}"))?;
+    let line: Line = serde_json::from_str(text).map_err(|error| {
+        format!(
+            "{error}; a call is {{\"at_ms\": 0, \"outcome\": \"success\", \"duration_ms\": 12.5}}"
+        )
+    })?;
     let at = nanos("at_ms", line.at_ms.as_f64().unwrap_or(f64::NAN))?;
     let duration = nanos("duration_ms", line.duration_ms.unwrap_or(0.0))?;
     Ok(Call {

@@ -1,0 +1,182 @@
+use std::time::Duration;
+
+use anyhow::Context as _;
+use breaker_wire::parse_duration;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::address::Address;
+use crate::change::{Change, ChangeArguments, OverrideArguments};
+use crate::connection::Connection;
+use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
+use crate::error::exit;
+use crate::get::GetArguments;
+use crate::guard::RunArguments;
+use crate::history::HistoryArguments;
+use crate::list::ListArguments;
+use crate::output::Format;
+use crate::simulate::{self, SimulateArguments};
+use crate::watch::WatchArguments;
+use crate::{Context, change};
+
+const AFTER_HELP: &str = "\
+A SELECTOR is a name, or a glob in which `*` stays within a part and `**` does not.
+
+Exit codes:
+    0  done
+    1  refused by the server, or failed
+    2  the command line makes no sense
+    4  there is no such breaker
+   69  no server answers
+   75  run: the breaker denied the command
+  124  run: the command took longer than call_timeout and was ended
+`run` otherwise exits as its command does: 127 if it is not found, 126 if it cannot be
+executed, 128 + N if signal N ended it.";
+
+/// Looks at the circuit breakers of a breakerd, and changes them.
+#[derive(Debug, Parser)]
+#[command(name = "breakerctl", version, after_help = AFTER_HELP)]
+pub struct Arguments {
+    #[command(flatten)]
+    global: GlobalArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+struct GlobalArguments {
+    /// Where the server listens, `host:port`; several with commas between them are tried in order.
+    #[arg(
+        long,
+        global = true,
+        env = "BREAKERD_ADDRESS",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:7420",
+        value_parser = Address::parse
+    )]
+    address: Vec<Address>,
+    /// How long one server may take to answer.
+    #[arg(long, global = true, value_name = "DURATION", default_value = "5s", value_parser = timeout)]
+    timeout: Duration,
+    /// How to write results.
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// What breakerctl can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lists breakers.
+    List(ListArguments),
+    /// Shows one breaker with its metrics and its configuration.
+    Get(GetArguments),
+    /// Writes a line for each breaker, and another one whenever it changes.
+    Watch(WatchArguments),
+    /// Shows what happened to breakers, the latest first.
+    History(HistoryArguments),
+    /// Denies every call, until `release` or the end of the time to live.
+    ForceOpen(OverrideArguments),
+    /// Allows every call, until `release` or the end of the time to live.
+    ForceClose(OverrideArguments),
+    /// Allows every call and records only metrics, until `release` or the end of the time to live.
+    Disable(OverrideArguments),
+    /// Lets transitions happen but denies no call, until `release` or the end of the time to live.
+    Shadow(OverrideArguments),
+    /// Ends an override: after `force-open` the breaker probes first, else it is closed.
+    Release(ChangeArguments),
+    /// Opens now for `open_duration`; the automatic life goes on.
+    Trip(ChangeArguments),
+    /// Closes now with fresh counters; the automatic life goes on.
+    Reset(ChangeArguments),
+    /// Creates a breaker.
+    Create(CreateArguments),
+    /// Changes the configuration of a breaker; its state goes on.
+    Update(UpdateArguments),
+    /// Deletes a breaker; its history stays.
+    Delete(DeleteArguments),
+    /// Runs a command if the breaker allows it, and reports how it went.
+    Run(RunArguments),
+    /// Replays calls through a breaker and shows what it would have decided; needs no server.
+    Simulate(SimulateArguments),
+    /// Writes a script that completes breakerctl's arguments in a shell.
+    Completion(CompletionArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionArguments {
+    /// For which shell.
+    shell: Shell,
+}
+
+impl Arguments {
+    /// The code to exit with.
+    pub(crate) fn execute(&self) -> anyhow::Result<u8> {
+        match &self.command {
+            Command::Simulate(arguments) => {
+                simulate::command(arguments, self.global.output.into())?;
+                Ok(exit::OK)
+            }
+            Command::Completion(arguments) => {
+                let mut script = Vec::new();
+                clap_complete::generate(
+                    arguments.shell,
+                    &mut Self::command(),
+                    "breakerctl",
+                    &mut script,
+                );
+                std::io::Write::write_all(&mut std::io::stdout(), &script)?;
+                Ok(exit::OK)
+            }
+            command => tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("cannot start")?
+                .block_on(self.ask(command)),
+        }
+    }
+
+    async fn ask(&self, command: &Command) -> anyhow::Result<u8> {
+        let context = Context {
+            connection: Connection::new(&self.global.address, self.global.timeout),
+            format: self.global.output,
+        };
+        let context = &context;
+        match command {
+            Command::List(arguments) => arguments.command(context).await?,
+            Command::Get(arguments) => arguments.command(context).await?,
+            Command::Watch(arguments) => arguments.command(context).await?,
+            Command::History(arguments) => arguments.command(context).await?,
+            Command::ForceOpen(a) => change::command(context, Change::force_open(a)).await?,
+            Command::ForceClose(a) => change::command(context, Change::force_close(a)).await?,
+            Command::Disable(a) => change::command(context, Change::disable(a)).await?,
+            Command::Shadow(a) => change::command(context, Change::shadow(a)).await?,
+            Command::Release(a) => change::command(context, Change::release(a)).await?,
+            Command::Trip(a) => change::command(context, Change::trip(a)).await?,
+            Command::Reset(a) => change::command(context, Change::reset(a)).await?,
+            Command::Create(arguments) => arguments.command(context).await?,
+            Command::Update(arguments) => arguments.command(context).await?,
+            Command::Delete(arguments) => arguments.command(context).await?,
+            Command::Run(arguments) => return arguments.command(context).await,
+            // They ask no server.
+            Command::Simulate(_) | Command::Completion(_) => {}
+        }
+        Ok(exit::OK)
+    }
+}
+
+impl From<Format> for simulate::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Table => Self::Summary,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("it must be longer than 0".to_owned()),
+        duration => Ok(duration),
+    }
+}

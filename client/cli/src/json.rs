@@ -1,0 +1,126 @@
+//! Messages as JSON, one object for each. The keys are those of the protocol; a value that is not
+//! there is `null`, so that every object of a kind has the same keys.
+
+use std::collections::BTreeMap;
+
+use breaker_proto::v1;
+use breaker_wire::{patch_from_message, patch_to_value};
+use serde_json::{Map, Value, json};
+
+use crate::time::{duration_text, time_text};
+use crate::words::word;
+
+/// A breaker: the keys of its state, and more beside them.
+pub(crate) fn breaker(breaker: &v1::Breaker) -> Value {
+    let sources: BTreeMap<_, _> = breaker
+        .config_sources
+        .iter()
+        .map(|(key, &source)| (key, word::<v1::ConfigSource>(source)))
+        .collect();
+    let more = json!({
+        "name": breaker.name,
+        "time_in_state": breaker.time_in_state.as_ref().and_then(duration_text),
+        "retry_after": breaker.retry_after.as_ref().and_then(duration_text),
+        "override": breaker.r#override.as_ref().map(override_in_force),
+        "counts": breaker.counts.as_ref().map(counts),
+        "permits_out": breaker.permits_out,
+        "metrics": breaker.metrics.as_ref().map(metrics),
+        "own_config": breaker.own_config.as_ref().map(config),
+        "config_sources": sources,
+        "etag": breaker.etag,
+        "create_time": breaker.create_time.as_ref().and_then(time_text),
+    });
+    merged(state(&breaker.state.clone().unwrap_or_default()), more)
+}
+
+/// A state as clients see it.
+pub(crate) fn state(state: &v1::BreakerState) -> Value {
+    json!({
+        "name": state.name,
+        "state": word::<v1::State>(state.state),
+        "mode": word::<v1::Mode>(state.mode),
+        "generation": state.generation,
+        "revision": state.revision,
+        "since": state.since.as_ref().and_then(time_text),
+        "retry_time": state.retry_time.as_ref().and_then(time_text),
+        "override_expire_time": state.override_expire_time.as_ref().and_then(time_text),
+        "config": state.config.as_ref().map(config),
+    })
+}
+
+/// A transition.
+pub(crate) fn transition(transition: &v1::Transition) -> Value {
+    json!({
+        "id": transition.id,
+        "breaker": transition.breaker,
+        "revision": transition.revision,
+        "generation": transition.generation,
+        "from_state": word::<v1::State>(transition.from_state),
+        "to_state": word::<v1::State>(transition.to_state),
+        "from_mode": word::<v1::Mode>(transition.from_mode),
+        "to_mode": word::<v1::Mode>(transition.to_mode),
+        "cause": word::<v1::Cause>(transition.cause),
+        "actor": transition.actor,
+        "reason": transition.reason,
+        "time": transition.time.as_ref().and_then(time_text),
+        "counts": transition.counts.as_ref().map(counts),
+    })
+}
+
+/// One object with the keys of both.
+pub(crate) fn merged(first: Value, second: Value) -> Value {
+    let keys = [first, second].into_iter().flat_map(|value| match value {
+        Value::Object(keys) => keys,
+        _ => Map::new(),
+    });
+    Value::Object(keys.collect())
+}
+
+/// A configuration with the keys and values of a file; `null` for one of a newer server that this
+/// breakerctl does not understand.
+fn config(message: &v1::BreakerConfig) -> Value {
+    patch_from_message(message).map_or(Value::Null, |patch| patch_to_value(&patch))
+}
+
+fn override_in_force(message: &v1::Override) -> Value {
+    json!({
+        "mode": word::<v1::Mode>(message.mode),
+        "actor": message.actor,
+        "reason": message.reason,
+        "set_time": message.set_time.as_ref().and_then(time_text),
+        "expire_time": message.expire_time.as_ref().and_then(time_text),
+    })
+}
+
+fn counts(counts: &v1::Counts) -> Value {
+    json!({
+        "failure_count": counts.failure_count,
+        "consecutive_failures": counts.consecutive_failures,
+        "success_count": counts.success_count,
+        "window_calls": counts.window_calls,
+        "window_failures": counts.window_failures,
+    })
+}
+
+fn metrics(metrics: &v1::Metrics) -> Value {
+    let last: Vec<_> = metrics.last_outcomes.iter().map(|&o| word::<v1::Outcome>(o)).collect();
+    json!({
+        "failure_rate": metrics.failure_rate,
+        "success_rate": metrics.success_rate,
+        "slow_rate": metrics.slow_rate,
+        "average_response_time_ms": metrics.average_response_time_ms,
+        "last_outcomes": last,
+        "total_calls": metrics.total_calls,
+        "successes": metrics.successes,
+        "failures": metrics.failures,
+        "timeouts": metrics.timeouts,
+        "ignored": metrics.ignored,
+        "late": metrics.late,
+        "denied": metrics.denied,
+        "last_failure_time": metrics.last_failure_time.as_ref().and_then(time_text),
+        "last_failure_kind": metrics.last_failure_kind,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Messages as tables, for people.
+
+use std::io;
+
+use breaker_proto::v1;
+use serde_json::Value;
+
+use crate::time::{rough_duration_text, rough_time_text};
+use crate::words::{printable, word};
+use crate::{json, output};
+
+/// Breakers, a row for each.
+pub(crate) fn breakers(breakers: &[v1::Breaker]) -> io::Result<()> {
+    if breakers.is_empty() {
+        output::notice("no breakers");
+        return Ok(());
+    }
+    let header = ["name", "state", "mode", "for", "retry after", "calls", "failed", "average"];
+    output::table(header, breakers.iter().map(row))
+}
+
+/// One breaker, a row for each thing that is known of it.
+pub(crate) fn breaker(breaker: &v1::Breaker) -> io::Result<()> {
+    let mut rows = about(breaker);
+    rows.extend(breaker.r#override.iter().map(|held| ["override".into(), override_text(held)]));
+    rows.extend(breaker.counts.iter().map(|counts| ["counts".into(), counts_text(counts)]));
+    rows.extend(breaker.metrics.iter().flat_map(metrics));
+    output::table(["breaker", &*breaker.name], rows)?;
+    output::line("")?;
+    output::table(["configuration", "value", "from"], config(breaker))
+}
+
+/// Transitions, a row for each.
+pub(crate) fn transitions(transitions: &[v1::Transition]) -> io::Result<()> {
+    if transitions.is_empty() {
+        output::notice("no transitions");
+        return Ok(());
+    }
+    let header = ["time", "breaker", "from", "to", "cause", "actor", "reason"];
+    output::table(header, transitions.iter().map(transition_cells))
+}
+
+/// A transition as one line of its own.
+pub(crate) fn transition_line(transition: &v1::Transition) -> String {
+    let [time, name, from, to, cause, actor, reason] = transition_cells(transition);
+    format!("{time}  {name}  {from} -> {to}  {cause}  {actor}  {reason}").trim_end().to_owned()
+}
+
+/// A state as one line of its own.
+pub(crate) fn state_line(state: &v1::BreakerState) -> String {
+    let since = state.since.as_ref().and_then(rough_time_text).unwrap_or_default();
+    let [state_word, mode] = [word::<v1::State>(state.state), word::<v1::Mode>(state.mode)];
+    let name = printable(&state.name);
+    format!("{since}  {name}  {state_word}  {mode}  generation {}", state.generation)
+}
+
+fn row(breaker: &v1::Breaker) -> [String; 8] {
+    let state = breaker.state.clone().unwrap_or_default();
+    let metrics = breaker.metrics.clone().unwrap_or_default();
+    [
+        printable(&breaker.name).into_owned(),
+        word::<v1::State>(state.state),
+        word::<v1::Mode>(state.mode),
+        breaker.time_in_state.as_ref().and_then(rough_duration_text).unwrap_or_default(),
+        breaker.retry_after.as_ref().and_then(rough_duration_text).unwrap_or_default(),
+        metrics.total_calls.to_string(),
+        percent(metrics.failure_rate),
+        format!("{:.1} ms", metrics.average_response_time_ms),
+    ]
+}
+
+fn about(breaker: &v1::Breaker) -> Vec<[String; 2]> {
+    let state = breaker.state.clone().unwrap_or_default();
+    let mut rows = vec![
+        ["state".into(), word::<v1::State>(state.state)],
+        ["mode".into(), word::<v1::Mode>(state.mode)],
+        ["generation".into(), state.generation.to_string()],
+        ["revision".into(), state.revision.to_string()],
+        ["permits out".into(), breaker.permits_out.to_string()],
+        ["etag".into(), printable(&breaker.etag).into_owned()],
+    ];
+    let mut add = |what: &str, text: Option<String>| {
+        rows.extend(text.map(|text| [what.to_owned(), text]));
+    };
+    add("since", state.since.as_ref().and_then(rough_time_text));
+    add("for", breaker.time_in_state.as_ref().and_then(rough_duration_text));
+    add("retry after", breaker.retry_after.as_ref().and_then(rough_duration_text));
+    add("created", breaker.create_time.as_ref().and_then(rough_time_text));
+    rows
+}
+
+fn override_text(held: &v1::Override) -> String {
+    let until = held.expire_time.as_ref().and_then(rough_time_text);
+    let until = until.unwrap_or_else(|| "released".to_owned());
+    let mut text = format!("{} until {until}", word::<v1::Mode>(held.mode));
+    for (what, said) in [("by", &held.actor), ("because", &held.reason)] {
+        if !said.is_empty() {
+            text.push_str(&format!(", {what}: {}", printable(said)));
+        }
+    }
+    text
+}
+
+fn counts_text(counts: &v1::Counts) -> String {
+    format!(
+        "{} failures, {} in a row, {} probes succeeded; {} of {} calls in the window failed",
+        counts.failure_count,
+        counts.consecutive_failures,
+        counts.success_count,
+        counts.window_failures,
+        counts.window_calls
+    )
+}
+
+fn metrics(metrics: &v1::Metrics) -> Vec<[String; 2]> {
+    let rates = format!(
+        "{} failed, {} succeeded, {} slow, {:.1} ms on average",
+        percent(metrics.failure_rate),
+        percent(metrics.success_rate),
+        percent(metrics.slow_rate),
+        metrics.average_response_time_ms
+    );
+    let total = format!(
+        "{}: {} succeeded, {} failed, {} timed out; {} ignored, {} late, {} denied",
+        metrics.total_calls,
+        metrics.successes,
+        metrics.failures,
+        metrics.timeouts,
+        metrics.ignored,
+        metrics.late,
+        metrics.denied
+    );
+    let last: Vec<_> = metrics.last_outcomes.iter().map(|&o| word::<v1::Outcome>(o)).collect();
+    let mut rows = vec![["window".into(), rates], ["calls".into(), total]];
+    if !last.is_empty() {
+        rows.push(["last calls".into(), last.join(" ")]);
+    }
+    if let Some(time) = metrics.last_failure_time.as_ref().and_then(rough_time_text) {
+        let text = format!("{time} {}", printable(&metrics.last_failure_kind));
+        rows.push(["last failure".into(), text.trim_end().to_owned()]);
+    }
+    rows
+}
+
+fn config(breaker: &v1::Breaker) -> Vec<[String; 3]> {
+    let json = json::breaker(breaker);
+    let Some(Value::Object(keys)) = json.get("config") else { return Vec::new() };
+    let source = |key: &String| json["config_sources"][key].as_str().unwrap_or_default().to_owned();
+    keys.iter().map(|(key, value)| [key.clone(), value_text(value), source(key)]).collect()
+}
+
+fn value_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), |text| printable(text).into_owned())
+}
+
+fn transition_cells(transition: &v1::Transition) -> [String; 7] {
+    let time = transition.time.as_ref().and_then(rough_time_text).unwrap_or_default();
+    [
+        time,
+        printable(&transition.breaker).into_owned(),
+        side(transition.from_state, transition.from_mode),
+        side(transition.to_state, transition.to_mode),
+        word::<v1::Cause>(transition.cause),
+        printable(&transition.actor).into_owned(),
+        printable(&transition.reason).into_owned(),
+    ]
+}
+
+/// A state, with the mode where it is not the usual one.
+fn side(state: i32, mode: i32) -> String {
+    let state = word::<v1::State>(state);
+    if mode == v1::Mode::Normal as i32 {
+        return state;
+    }
+    format!("{state} ({})", word::<v1::Mode>(mode))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
