@@ -5,11 +5,11 @@ mod streams;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Json, Router};
 use breaker_engine::Engine;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,8 @@ async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
         (StatusCode::OK, "ready")
     };
     let breakers = pages.engine.breaker_count();
-    (code, Json(json!({ "status": word, "breakers": breakers, "storage": storage })))
+    let page = json!({ "status": word, "breakers": breakers, "storage": storage });
+    (code, [(header::CONTENT_TYPE, "application/json")], format!("{page}\n"))
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {

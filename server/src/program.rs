@@ -59,7 +59,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 fn welcome(server: &Server, database: &str) -> String {
     let (grpc, http) = (server.grpc_address(), server.http_address());
     format!(
-        "breakerd {version}: {count} breakers from {database}
+        "breakerd {version}: {database} holds {count}
 grpc listening on {grpc}
 http listening on {http}
 
@@ -74,8 +74,15 @@ Try, in another terminal:
   curl http://{http}/metrics
 ",
         version = env!("CARGO_PKG_VERSION"),
-        count = server.breaker_count(),
+        count = counted(server.breaker_count()),
     )
+}
+
+fn counted(breakers: usize) -> String {
+    match breakers {
+        1 => "1 breaker".to_owned(),
+        breakers => format!("{breakers} breakers"),
+    }
 }
 
 fn described(settings: &Settings) -> String {

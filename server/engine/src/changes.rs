@@ -132,10 +132,12 @@ impl Engine {
         durability: Durability,
     ) -> Result<Changed<BreakerView>, EngineError> {
         let change = {
-            let (engine, name) = (Arc::clone(self), name.clone());
+            let (engine, name, now) = (Arc::clone(self), name.clone(), self.now());
             move |target: Target<'_>| {
                 let update = |name: &BreakerName, live: &mut Live, signals: &Signals| {
                     check_etag(name, live, etag)?;
+                    // What is due was due under the configuration so far.
+                    live.advance(name, signals, now);
                     let mut own = live.own_patch().cloned().unwrap_or_default();
                     for &key in &update.keys {
                         own.copy_key(key, &update.values);

@@ -296,7 +296,10 @@ fn etag(text: &str) -> Result<Option<u64>, Status> {
         text => text.parse().map(Some).ok(),
     };
     if etag.is_none() {
-        check.refuse("etag", format!("{text:?} is none; give the etag of the breaker, or none"));
+        check.refuse(
+            "etag",
+            format!("{text:?} is not an etag; give that of the breaker, or leave it empty"),
+        );
     }
     check.finish(etag)
 }

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -6,50 +7,95 @@ use breaker_core::{BreakerName, Time};
 use breaker_engine::{Batch, BreakerRow, Opened, Store, StoreError, TransitionRecord, Trimmed};
 use parking_lot::Mutex;
 
-/// Keeps everything for as long as the process lives. Clones share what they keep.
+/// A store that lasts as long as the process. Clones are the same store, as two connections to one
+/// database are.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryStore(Arc<Mutex<Kept>>);
+pub struct MemoryStore {
+    tables: Arc<Mutex<Tables>>,
+}
 
 #[derive(Debug, Default)]
-struct Kept {
-    opened: Opened,
-    is_open: bool,
+struct Tables {
     breakers: HashMap<BreakerName, BreakerRow>,
-    transitions: BTreeMap<u64, TransitionRecord>,
+    transitions: BTreeMap<u64, Arc<TransitionRecord>>,
+    life: Life,
+    incarnation: u64,
+    revision_floor: u64,
+    generation_floor: u64,
+    trimmed_transition_id: u64,
+}
+
+/// Whether a server uses the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Life {
+    #[default]
+    Ended,
+    Lasts,
+}
+
+impl Tables {
+    fn last_transition_id(&self) -> u64 {
+        let last = self.transitions.last_key_value().map_or(0, |(&id, _)| id);
+        last.max(self.trimmed_transition_id)
+    }
+
+    fn write(&mut self, batch: &Batch) {
+        for row in &batch.rows {
+            self.breakers.insert(row.name.clone(), row.clone());
+        }
+        for deletion in &batch.deletions {
+            if self
+                .breakers
+                .get(&deletion.name)
+                .is_some_and(|row| row.revision <= deletion.revision)
+            {
+                self.breakers.remove(&deletion.name);
+            }
+            self.revision_floor = self.revision_floor.max(deletion.revision);
+            self.generation_floor = self.generation_floor.max(deletion.generation);
+        }
+        for record in &batch.transitions {
+            self.transitions.entry(record.id).or_insert_with(|| Arc::clone(record));
+        }
+    }
+
+    fn trim(&mut self, older_than: Time, limit: usize) -> Trimmed {
+        let mut count = 0;
+        while count < limit
+            && let Some(oldest) = self.transitions.first_entry()
+            && oldest.get().transition.at < older_than
+        {
+            self.trimmed_transition_id = oldest.remove().id;
+            count += 1;
+        }
+        Trimmed { count, trimmed_transition_id: self.trimmed_transition_id }
+    }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     async fn open(&self) -> Result<Opened, StoreError> {
-        let mut kept = self.0.lock();
-        kept.opened.after_crash = kept.is_open;
-        kept.opened.incarnation += u64::from(kept.is_open);
-        kept.is_open = true;
-        Ok(kept.opened.clone())
+        let mut tables = self.tables.lock();
+        let after_crash = tables.life == Life::Lasts;
+        tables.incarnation += u64::from(after_crash);
+        tables.life = Life::Lasts;
+        Ok(Opened {
+            incarnation: tables.incarnation,
+            after_crash,
+            revision_floor: tables.revision_floor,
+            generation_floor: tables.generation_floor,
+            last_transition_id: tables.last_transition_id(),
+            trimmed_transition_id: tables.trimmed_transition_id,
+        })
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
-        self.0.lock().breakers.values().cloned().for_each(sink);
+        self.tables.lock().breakers.values().cloned().for_each(sink);
         Ok(())
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut kept = self.0.lock();
-        for row in &batch.rows {
-            kept.breakers.insert(row.name.clone(), row.clone());
-        }
-        for deletion in &batch.deletions {
-            let opened = &mut kept.opened;
-            opened.revision_floor = opened.revision_floor.max(deletion.revision);
-            opened.generation_floor = opened.generation_floor.max(deletion.generation);
-            if kept.breakers.get(&deletion.name).is_some_and(|r| r.revision <= deletion.revision) {
-                kept.breakers.remove(&deletion.name);
-            }
-        }
-        for record in &batch.transitions {
-            kept.transitions.entry(record.id).or_insert_with(|| TransitionRecord::clone(record));
-            kept.opened.last_transition_id = kept.opened.last_transition_id.max(record.id);
-        }
+        self.tables.lock().write(batch);
         Ok(())
     }
 
@@ -59,10 +105,10 @@ impl Store for MemoryStore {
         breaker: Option<&BreakerName>,
         limit: usize,
     ) -> Result<Vec<TransitionRecord>, StoreError> {
-        let kept = self.0.lock();
-        let records = kept.transitions.range(..before).rev().map(|(_, record)| record);
-        let wanted = records.filter(|record| breaker.is_none_or(|name| *name == record.breaker));
-        Ok(wanted.take(limit).cloned().collect())
+        let tables = self.tables.lock();
+        let latest_first = tables.transitions.range(..before).rev().map(|(_, record)| record);
+        let matching = latest_first.filter(|record| breaker.is_none_or(|b| *b == record.breaker));
+        Ok(matching.take(limit).map(|record| TransitionRecord::clone(record)).collect())
     }
 
     async fn transitions_after(
@@ -70,27 +116,17 @@ impl Store for MemoryStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<TransitionRecord>, StoreError> {
-        let kept = self.0.lock();
-        let records = kept.transitions.range(after.saturating_add(1)..);
-        Ok(records.take(limit).map(|(_, record)| record.clone()).collect())
+        let tables = self.tables.lock();
+        let oldest_first = tables.transitions.range((Bound::Excluded(after), Bound::Unbounded));
+        Ok(oldest_first.take(limit).map(|(_, record)| TransitionRecord::clone(record)).collect())
     }
 
     async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError> {
-        let mut kept = self.0.lock();
-        let mut count = 0;
-        while count < limit
-            && let Some(oldest) = kept.transitions.first_entry()
-            && oldest.get().transition.at < older_than
-        {
-            let (id, _) = oldest.remove_entry();
-            kept.opened.trimmed_transition_id = id;
-            count += 1;
-        }
-        Ok(Trimmed { count, trimmed_transition_id: kept.opened.trimmed_transition_id })
+        Ok(self.tables.lock().trim(older_than, limit))
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        self.0.lock().is_open = false;
+        self.tables.lock().life = Life::Ended;
         Ok(())
     }
 }

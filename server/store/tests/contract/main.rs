@@ -1,0 +1,53 @@
+//! What every store does, told once and run against each of them.
+
+mod breakers;
+mod databases;
+mod lives;
+mod samples;
+mod transitions;
+
+/// Makes a test of every story, run against one kind of database.
+macro_rules! contract {
+    ($name:ident, $database:ty) => {
+        contract!($name, $database, {
+            breakers: [
+                every_field_survives,
+                breakers_that_led_a_life_survive,
+                many_rows_are_written_at_once,
+                a_later_row_replaces_an_earlier_one,
+                a_deletion_takes_a_breaker_up_to_its_revision,
+                a_deletion_comes_after_the_rows_of_its_batch,
+                an_empty_batch_changes_nothing,
+            ],
+            lives: [
+                a_new_store_has_no_past,
+                a_life_that_ended_is_followed_by_one_of_the_same_incarnation,
+                a_life_that_did_not_end_is_followed_by_a_new_incarnation,
+                floors_are_those_of_all_deleted_breakers,
+                the_last_transition_is_known_even_when_it_was_trimmed,
+            ],
+            transitions: [
+                every_field_survives,
+                they_are_read_backwards_from_an_id,
+                they_are_read_backwards_for_one_breaker,
+                they_are_read_forwards_from_an_id,
+                one_that_is_there_already_is_left,
+                trimming_takes_the_oldest_ids_up_to_the_first_that_is_younger,
+                trimming_takes_no_more_than_its_limit,
+            ],
+        });
+    };
+    ($name:ident, $database:ty, { $($chapter:ident: [$($story:ident),+ $(,)?]),+ $(,)? }) => {
+        mod $name {$(
+            mod $chapter {$(
+                #[tokio::test]
+                async fn $story() -> anyhow::Result<()> {
+                    crate::$chapter::$story(<$database as crate::databases::Database>::new()?).await
+                }
+            )+}
+        )+}
+    };
+}
+
+contract!(memory, crate::databases::Memory);
+contract!(sqlite, crate::databases::Sqlite);
