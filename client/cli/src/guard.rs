@@ -13,6 +13,7 @@ use std::time::Duration;
 use breaker_proto::v1;
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use tonic::Code;
 
 use crate::error::{Error, exit};
 use crate::output::{self, Format, notice};
@@ -99,8 +100,9 @@ impl RunArguments {
             .await;
         match answer {
             Ok(answer) => Ok(Answer::from(answer)),
-            Err(error) if error.is_transient() => Ok(self.without_server(&error)),
-            Err(error) => Err(error),
+            Err(error) if is_a_wrong_question(&error) => Err(error),
+            // A server in trouble must not stop the command any more than one that is away.
+            Err(error) => Ok(self.without_server(&error)),
         }
     }
 
@@ -135,6 +137,21 @@ impl RunArguments {
         let error = Command::new("sh").arg("-c").arg(fallback).exec();
         notice(format_args!("cannot run the fallback: sh: {error}"));
         exit::NOT_EXECUTABLE
+    }
+}
+
+/// Whether it is the caller who has to mend something.
+fn is_a_wrong_question(error: &Error) -> bool {
+    match error {
+        Error::Refused(status) => matches!(
+            status.code(),
+            Code::InvalidArgument
+                | Code::PermissionDenied
+                | Code::Unauthenticated
+                | Code::Unimplemented
+        ),
+        Error::Unavailable { .. } => false,
+        _ => true,
     }
 }
 

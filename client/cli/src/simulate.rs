@@ -9,15 +9,18 @@ mod output;
 mod trace;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use breaker_core::{
-    Breaker, Config, PermitId, Rates, Report, Run, Source, StateKind, Time, Transition,
+    Breaker, Config, ConfigPatch, PermitId, Rates, Report, Run, Source, StateKind, Time,
+    Transition, Violation,
 };
+use breaker_wire::ConfigFileError;
+use serde_json::{Map, Value};
 
 pub use trace::{Call, TraceError, parse as parse_trace};
 
@@ -187,15 +190,37 @@ pub fn command(arguments: &SimulateArguments, format: Format) -> anyhow::Result<
 fn read_config(path: &Path) -> anyhow::Result<Config> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-    let patch = breaker_wire::parse_config(&text)
-        .with_context(|| format!("in the configuration {}", path.display()))?;
-    match Config::resolve(&[(Source::Breaker, &patch)]) {
-        Ok((config, _)) => Ok(config),
-        Err(violations) => {
-            let lines: String = violations.iter().map(|v| format!("\n  {v}")).collect();
-            bail!("in the configuration {}:{lines}", path.display())
-        }
-    }
+    settled(&text).with_context(|| format!("in the configuration {}", path.display()))
+}
+
+/// The configuration that a text makes. Of a text with keys that cannot be read the others are
+/// checked nevertheless, so that all is told at once.
+fn settled(text: &str) -> anyhow::Result<Config> {
+    let mut violations = match breaker_wire::parse_config(text) {
+        Ok(patch) => return resolved(&patch).map_err(|refused| listed(&refused)),
+        Err(ConfigFileError::Invalid(violations)) => violations,
+        Err(error) => return Err(error.into()),
+    };
+    let mut keys: Map<String, Value> = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text)?
+    } else {
+        toml::from_str(text)?
+    };
+    let root = |violation: &Violation| violation.field.split(['.', '[']).next().map(str::to_owned);
+    let unreadable: HashSet<_> = violations.iter().filter_map(root).collect();
+    keys.retain(|key, _| !unreadable.contains(key));
+    let others = breaker_wire::patch_from_value(&Value::Object(keys));
+    violations.extend(others.and_then(|patch| resolved(&patch)).err().unwrap_or_default());
+    Err(listed(&violations))
+}
+
+fn resolved(patch: &ConfigPatch) -> Result<Config, Vec<Violation>> {
+    Config::resolve(&[(Source::Breaker, patch)]).map(|(config, _)| config)
+}
+
+fn listed(violations: &[Violation]) -> anyhow::Error {
+    let lines: String = violations.iter().map(|violation| format!("\n  {violation}")).collect();
+    anyhow!("refused:{lines}")
 }
 
 fn read_trace(path: &Path) -> anyhow::Result<Vec<Call>> {

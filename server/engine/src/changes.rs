@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use breaker_core::{Attribution, BreakerName, ConfigPatch, Key, OverrideKind, Time};
+use breaker_core::{Attribution, BreakerName, ConfigPatch, Key, OverrideKind, Time, Violation};
 
 use crate::durably::{Durability, Target, Written};
 use crate::engine::Engine;
@@ -84,6 +84,14 @@ impl Engine {
         let shown = targets.iter().take(MAX_SHOWN).filter_map(|name| self.get(name).ok());
         let result = Matched { breakers: shown.collect(), count: targets.len() };
         Ok(Changed { result, is_durable })
+    }
+
+    /// Checks what a breaker could be created with.
+    ///
+    /// # Errors
+    /// Every value that would be refused.
+    pub fn check_config(&self, own_config: &ConfigPatch) -> Result<(), Vec<Violation>> {
+        self.breakers().defaults().with(own_config.clone()).map(|_| ())
     }
 
     /// Creates a breaker.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use breaker_core::{ConfigPatch, Key, OverrideKind, Violation};
+use breaker_core::{BreakerName, ConfigPatch, Key, OverrideKind, Violation};
 use breaker_engine::{Action, ConfigUpdate, Engine, Order, Query};
 use breaker_proto::server::breaker_admin_server::BreakerAdmin;
 use breaker_proto::v1;
@@ -90,8 +90,14 @@ impl BreakerAdmin for Admin {
         request: Request<v1::CreateBreakerRequest>,
     ) -> Result<Response<v1::CreateBreakerResponse>, Status> {
         let request = request.into_inner();
-        let name = name("name", &request.name)?;
-        let own_config = patch(&request.config.unwrap_or_default())?;
+        let mut check = Check::default();
+        let name = check.value(|| "name".to_owned(), BreakerName::new(&request.name));
+        let own_config = patch(&mut check, &request.config.unwrap_or_default());
+        if let Some(Err(violations)) = own_config.as_ref().map(|own| self.engine.check_config(own))
+        {
+            check.extend(violations.into_iter().map(|violation| violation.within("config")));
+        }
+        let (name, own_config) = check.finish(name.zip(own_config))?;
         let durability = durability(request.require_durable);
         let created = self.engine.create(name, own_config, durability).await;
         let created = created.map_err(|error| to_status(within_config(error)))?;
@@ -106,10 +112,12 @@ impl BreakerAdmin for Admin {
         request: Request<v1::UpdateBreakerRequest>,
     ) -> Result<Response<v1::UpdateBreakerResponse>, Status> {
         let request = request.into_inner();
-        let name = name("name", &request.name)?;
-        let values = patch(&request.config.unwrap_or_default())?;
-        let keys = keys(request.update_mask, &values)?;
-        let etag = etag(&request.etag)?;
+        let mut check = Check::default();
+        let name = check.value(|| "name".to_owned(), BreakerName::new(&request.name));
+        let values = patch(&mut check, &request.config.unwrap_or_default()).unwrap_or_default();
+        let keys = keys(&mut check, request.update_mask, &values);
+        let etag = etag(&mut check, &request.etag);
+        let name = check.finish(name)?;
         let update = ConfigUpdate { values, keys };
         let durability = durability(request.require_durable);
         let updated = self.engine.update(&name, update, etag, durability).await;
@@ -125,8 +133,10 @@ impl BreakerAdmin for Admin {
         request: Request<v1::DeleteBreakerRequest>,
     ) -> Result<Response<v1::DeleteBreakerResponse>, Status> {
         let request = request.into_inner();
-        let name = name("name", &request.name)?;
-        let etag = etag(&request.etag)?;
+        let mut check = Check::default();
+        let name = check.value(|| "name".to_owned(), BreakerName::new(&request.name));
+        let etag = etag(&mut check, &request.etag);
+        let name = check.finish(name)?;
         let durability = durability(request.require_durable);
         let deleted = self.engine.delete(&name, etag, durability).await.map_err(to_status)?;
         Ok(Response::new(v1::DeleteBreakerResponse { durable: deleted.is_durable }))
@@ -249,12 +259,10 @@ fn known<T>(
 }
 
 /// A configuration as a request holds it, in its field `config`.
-fn patch(message: &v1::BreakerConfig) -> Result<ConfigPatch, Status> {
-    let mut check = Check::default();
-    let patch = patch_from_message(message)
+fn patch(check: &mut Check, message: &v1::BreakerConfig) -> Option<ConfigPatch> {
+    patch_from_message(message)
         .map_err(|violations| check.extend(violations.into_iter().map(|v| v.within("config"))))
-        .ok();
-    check.finish(patch)
+        .ok()
 }
 
 /// Violations of a configuration as violations of the request's field `config`.
@@ -268,11 +276,10 @@ fn within_config(error: breaker_engine::EngineError) -> breaker_engine::EngineEr
 }
 
 /// The keys that an update is about: those of the mask, or without one those that are set.
-fn keys(mask: Option<prost_types::FieldMask>, values: &ConfigPatch) -> Result<Vec<Key>, Status> {
+fn keys(check: &mut Check, mask: Option<prost_types::FieldMask>, values: &ConfigPatch) -> Vec<Key> {
     let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
-        return Ok(Key::ALL.into_iter().filter(|&key| values.is_set(key)).collect());
+        return Key::ALL.into_iter().filter(|&key| values.is_set(key)).collect();
     };
-    let mut check = Check::default();
     let mut keys = Vec::new();
     for (index, path) in mask.paths.iter().enumerate() {
         match Key::from_name(path) {
@@ -286,20 +293,18 @@ fn keys(mask: Option<prost_types::FieldMask>, values: &ConfigPatch) -> Result<Ve
             }
         }
     }
-    check.finish(Some(keys))
+    keys
 }
 
-fn etag(text: &str) -> Result<Option<u64>, Status> {
-    let mut check = Check::default();
-    let etag = match text {
-        "" => Some(None),
-        text => text.parse().map(Some).ok(),
-    };
-    if etag.is_none() {
-        check.refuse(
-            "etag",
-            format!("{text:?} is not an etag; give that of the breaker, or leave it empty"),
-        );
+fn etag(check: &mut Check, text: &str) -> Option<u64> {
+    if text.is_empty() {
+        return None;
     }
-    check.finish(etag)
+    let etag = text.parse().ok();
+    if etag.is_none() {
+        let description =
+            format!("{text:?} is not one; give that of the breaker, or leave it empty");
+        check.refuse("etag", description);
+    }
+    etag
 }

@@ -2,16 +2,20 @@ use std::time::Duration;
 
 use breaker_proto::v1;
 use breaker_wire::duration_to_message;
+use tokio::time::timeout;
 
 use super::Admission;
 use super::ending::Ending;
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::connection::Connection;
+use crate::error::Error;
 use crate::output::notice;
 
 /// How often the server is told, until it has understood.
 const ATTEMPTS: u32 = 4;
+/// How long all of that may take: somebody waits for the exit of the command.
+const MAX_TIME: Duration = Duration::from_secs(3);
 
 /// What is reported of a command.
 pub(super) fn of(breaker: &str, admission: &Admission, ending: &Ending) -> v1::BreakerReport {
@@ -40,13 +44,29 @@ pub(super) fn request(
     v1::ReportRequest { reporter_id: reporter_id.to_owned(), sequence: 1, reports: vec![report] }
 }
 
-/// Sends a report, several times if need be. One that is lost is no failure of the command.
+/// Sends a report, several times if need be, but not for long. One that is lost is no failure of
+/// the command.
 pub(super) async fn send(
     connection: &Connection,
     reporter_id: &str,
     report: &v1::BreakerReport,
     ending: &Ending,
 ) {
+    let attempts = attempt(connection, reporter_id, report, ending);
+    let reason = match timeout(MAX_TIME, attempts).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no server took it within {}", humantime::format_duration(MAX_TIME)),
+    };
+    notice(format_args!("warning: the outcome could not be reported: {reason}"));
+}
+
+async fn attempt(
+    connection: &Connection,
+    reporter_id: &str,
+    report: &v1::BreakerReport,
+    ending: &Ending,
+) -> Result<(), Error> {
     let mut backoff = Backoff::default();
     let mut attempt = 1;
     loop {
@@ -56,12 +76,8 @@ pub(super) async fn send(
             .service(&request, async |mut service, request| service.report(request).await)
             .await;
         match answer {
-            Ok(_) => return,
             Err(error) if error.is_transient() && attempt < ATTEMPTS => backoff.wait().await,
-            Err(error) => {
-                notice(format_args!("warning: the outcome could not be reported: {error}"));
-                return;
-            }
+            answer => return answer.map(drop),
         }
         attempt += 1;
     }

@@ -32,6 +32,19 @@ fn without_a_server_the_command_runs_unless_it_is_told_not_to() {
 }
 
 #[test]
+fn a_server_in_trouble_does_not_stop_the_command_but_a_wrong_question_does() {
+    let refused = |code| Error::Refused(Box::new(tonic::Status::new(code, "so")));
+    for code in [Code::ResourceExhausted, Code::DataLoss, Code::Internal] {
+        assert!(!is_a_wrong_question(&refused(code)), "{code:?}");
+    }
+    for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated] {
+        assert!(is_a_wrong_question(&refused(code)), "{code:?}");
+    }
+    let unknown = Error::NotFound(Box::new(tonic::Status::not_found("so")));
+    assert!(is_a_wrong_question(&unknown));
+}
+
+#[test]
 fn a_denial_says_the_state_and_when_to_ask_again() {
     let answer = v1::AcquireResponse {
         reason: v1::AcquireReason::Open.into(),

@@ -1,4 +1,3 @@
-use breaker_core::ConfigPatch;
 use std::time::Duration;
 
 use super::*;
@@ -154,6 +153,35 @@ fn a_trace_is_put_into_order_and_times_are_given_back_as_written() {
     let times: Vec<_> = trace.iter().map(|call| call.at_ms.to_string()).collect();
     assert_eq!(times, ["1", "5.5"]);
     assert_eq!(trace[1].at, Time::from_nanos(5_500_000));
+}
+
+#[test]
+fn times_since_1970_are_as_exact_as_others_and_fractions_come_back_as_written() {
+    let at = 1_700_000_000_000;
+    for offset in 0..50 {
+        let calls = [(at + offset, "failure", 3.0), (at + offset + 3, "success", 0.0)];
+        let one = config(ConfigPatch { failure_threshold: Some(1), ..ConfigPatch::default() });
+        // The failure ends at the instant at which the other call starts, and so before it.
+        check(&one, &calls, &[(true, "open", 1, 0), (false, "open", 1, 0)]);
+    }
+    for written in ["13.809999999999999", "12.72", "1700000000052.2485"] {
+        let line = format!("{{\"at_ms\":{written},\"outcome\":\"success\"}}");
+        assert_eq!(parse_trace(line.as_bytes()).unwrap()[0].at_ms.to_string(), written);
+    }
+}
+
+#[test]
+fn a_bad_configuration_is_refused_with_every_bad_key_at_once() {
+    let bad = "failure_treshold = 3\nopen_duration = 60\nwindow = { calls = 0 }\nmax_probes = 0";
+    let json =
+        r#"{"failure_treshold": 3, "open_duration": 60, "window": {"calls": 0}, "max_probes": 0}"#;
+    for text in [bad, json] {
+        let error = format!("{:#}", settled(text).unwrap_err());
+        for key in ["failure_treshold: ", "open_duration: ", "window.calls: ", "max_probes: "] {
+            assert!(error.contains(key), "{error}");
+        }
+    }
+    assert_eq!(settled("").unwrap(), Config::default());
 }
 
 #[test]

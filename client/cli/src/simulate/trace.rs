@@ -7,9 +7,9 @@ use serde_json::Number;
 use thiserror::Error;
 
 /// Latest start and longest duration, in milliseconds: about 285 years.
-const MAX_MS: f64 = 9e12;
+const MAX_MS: u64 = 9_000_000_000_000;
 
-const NANOS_PER_MS: f64 = 1e6;
+const NANOS_PER_MS: u64 = 1_000_000;
 
 /// A call: when it starts, and what it would do if it were let through.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +53,7 @@ struct Line {
     at_ms: Number,
     outcome: Word,
     #[serde(default)]
-    duration_ms: Option<f64>,
+    duration_ms: Option<Number>,
     #[serde(default)]
     error_kind: String,
 }
@@ -91,8 +91,8 @@ fn call(text: &str) -> Result<Call, String> {
             "{error}; a call is {{\"at_ms\": 0, \"outcome\": \"success\", \"duration_ms\": 12.5}}"
         )
     })?;
-    let at = nanos("at_ms", line.at_ms.as_f64().unwrap_or(f64::NAN))?;
-    let duration = nanos("duration_ms", line.duration_ms.unwrap_or(0.0))?;
+    let at = nanos("at_ms", &line.at_ms)?;
+    let duration = line.duration_ms.map_or(Ok(0), |millis| nanos("duration_ms", &millis))?;
     Ok(Call {
         at: Time::from_nanos(at),
         at_ms: line.at_ms,
@@ -107,10 +107,16 @@ fn call(text: &str) -> Result<Call, String> {
     })
 }
 
-fn nanos(field: &str, millis: f64) -> Result<u64, String> {
-    if (0.0..=MAX_MS).contains(&millis) {
-        Ok((millis * NANOS_PER_MS).round() as u64)
-    } else {
-        Err(format!("{field} is {millis}; it must be 0 to {MAX_MS}"))
+/// Whole milliseconds are taken exactly, as is what stands before the point: a product of seconds
+/// since 1970 and a million does not fit the digits of a float, and a call that ends when another
+/// one starts must not end after it.
+fn nanos(field: &str, millis: &Number) -> Result<u64, String> {
+    let out_of_range = || format!("{field} is {millis}; it must be 0 to {MAX_MS}");
+    if let Some(millis) = millis.as_u64().filter(|&millis| millis <= MAX_MS) {
+        return Ok(millis * NANOS_PER_MS);
     }
+    let in_range = |millis: &f64| (0.0..=MAX_MS as f64).contains(millis);
+    let millis = millis.as_f64().filter(in_range).ok_or_else(out_of_range)?;
+    let fraction = (millis.fract() * NANOS_PER_MS as f64).round() as u64;
+    Ok(millis.trunc() as u64 * NANOS_PER_MS + fraction)
 }
