@@ -110,7 +110,9 @@ fn a_database_that_cannot_be_used_is_named_at_start() -> anyhow::Result<()> {
     let missing = folder.path().join("missing/breakers.db");
     for path in [text.as_path(), missing.as_path(), folder.path()] {
         let error = Daemon::start(path).unwrap_err().to_string();
-        assert!(error.contains("database"), "{error}");
+        // A folder that is missing is named in place of the file in it.
+        let named = path.ancestors().take(2).any(|part| error.contains(&*part.to_string_lossy()));
+        assert!(named, "{error}");
     }
     let output = Command::new(binary("breakerd")?)
         .args(["--database=postgres://x", "--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0"])
