@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use breaker_engine::SystemClock;
 use breaker_proto::v1::AcquireRequest;
-use breakerd::{Arguments, Server, Settings};
+use breaker_tests::start_in_memory;
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
@@ -34,14 +34,7 @@ fn main() -> anyhow::Result<()> {
     let servers = runtime()?;
     let clients = runtime()?;
     let empty = servers.block_on(empty::serve())?;
-    let arguments = Arguments::try_parse_from([
-        "breakerd",
-        "--database=memory:",
-        "--listen=127.0.0.1:0",
-        "--http-listen=127.0.0.1:0",
-    ])?;
-    let settings = Settings::settle(arguments)?;
-    let server = servers.block_on(Server::start(settings, Arc::new(SystemClock::start())))?;
+    let server = servers.block_on(start_in_memory(Arc::new(SystemClock::start())))?;
     let acquire = server.grpc_address();
 
     let round = Duration::from_secs(options.seconds);

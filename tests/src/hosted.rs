@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use breaker_core::Time;
-use breaker_engine::ManualClock;
+use breaker_engine::{Clock, ManualClock};
 use breakerd::{Arguments, Server, Settings};
 use clap::Parser;
 
@@ -23,15 +23,9 @@ impl Hosted {
     /// # Errors
     /// If it does not start.
     pub async fn start(now: Time) -> anyhow::Result<Self> {
-        let arguments = Arguments::try_parse_from([
-            "breakerd",
-            "--database=memory:",
-            "--listen=127.0.0.1:0",
-            "--http-listen=127.0.0.1:0",
-        ])?;
         let clock = Arc::new(ManualClock::at(now));
         let shared: Arc<ManualClock> = Arc::clone(&clock);
-        let server = Server::start(Settings::settle(arguments)?, shared).await?;
+        let server = start_in_memory(shared).await?;
         let clients = Clients::of(&server.grpc_address().to_string())?;
         Ok(Self { clock, clients, server })
     }
@@ -48,4 +42,18 @@ impl Hosted {
     pub async fn stop(self) -> anyhow::Result<()> {
         Ok(self.server.shut_down().await?)
     }
+}
+
+/// Starts a server on free ports and without a database, within this process.
+///
+/// # Errors
+/// If it does not start.
+pub async fn start_in_memory(clock: Arc<dyn Clock>) -> anyhow::Result<Server> {
+    let arguments = Arguments::try_parse_from([
+        "breakerd",
+        "--database=memory:",
+        "--listen=127.0.0.1:0",
+        "--http-listen=127.0.0.1:0",
+    ])?;
+    Ok(Server::start(Settings::settle(arguments)?, clock).await?)
 }

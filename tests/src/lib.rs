@@ -5,7 +5,7 @@ mod hosted;
 mod requests;
 
 pub use daemon::{Daemon, binary};
-pub use hosted::Hosted;
+pub use hosted::{Hosted, start_in_memory};
 pub use requests::{acquire, create, report_of, run_of, selecting, states_in};
 
 use breaker_proto::v1::breaker_admin_client::BreakerAdminClient;

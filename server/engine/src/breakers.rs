@@ -95,6 +95,14 @@ impl Breakers {
         }
     }
 
+    /// Refuses a name that is taken, and any name while there is no room.
+    pub(crate) fn may_insert(&self, name: &BreakerName) -> Result<(), EngineError> {
+        if self.contains(name) {
+            return Err(EngineError::AlreadyExists(name.clone()));
+        }
+        self.has_room_for(1)
+    }
+
     /// Adds a breaker that must not be there yet; returns its revision.
     pub(crate) fn insert_new(
         &self,

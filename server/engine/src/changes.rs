@@ -79,7 +79,7 @@ impl Engine {
             let (engine, targets, now) = (Arc::clone(self), targets.clone(), self.now());
             move |signals: Target<'_>| engine.act_on(&targets, action, &by, now, signals)
         };
-        let written = self.make(durability, change).await??;
+        let written = self.make(durability, change).await?;
         let is_durable = self.wait_until_durable(&written).await;
         let shown = targets.iter().take(MAX_SHOWN).filter_map(|name| self.get(name).ok());
         let result = Matched { breakers: shown.collect(), count: targets.len() };
@@ -106,14 +106,12 @@ impl Engine {
     ) -> Result<Changed<BreakerView>, EngineError> {
         let configured =
             self.breakers().defaults().with(own_config).map_err(EngineError::Invalid)?;
-        if self.breakers().contains(&name) {
-            return Err(EngineError::AlreadyExists(name));
-        }
-        self.breakers().has_room_for(1)?;
         let change = {
             let (engine, name, now) = (Arc::clone(self), name.clone(), self.now());
             move |target: Target<'_>| match target {
                 Target::Draft(batch) => {
+                    // The draft must not take the place of a breaker that is there.
+                    engine.breakers().may_insert(&name)?;
                     batch.rows.push(engine.breakers().fresh(now, configured.clone()).row(&name));
                     Ok(Vec::new())
                 }
@@ -189,7 +187,7 @@ impl Engine {
                 }
             }
         };
-        let written = self.make(durability, change).await??;
+        let written = self.make(durability, change).await?;
         Ok(Changed { result: (), is_durable: self.wait_until_durable(&written).await })
     }
 
@@ -200,9 +198,9 @@ impl Engine {
         change: F,
     ) -> Result<Changed<BreakerView>, EngineError>
     where
-        F: Fn(Target<'_>) -> Result<Vec<Written>, EngineError> + Send + 'static,
+        F: Fn(Target<'_>) -> Result<Vec<Written>, EngineError> + Send + Sync + 'static,
     {
-        let written = self.make(durability, change).await??;
+        let written = self.make(durability, change).await?;
         let is_durable = self.wait_until_durable(&written).await;
         Ok(Changed { result: self.get(name)?, is_durable })
     }

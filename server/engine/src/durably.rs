@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::live::Live;
 use crate::signals::Signals;
-use crate::store::{Batch, Deletion, StoreError};
+use crate::store::{Batch, Deletion};
 use crate::writer::DurableChange;
 
 /// How long a change waits to become durable before it is answered without.
@@ -57,40 +57,29 @@ impl Engine {
         self: &Arc<Self>,
         durability: Durability,
         change: F,
-    ) -> Result<Result<R, EngineError>, EngineError>
+    ) -> Result<R, EngineError>
     where
-        F: Fn(Target<'_>) -> Result<R, EngineError> + Send + 'static,
+        F: Fn(Target<'_>) -> Result<R, EngineError> + Send + Sync + 'static,
         R: Send + 'static,
     {
         if durability == Durability::Preferred {
-            return Ok(change(Target::Live));
+            return change(Target::Live);
         }
         let (sender, receiver) = oneshot::channel();
-        let change = Arc::new(parking_lot::Mutex::new(change));
+        let change = Arc::new(change);
         let draft = Arc::clone(&change);
-        let refused = Arc::new(parking_lot::Mutex::new(None));
-        let refusal = Arc::clone(&refused);
         let prepare = Box::new(move || {
             let mut batch = Batch::default();
-            if let Err(error) = draft.lock()(Target::Draft(&mut batch)) {
-                *refusal.lock() = Some(error);
-                return Batch::default();
-            }
-            batch
+            draft(Target::Draft(&mut batch)).map(|_| batch)
         });
-        let finish = Box::new(move |written: Result<(), StoreError>| {
-            let result = match (refused.lock().take(), written) {
-                (Some(error), _) => Err(error),
-                (None, Err(error)) => Err(EngineError::Store(error)),
-                (None, Ok(())) => change.lock()(Target::Live),
-            };
+        let finish = Box::new(move |written: Result<(), EngineError>| {
             // Whoever asked may have gone meanwhile; the change stands.
-            let _ = sender.send(result);
+            let _ = sender.send(written.and_then(|()| change(Target::Live)));
         });
         let handed_in = self.desk().change_durably(DurableChange { prepare, finish }).await;
         handed_in.map_err(|()| EngineError::ShuttingDown)?;
         self.desk().hurry();
-        receiver.await.map_err(|_| EngineError::ShuttingDown)
+        receiver.await.map_err(|_| EngineError::ShuttingDown)?
     }
 
     /// Changes one breaker for real, or a copy of it whose row becomes part of the draft.

@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
+use crate::error::EngineError;
 use crate::store::{Batch, Deletion, StoreError};
 
 /// Most breakers in one commit.
@@ -55,9 +56,9 @@ pub struct Failing {
 /// A change that is made only after it has been written.
 pub(crate) struct DurableChange {
     /// What has to be on disk first.
-    pub(crate) prepare: Box<dyn FnOnce() -> Batch + Send>,
+    pub(crate) prepare: Box<dyn FnOnce() -> Result<Batch, EngineError> + Send>,
     /// Makes the change if the write succeeded.
-    pub(crate) finish: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+    pub(crate) finish: Box<dyn FnOnce(Result<(), EngineError>) + Send>,
 }
 
 /// What the writer shares with those who wait for it.
@@ -257,8 +258,11 @@ impl Writer {
     }
 
     async fn write_first(&mut self, change: DurableChange) {
-        let batch = (change.prepare)();
-        let written = if batch.is_empty() { Ok(()) } else { self.commit(&batch).await };
+        let written = match (change.prepare)() {
+            Ok(batch) if batch.is_empty() => Ok(()),
+            Ok(batch) => self.commit(&batch).await.map_err(EngineError::Store),
+            Err(refused) => Err(refused),
+        };
         (change.finish)(written);
     }
 
