@@ -142,7 +142,7 @@ fn a_server_decides_as_the_simulation_says() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut runner = TestRunner::new(Cases { cases: 48, ..Cases::default() });
     let outcome = runner.run(&(patches(), traces()), |(patch, trace)| {
-        let (config, _) = Config::resolve(&[(Source::Breaker, &patch)]).unwrap();
+        let config = Config::resolve(&[(Source::Breaker, &patch)]).unwrap().config;
         let simulated = replay(&config, &trace).calls;
         let served = runtime.block_on(through_server(&patch, &trace)).unwrap();
         prop_assert_eq!(simulated, served);

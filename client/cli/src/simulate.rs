@@ -215,7 +215,7 @@ fn settled(text: &str) -> anyhow::Result<Config> {
 }
 
 fn resolved(patch: &ConfigPatch) -> Result<Config, Vec<Violation>> {
-    Config::resolve(&[(Source::Breaker, patch)]).map(|(config, _)| config)
+    Config::resolve(&[(Source::Breaker, patch)]).map(|resolved| resolved.config)
 }
 
 fn listed(violations: &[Violation]) -> anyhow::Error {

@@ -36,7 +36,7 @@ impl LocalBreaker {
         let known = ConfigPatch { call_timeout: Some(call_timeout), ..ConfigPatch::default() };
         // A server that allows other timeouts than this client knows of leaves it the default.
         let config = Config::resolve(&[(Source::Server, &known)])
-            .map_or_else(|_| Config::default(), |(config, _)| config);
+            .map_or_else(|_| Config::default(), |resolved| resolved.config);
         let breaker = Mutex::new(Breaker::new(Time::EPOCH));
         Self(Arc::new(Inner { config, began_at: now, breaker }))
     }

@@ -67,7 +67,7 @@ fn config(message: Option<&v1::BreakerConfig>) -> Result<Config, Violation> {
     };
     patch_from_message(message)
         .and_then(|patch| Config::resolve(&[(Source::Server, &patch)]))
-        .map(|(config, _)| config)
+        .map(|resolved| resolved.config)
         .map_err(|violations| {
             let first = violations.into_iter().next();
             first.unwrap_or_else(|| Violation::new("config", "makes no sense")).within("config")

@@ -58,6 +58,7 @@ convert!(
 convert!(Source, v1::ConfigSource, source_to_message, source_from_message, {
     BuiltIn => BuiltIn,
     Server => Server,
+    Policy => Policy,
     Breaker => Breaker,
 });
 

@@ -49,6 +49,17 @@ pub struct Config {
     on_unavailable: OnUnavailable,
 }
 
+/// What layers of configuration make together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The configuration.
+    pub config: Config,
+    /// Where each of its values comes from.
+    pub sources: Sources,
+    /// Values that are allowed and make no sense: what is odd, and what to do.
+    pub warnings: Vec<Violation>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -73,7 +84,7 @@ impl Config {
     ///
     /// # Errors
     /// Every value that was refused.
-    pub fn resolve(layers: &[(Source, &ConfigPatch)]) -> Result<(Self, Sources), Vec<Violation>> {
+    pub fn resolve(layers: &[(Source, &ConfigPatch)]) -> Result<Resolved, Vec<Violation>> {
         let mut sources = Sources::BUILT_IN;
         let mut merged = ConfigPatch::default();
         for (source, layer) in layers {
@@ -82,7 +93,8 @@ impl Config {
                 sources.set(key, *source);
             }
         }
-        Ok((Self::checked(&merged)?, sources))
+        let config = Self::checked(&merged)?;
+        Ok(Resolved { config, sources, warnings: Vec::new() })
     }
 
     fn checked(patch: &ConfigPatch) -> Result<Self, Vec<Violation>> {

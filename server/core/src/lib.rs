@@ -33,7 +33,9 @@ mod time;
 mod transition;
 
 pub use breaker::{Breaker, GENERATION_START};
-pub use config::{Config, ConfigPatch, Key, OnUnavailable, Source, Sources, Violation, limits};
+pub use config::{
+    Config, ConfigPatch, Key, OnUnavailable, Resolved, Source, Sources, Violation, limits,
+};
 pub use decision::{AllowReason, Decision, DenyReason};
 pub use glob::{ErrorGlob, GlobError, NameGlob};
 pub use metrics::{LastFailure, Metrics, Rates, Totals};

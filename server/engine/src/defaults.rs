@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use breaker_core::{Config, ConfigPatch, Source, Sources, Violation};
+use breaker_core::{Config, ConfigPatch, Resolved, Source, Sources, Violation};
 
 use crate::live::OwnConfig;
 
@@ -21,7 +21,7 @@ impl Defaults {
     /// # Errors
     /// Every value that was refused.
     pub fn new(patch: ConfigPatch) -> Result<Self, Vec<Violation>> {
-        let (config, sources) = Config::resolve(&[(Source::Server, &patch)])?;
+        let Resolved { config, sources, .. } = Config::resolve(&[(Source::Server, &patch)])?;
         Ok(Self { patch, config: Arc::new(config), sources })
     }
 
@@ -45,7 +45,7 @@ impl Defaults {
             return Ok(self.configured());
         }
         let layers = [(Source::Server, &self.patch), (Source::Breaker, &own)];
-        let (config, sources) = Config::resolve(&layers)?;
+        let Resolved { config, sources, .. } = Config::resolve(&layers)?;
         Ok((Arc::new(config), Some(Box::new(OwnConfig { patch: own, sources }))))
     }
 }

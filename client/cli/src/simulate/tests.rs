@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 
 fn config(patch: ConfigPatch) -> Config {
-    Config::resolve(&[(Source::Breaker, &patch)]).unwrap().0
+    Config::resolve(&[(Source::Breaker, &patch)]).unwrap().config
 }
 
 /// Opens after two failures for a second, closes after two probes, one at a time.

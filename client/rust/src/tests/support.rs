@@ -71,7 +71,7 @@ impl TestServer {
     }
 
     pub(crate) fn start_at(address: &str, patch: &ConfigPatch) -> Self {
-        let (config, _) = Config::resolve(&[(Source::Server, patch)]).unwrap();
+        let config = Config::resolve(&[(Source::Server, patch)]).unwrap().config;
         let world = World {
             now: Time::from_millis(1_000_000),
             config,

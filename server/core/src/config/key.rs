@@ -61,6 +61,8 @@ pub enum Source {
     BuiltIn,
     /// The defaults that the server was started with.
     Server,
+    /// The policy that matches the breaker best.
+    Policy,
     /// The breaker's own configuration.
     Breaker,
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn resolve(patch: ConfigPatch) -> Result<Config, Vec<Violation>> {
-    Config::resolve(&[(Source::Breaker, &patch)]).map(|(config, _)| config)
+    Config::resolve(&[(Source::Breaker, &patch)]).map(|resolved| resolved.config)
 }
 
 #[test]
@@ -25,8 +25,9 @@ fn a_later_layer_wins_and_the_answer_says_so() {
     let server =
         ConfigPatch { failure_threshold: Some(9), failure_decay: Some(2), ..Default::default() };
     let own = ConfigPatch { failure_threshold: Some(3), ..Default::default() };
-    let (config, sources) =
+    let Resolved { config, sources, .. } =
         Config::resolve(&[(Source::Server, &server), (Source::Breaker, &own)]).unwrap();
+
     assert_eq!((config.failure_threshold(), config.failure_decay()), (3, 2));
     assert_eq!(sources.of(Key::FailureThreshold), Source::Breaker);
     assert_eq!(sources.of(Key::FailureDecay), Source::Server);

@@ -36,7 +36,7 @@ fn whole_millis(duration: Duration) -> u64 {
 
 /// A configuration that sets these values over the defaults.
 pub(super) fn config(patch: &ConfigPatch) -> Config {
-    Config::resolve(&[(Source::Breaker, patch)]).unwrap().0
+    Config::resolve(&[(Source::Breaker, patch)]).unwrap().config
 }
 
 pub(super) fn admin() -> Attribution {

@@ -53,7 +53,8 @@ pub(crate) fn lead_a_life(
     mut see: impl FnMut(&Breaker),
 ) -> Result<()> {
     let layers = [(breaker_core::Source::Breaker, &full_config())];
-    let (config, _) = Config::resolve(&layers).map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+    let resolved = Config::resolve(&layers).map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+    let config = resolved.config;
     let mut now = Time::from_millis(1_700_000_000_000);
     let mut breaker = Breaker::new(now);
     for _ in 0..steps {
