@@ -2,6 +2,8 @@
 //!
 //! The time that callers pass in must not run backwards from one event to the next.
 
+mod effective;
+mod opening;
 mod record;
 mod timers;
 
@@ -10,12 +12,16 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::decision::{AllowReason, Decision, DenyReason};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::overrides::{Attribution, Mode, Override, OverrideKind};
 use crate::probes::{PermitId, Probes, was_handed_out};
+use crate::ramp::Ramping;
 use crate::state::{State, StateKind};
 use crate::time::Time;
 use crate::transition::{Cause, Counts, Transition};
+
+pub use self::effective::{Aspect, Effective};
 
 /// The generation of a breaker that was never there before.
 pub const GENERATION_START: u64 = 1;
@@ -30,6 +36,8 @@ pub struct Breaker {
     pub(crate) override_: Option<Box<Override>>,
     /// Allocated at the first call, so that an idle breaker stays small.
     pub(crate) metrics: Option<Box<Metrics>>,
+    /// Allocated where a rule needs it.
+    pub(crate) memory: Option<Box<Memory>>,
 }
 
 impl Breaker {
@@ -48,6 +56,7 @@ impl Breaker {
             counters: Counters::ZERO,
             override_: None,
             metrics: None,
+            memory: None,
         }
     }
 
@@ -87,20 +96,29 @@ impl Breaker {
     /// The probes of a HALF_OPEN breaker.
     pub const fn probes(&self) -> Option<&Probes> {
         match &self.state {
-            State::HalfOpen(probes) => Some(probes),
+            State::HalfOpen(half_open) => Some(&half_open.probes),
+            State::Closed | State::Open { .. } => None,
+        }
+    }
+
+    /// The ramp that a HALF_OPEN breaker is on.
+    pub fn ramping(&self) -> Option<&Ramping> {
+        match &self.state {
+            State::HalfOpen(half_open) => half_open.ramp.as_ref(),
             State::Closed | State::Open { .. } => None,
         }
     }
 
     /// The counts as they are now.
-    pub fn counts(&self) -> Counts {
-        let window = self.metrics.as_ref().map(|metrics| &metrics.window);
+    pub fn counts(&self, now: Time) -> Counts {
+        let window = self.metrics.as_ref().map(|metrics| metrics.window.sums_at(now));
+        let window = window.unwrap_or_default();
         Counts {
             failure_count: self.counters.failures,
             consecutive_failures: self.counters.consecutive,
             success_count: self.probes().map_or(0, Probes::successes),
-            window_calls: window.map_or(0, |w| w.len()),
-            window_failures: window.map_or(0, |w| w.failures()),
+            window_calls: window.calls,
+            window_failures: window.failures,
         }
     }
 
@@ -114,7 +132,7 @@ impl Breaker {
         let transitions = self.advance(config, now);
         let decision = self.decide(config, now);
         if !decision.is_allowed() {
-            self.metrics_mut().totals.denied += 1;
+            self.metrics_mut(config).totals.denied += 1;
         }
         (decision, transitions)
     }
@@ -140,13 +158,14 @@ impl Breaker {
             OverrideKind::Disabled => (Some(State::Closed), Cause::Disabled),
             // A breaker held open would stay so without a timer: it goes on as if released.
             OverrideKind::Shadow if self.mode() == Mode::ForcedOpen => {
-                (Some(State::HalfOpen(Probes::new())), Cause::Shadowed)
+                (Some(State::probing()), Cause::Shadowed)
             }
             OverrideKind::Shadow => (None, Cause::Shadowed),
         };
         let expires_at = time_to_live.map(|ttl| now + ttl);
         let new = Override { kind, by: by.clone(), set_at: now, expires_at };
-        self.change(Change { state, mode: Some(Some(new)), cause, by, at: now }, &mut transitions);
+        let change = Change { state, mode: Some(Some(new)), cause, by, at: now };
+        self.change(config, change, &mut transitions);
         transitions
     }
 
@@ -154,19 +173,19 @@ impl Breaker {
     /// every other mode to CLOSED.
     pub fn release(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
         let mut transitions = self.advance(config, now);
-        self.end_override(Cause::Released, by, now, &mut transitions);
+        self.end_override(config, Cause::Released, by, now, &mut transitions);
         transitions
     }
 
     /// Opens the breaker for `open_duration`; its automatic life goes on. A breaker that is
     /// [held](Self::is_held) stays as it is.
     pub fn trip(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
-        let state = State::Open { retry_at: Some(now + config.open_duration()) };
+        let state = State::Open { retry_at: Some(now + self.effective(config).open_duration) };
         self.enter_unless_held(config, state, Cause::Tripped, by, now)
     }
 
-    /// Closes the breaker with fresh counters; its automatic life goes on. A breaker that is
-    /// [held](Self::is_held) stays as it is.
+    /// Closes the breaker with fresh counters and on its first level; its automatic life goes on. A
+    /// breaker that is [held](Self::is_held) stays as it is.
     pub fn reset(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
         self.enter_unless_held(config, State::Closed, Cause::Reset, by, now)
     }
@@ -176,7 +195,10 @@ impl Breaker {
     /// is due under the configuration before it: [`advance`](Self::advance) with that one first.
     pub fn reconfigure(&mut self, config: &Config) {
         if let Some(metrics) = &mut self.metrics {
-            metrics.window.truncate(config.window_calls());
+            metrics.window.resize(config.window());
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.reconfigure(config);
         }
     }
 
@@ -185,8 +207,12 @@ impl Breaker {
         !matches!(self.mode(), Mode::Normal | Mode::Shadow)
     }
 
-    fn metrics_mut(&mut self) -> &mut Metrics {
-        self.metrics.get_or_insert_default()
+    fn metrics_mut(&mut self, config: &Config) -> &mut Metrics {
+        self.metrics.get_or_insert_with(|| Box::new(Metrics::new(config.window())))
+    }
+
+    fn memory_mut(&mut self, now: Time) -> &mut Memory {
+        self.memory.get_or_insert_with(|| Box::new(Memory::new(now)))
     }
 
     fn decide(&mut self, config: &Config, now: Time) -> Decision {
@@ -201,19 +227,29 @@ impl Breaker {
             Mode::Disabled => return Decision::Allowed(AllowReason::Disabled),
             Mode::Normal | Mode::Shadow => {}
         }
+        let max_probes = self.max_probes(config);
         let (reason, retry_at) = match &mut self.state {
             State::Closed => return Decision::Allowed(AllowReason::Closed),
             State::Open { retry_at } => (DenyReason::Open, *retry_at),
-            State::HalfOpen(probes)
-                if (probes.out().len() as u64) < u64::from(config.max_probes()) =>
-            {
-                let permit = probes.hand_out(self.generation, now + config.call_timeout());
-                return Decision::Allowed(AllowReason::Probe(permit));
-            }
-            State::HalfOpen(probes) => {
-                let first = probes.first_to_expire();
-                (DenyReason::NoPermit, first.map(|permit| permit.deadline))
-            }
+            State::HalfOpen(half_open) => match &mut half_open.ramp {
+                Some(ramping) => {
+                    if ramping.admits(ramping.admit_percent(config.ramp())) {
+                        return Decision::Allowed(AllowReason::Ramp);
+                    }
+                    (DenyReason::Ramp, None)
+                }
+                None => {
+                    let probes = &mut half_open.probes;
+                    let together = config.probe_calls().map(|judged| judged.calls);
+                    if probes.has_room(max_probes, together) {
+                        let deadline = now + config.call_timeout();
+                        let permit = probes.hand_out(self.generation, deadline);
+                        return Decision::Allowed(AllowReason::Probe(permit));
+                    }
+                    let first = probes.first_to_expire();
+                    (DenyReason::NoPermit, first.map(|permit| permit.deadline))
+                }
+            },
         };
         match mode {
             Mode::Shadow => Decision::Allowed(AllowReason::Shadow),
@@ -223,8 +259,16 @@ impl Breaker {
 
     fn take_back(&mut self, id: PermitId) -> bool {
         match &mut self.state {
-            State::HalfOpen(probes) => probes.take_back(id),
+            State::HalfOpen(half_open) => half_open.probes.take_back(id),
             State::Closed | State::Open { .. } => false,
+        }
+    }
+
+    /// How many probes may be out at once on this level.
+    fn max_probes(&self, config: &Config) -> u32 {
+        match self.level(config) {
+            Some(level) => config.max_probes_beside(level.success_threshold),
+            None => config.max_probes(),
         }
     }
 
@@ -239,24 +283,27 @@ impl Breaker {
         let mut transitions = self.advance(config, at);
         if !self.is_held() {
             let change = Change { state: Some(state), mode: None, cause, by, at };
-            self.change(change, &mut transitions);
+            self.change(config, change, &mut transitions);
         }
         transitions
     }
 
     fn enter_by_itself(
         &mut self,
+        config: &Config,
         state: State,
         cause: Cause,
         at: Time,
         transitions: &mut Vec<Transition>,
     ) {
         let by = Attribution::default();
-        self.change(Change { state: Some(state), mode: None, cause, by, at }, transitions);
+        let change = Change { state: Some(state), mode: None, cause, by, at };
+        self.change(config, change, transitions);
     }
 
     fn end_override(
         &mut self,
+        config: &Config,
         cause: Cause,
         by: Attribution,
         at: Time,
@@ -264,23 +311,36 @@ impl Breaker {
     ) {
         let state = match self.mode() {
             Mode::Normal => return,
-            Mode::ForcedOpen => State::HalfOpen(Probes::new()),
+            Mode::ForcedOpen => State::probing(),
             Mode::ForcedClosed | Mode::Disabled | Mode::Shadow => State::Closed,
         };
-        self.change(Change { state: Some(state), mode: Some(None), cause, by, at }, transitions);
+        let change = Change { state: Some(state), mode: Some(None), cause, by, at };
+        self.change(config, change, transitions);
     }
 
-    /// The one place where state and mode change, and where a transition is made.
-    fn change(&mut self, change: Change, transitions: &mut Vec<Transition>) {
+    fn change(&mut self, config: &Config, change: Change, transitions: &mut Vec<Transition>) {
+        let from_level = self.level_name(config);
+        self.change_from_level(config, change, from_level, transitions);
+    }
+
+    /// The one place where state and mode change, and where a transition is made; `from_level` is
+    /// the level before what led to it.
+    fn change_from_level(
+        &mut self,
+        config: &Config,
+        change: Change,
+        from_level: Option<Box<str>>,
+        transitions: &mut Vec<Transition>,
+    ) {
         let Change { state, mode, cause, by, at } = change;
-        let (from, from_mode, counts) = (self.state(), self.mode(), self.counts());
+        let (from, from_mode, counts) = (self.state(), self.mode(), self.counts(at));
         if let Some(state) = state {
             if state.kind() != from {
                 self.generation += 1;
                 self.since = at;
             }
             if state == State::Closed {
-                self.counters = Counters::ZERO;
+                self.close(cause, at);
             }
             self.state = state;
         }
@@ -292,12 +352,31 @@ impl Breaker {
             to: self.state(),
             from_mode,
             to_mode: self.mode(),
+            from_level,
+            to_level: self.level_name(config),
             generation: self.generation,
             cause,
             by,
             at,
             counts,
         });
+    }
+
+    /// Everything that counts towards opening begins anew.
+    fn close(&mut self, cause: Cause, at: Time) {
+        self.counters = Counters::ZERO;
+        if let Some(memory) = &mut self.memory {
+            memory.restart_conditions();
+            memory.reopens = 0;
+            memory.level_since = at;
+            if cause == Cause::Reset {
+                memory.level = 0;
+            }
+        }
+    }
+
+    fn level_name(&self, config: &Config) -> Option<Box<str>> {
+        self.level(config).map(|level| level.name.as_str().into())
     }
 }
 

@@ -5,33 +5,26 @@
 //! not check anything again.
 
 mod check;
+mod checked;
 mod key;
 pub mod limits;
-mod patch;
+mod odd;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod violation;
 
 use std::time::Duration;
 
-pub use self::key::{Key, Source, Sources};
-pub use self::patch::ConfigPatch;
+pub use self::key::{ConfigPatch, Key, Source, Sources};
+pub use self::rules::{
+    Adaptive, Backoff, ExpiredProbe, FailureRate, Level, Levels, OnUnavailable, ProbeCalls, Ramp,
+    SlowCallRate, Thousandths, WindowSize,
+};
 pub use self::violation::Violation;
 
-use self::check::Check;
 use crate::glob::ErrorGlob;
 use crate::outcome::ErrorKind;
-
-/// What clients do while the server is away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OnUnavailable {
-    /// Allow every call.
-    Allow,
-    /// Deny every call.
-    Deny,
-    /// Decide with a breaker of their own that has the same configuration.
-    Local,
-}
 
 /// A checked, complete configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,14 +32,26 @@ pub struct Config {
     failure_threshold: u32,
     failure_decay: u32,
     consecutive_failures: u32,
-    window_calls: u32,
+    failure_rate: Option<FailureRate>,
+    slow_call_rate: Option<SlowCallRate>,
+    window: WindowSize,
+    min_reporters: u32,
+    max_reporter_share: Option<u32>,
     open_duration: Duration,
+    backoff: Option<Backoff>,
     success_threshold: u32,
-    max_probes: u32,
+    /// `None` follows what closes the breaker.
+    max_probes: Option<u32>,
+    probe_calls: Option<ProbeCalls>,
+    expired_probe: ExpiredProbe,
+    ramp: Option<Box<Ramp>>,
     call_timeout: Duration,
+    /// Empty for every error.
     failure_errors: Vec<ErrorGlob>,
     ignored_errors: Vec<ErrorGlob>,
     on_unavailable: OnUnavailable,
+    adaptive: Option<Box<Adaptive>>,
+    levels: Option<Box<Levels>>,
 }
 
 /// What layers of configuration make together.
@@ -66,14 +71,24 @@ impl Default for Config {
             failure_threshold: 5,
             failure_decay: 1,
             consecutive_failures: 0,
-            window_calls: 100,
+            failure_rate: None,
+            slow_call_rate: None,
+            window: WindowSize::Calls(100),
+            min_reporters: 1,
+            max_reporter_share: None,
             open_duration: Duration::from_secs(60),
+            backoff: None,
             success_threshold: 3,
-            max_probes: 3,
+            max_probes: None,
+            probe_calls: None,
+            expired_probe: ExpiredProbe::Timeout,
+            ramp: None,
             call_timeout: Duration::from_secs(10),
             failure_errors: Vec::new(),
             ignored_errors: Vec::new(),
             on_unavailable: OnUnavailable::Local,
+            adaptive: None,
+            levels: None,
         }
     }
 }
@@ -94,64 +109,12 @@ impl Config {
             }
         }
         let config = Self::checked(&merged)?;
-        Ok(Resolved { config, sources, warnings: Vec::new() })
+        let warnings = config.oddities(&merged);
+        Ok(Resolved { config, sources, warnings })
     }
 
-    fn checked(patch: &ConfigPatch) -> Result<Self, Vec<Violation>> {
-        use limits::{MAX_PROBES, MAX_THRESHOLD, MAX_WINDOW_CALLS};
-        let default = Self::default();
-        let mut check = Check::default();
-        let success_threshold = check.number(
-            "success_threshold",
-            patch.success_threshold.unwrap_or(default.success_threshold),
-            1..=MAX_PROBES,
-        );
-        let config = Self {
-            failure_threshold: check.number(
-                "failure_threshold",
-                patch.failure_threshold.unwrap_or(default.failure_threshold),
-                0..=MAX_THRESHOLD,
-            ),
-            failure_decay: check.number(
-                "failure_decay",
-                patch.failure_decay.unwrap_or(default.failure_decay),
-                0..=MAX_THRESHOLD,
-            ),
-            consecutive_failures: check.number(
-                "consecutive_failures",
-                patch.consecutive_failures.unwrap_or(default.consecutive_failures),
-                0..=MAX_THRESHOLD,
-            ),
-            window_calls: check.number(
-                "window.calls",
-                patch.window_calls.unwrap_or(default.window_calls),
-                1..=MAX_WINDOW_CALLS,
-            ),
-            open_duration: check
-                .duration("open_duration", patch.open_duration.unwrap_or(default.open_duration)),
-            success_threshold,
-            max_probes: match patch.max_probes {
-                Some(max_probes) => check.number("max_probes", max_probes, 1..=MAX_PROBES),
-                None => success_threshold,
-            },
-            call_timeout: check
-                .duration("call_timeout", patch.call_timeout.unwrap_or(default.call_timeout)),
-            failure_errors: check.failure_errors(patch.failure_errors.as_deref()),
-            ignored_errors: check
-                .globs("ignored_errors", patch.ignored_errors.as_deref().unwrap_or_default()),
-            on_unavailable: patch.on_unavailable.unwrap_or(default.on_unavailable),
-        };
-        if config.failure_threshold == 0 && config.consecutive_failures == 0 {
-            check.refuse(
-                "failure_threshold",
-                "nothing can trip the breaker: failure_threshold and consecutive_failures are both \
-                 0; set one of them",
-            );
-        }
-        check.passed(config)
-    }
-
-    /// Failures that trip a CLOSED breaker; 0 is off.
+    /// Failures that trip a CLOSED breaker; 0 is off. Adaptive breakers start from it; with
+    /// `levels` each level has its own.
     pub const fn failure_threshold(&self) -> u32 {
         self.failure_threshold
     }
@@ -166,24 +129,72 @@ impl Config {
         self.consecutive_failures
     }
 
-    /// How many of the last calls the metrics are computed over.
-    pub const fn window_calls(&self) -> u32 {
-        self.window_calls
+    /// The share of failed calls that trips a CLOSED breaker.
+    pub const fn failure_rate(&self) -> Option<FailureRate> {
+        self.failure_rate
     }
 
-    /// How long OPEN lasts, from the failure that opened it.
+    /// The share of slow calls that trips a CLOSED breaker.
+    pub const fn slow_call_rate(&self) -> Option<SlowCallRate> {
+        self.slow_call_rate
+    }
+
+    /// Over which calls metrics and rates are computed.
+    pub const fn window(&self) -> WindowSize {
+        self.window
+    }
+
+    /// How many distinct reporters must have seen failures before the breaker may trip.
+    pub const fn min_reporters(&self) -> u32 {
+        self.min_reporters
+    }
+
+    /// How much of what trips the breaker one reporter may bring, in percent.
+    pub const fn max_reporter_share(&self) -> Option<u32> {
+        self.max_reporter_share
+    }
+
+    /// How long OPEN lasts, from the failure that opened it. Adaptive breakers start from it; with
+    /// `levels` each level has its own.
     pub const fn open_duration(&self) -> Duration {
         self.open_duration
     }
 
-    /// Successful probes that close a HALF_OPEN breaker.
+    /// How OPEN grows over successive re-opens.
+    pub const fn backoff(&self) -> Option<Backoff> {
+        self.backoff
+    }
+
+    /// Successful probes that close a HALF_OPEN breaker; with `levels` each level has its own.
     pub const fn success_threshold(&self) -> u32 {
         self.success_threshold
     }
 
-    /// Probes in flight at once, in the whole fleet.
-    pub const fn max_probes(&self) -> u32 {
-        self.max_probes
+    /// Probes in flight at once, in the whole fleet; as many as are needed to close the breaker
+    /// where nothing else was asked for.
+    pub fn max_probes(&self) -> u32 {
+        self.max_probes_beside(self.success_threshold)
+    }
+
+    /// The same where another number of successes closes the breaker.
+    pub(crate) fn max_probes_beside(&self, success_threshold: u32) -> u32 {
+        let judged_together = self.probe_calls.map_or(success_threshold, |probes| probes.calls);
+        self.max_probes.unwrap_or(judged_together)
+    }
+
+    /// The other way to judge the probes.
+    pub const fn probe_calls(&self) -> Option<ProbeCalls> {
+        self.probe_calls
+    }
+
+    /// What becomes of a permit past its deadline.
+    pub const fn expired_probe(&self) -> ExpiredProbe {
+        self.expired_probe
+    }
+
+    /// The shares of the calls that flow between the probes and CLOSED.
+    pub fn ramp(&self) -> Option<&Ramp> {
+        self.ramp.as_deref()
     }
 
     /// A call longer than this is a TIMEOUT; also the time a permit is good for.
@@ -207,6 +218,16 @@ impl Config {
         self.on_unavailable
     }
 
+    /// How threshold and open duration follow the recent calls.
+    pub fn adaptive(&self) -> Option<&Adaptive> {
+        self.adaptive.as_deref()
+    }
+
+    /// The levels of severity.
+    pub fn levels(&self) -> Option<&Levels> {
+        self.levels.as_deref()
+    }
+
     /// Whether an error of this kind is a failure.
     pub fn is_failure_kind(&self, kind: &ErrorKind) -> bool {
         let matched = |globs: &[ErrorGlob]| globs.iter().any(|glob| glob.matches(kind.as_str()));
@@ -214,20 +235,47 @@ impl Config {
             && !matched(&self.ignored_errors)
     }
 
-    /// Every value, as a patch that resolves to this configuration.
+    /// Whether a reporter's share in what trips the breaker matters.
+    pub(crate) const fn needs_quorum(&self) -> bool {
+        self.min_reporters > 1 || self.max_reporter_share.is_some()
+    }
+
+    /// Whether threshold and open duration follow the recent calls.
+    pub(crate) const fn has_adaptive(&self) -> bool {
+        self.adaptive.is_some()
+    }
+
+    /// Whether a rate can trip the breaker.
+    pub(crate) const fn has_rates(&self) -> bool {
+        self.failure_rate.is_some() || self.slow_call_rate.is_some()
+    }
+
+    /// Every value, as a patch that resolves to this configuration. With levels `max_probes` stays
+    /// unset where nobody asked for it, because it follows the level.
     pub fn to_patch(&self) -> ConfigPatch {
+        let follows_level = self.levels.is_some() && self.max_probes.is_none();
         ConfigPatch {
             failure_threshold: Some(self.failure_threshold),
             failure_decay: Some(self.failure_decay),
             consecutive_failures: Some(self.consecutive_failures),
-            window_calls: Some(self.window_calls),
+            failure_rate: Some(self.failure_rate),
+            slow_call_rate: Some(self.slow_call_rate),
+            window: Some(self.window),
+            min_reporters: Some(self.min_reporters),
+            max_reporter_share: Some(self.max_reporter_share),
             open_duration: Some(self.open_duration),
+            backoff: Some(self.backoff),
             success_threshold: Some(self.success_threshold),
-            max_probes: Some(self.max_probes),
+            max_probes: (!follows_level).then(|| self.max_probes()),
+            probe_calls: Some(self.probe_calls),
+            expired_probe: Some(self.expired_probe),
+            ramp: Some(self.ramp().cloned()),
             call_timeout: Some(self.call_timeout),
             failure_errors: Some(self.failure_errors().map(str::to_owned).collect()),
             ignored_errors: Some(self.ignored_errors().map(str::to_owned).collect()),
             on_unavailable: Some(self.on_unavailable),
+            adaptive: Some(self.adaptive().copied()),
+            levels: Some(self.levels().cloned()),
         }
     }
 }

@@ -1,5 +1,4 @@
 use crate::config::Config;
-use crate::transition::Cause;
 
 /// What the conditions count. Restarts on CLOSED and stands still in the other states, where it
 /// tells what tripped the breaker.
@@ -12,10 +11,12 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) const ZERO: Self = Self { failures: 0, consecutive: 0 };
 
-    pub(crate) fn succeed(&mut self, config: &Config, count: u32) {
-        let decay = config.failure_decay().saturating_mul(count);
-        self.failures = self.failures.saturating_sub(decay);
+    /// Counts successes; returns by how much they lowered the failure count.
+    pub(crate) fn succeed(&mut self, config: &Config, count: u32) -> u32 {
+        let taken = config.failure_decay().saturating_mul(count).min(self.failures);
+        self.failures -= taken;
         self.consecutive = 0;
+        taken
     }
 
     pub(crate) fn fail(&mut self, count: u32) {
@@ -25,24 +26,12 @@ impl Counters {
 
     /// How many more failures in a row meet a condition. At least one: a count that a changed
     /// configuration puts above its threshold waits for the next failure, like any other.
-    pub(crate) fn failures_to_trip(&self, config: &Config) -> u32 {
+    pub(crate) fn failures_to_trip(&self, config: &Config, failure_threshold: u32) -> u32 {
         let missing = |threshold: u32, count: u32| match threshold {
             0 => u32::MAX,
             threshold => threshold.saturating_sub(count).max(1),
         };
-        missing(config.failure_threshold(), self.failures)
+        missing(failure_threshold, self.failures)
             .min(missing(config.consecutive_failures(), self.consecutive))
-    }
-
-    /// The condition that the counts meet, to be asked after a failure.
-    pub(crate) fn condition_met(&self, config: &Config) -> Option<Cause> {
-        let met = |threshold: u32, count: u32| threshold != 0 && count >= threshold;
-        if met(config.failure_threshold(), self.failures) {
-            Some(Cause::FailureThreshold)
-        } else if met(config.consecutive_failures(), self.consecutive) {
-            Some(Cause::ConsecutiveFailures)
-        } else {
-            None
-        }
     }
 }

@@ -23,6 +23,9 @@ pub enum AllowReason {
     Closed,
     /// The breaker is HALF_OPEN and the call is one of its probes.
     Probe(Permit),
+    /// The breaker is HALF_OPEN, its probes succeeded, and the call is of the share that the ramp
+    /// lets through.
+    Ramp,
     /// An admin forced the breaker closed.
     ForcedClosed,
     /// An admin disabled the breaker.
@@ -38,6 +41,8 @@ pub enum DenyReason {
     Open,
     /// The breaker is HALF_OPEN and all its permits are out.
     NoPermit,
+    /// The breaker is HALF_OPEN, and the call is not of the share that the ramp lets through.
+    Ramp,
     /// An admin forced the breaker open.
     ForcedOpen,
 }

@@ -17,34 +17,47 @@
 //! assert_eq!(transitions.len(), 1);
 //! ```
 
+mod adapted;
 mod breaker;
+mod calls;
+mod conditions;
 mod config;
 mod counters;
 mod decision;
 mod glob;
+mod memory;
 mod metrics;
 mod name;
 mod outcome;
 mod overrides;
 mod probes;
+mod quorum;
+mod ramp;
 mod snapshot;
 mod state;
 mod time;
 mod transition;
+mod window;
 
-pub use breaker::{Breaker, GENERATION_START};
+pub use adapted::{DurationReason, ThresholdReason};
+pub use breaker::{Aspect, Breaker, Effective, GENERATION_START};
+pub use calls::CallSums;
 pub use config::{
-    Config, ConfigPatch, Key, OnUnavailable, Resolved, Source, Sources, Violation, limits,
+    Adaptive, Backoff, Config, ConfigPatch, ExpiredProbe, FailureRate, Key, Level, Levels,
+    OnUnavailable, ProbeCalls, Ramp, Resolved, SlowCallRate, Source, Sources, Thousandths,
+    Violation, WindowSize, limits,
 };
 pub use decision::{AllowReason, Decision, DenyReason};
 pub use glob::{ErrorGlob, GlobError, NameGlob};
 pub use metrics::{LastFailure, Metrics, Rates, Totals};
 pub use name::{BreakerName, NameError};
-pub use outcome::{ErrorKind, ErrorKindError, Outcome, Report, Run};
+pub use outcome::{ErrorKind, ErrorKindError, Outcome, Report, ReporterId, Run};
 pub use overrides::{Attribution, AttributionError, Mode, Override, OverrideKind};
 pub use probes::{Permit, PermitId, Probes};
+pub use ramp::Ramping;
 pub use snapshot::{
-    BreakerSnapshot, MetricsSnapshot, OverrideSnapshot, SnapshotError, StateSnapshot, WindowCall,
+    AdaptedSnapshot, BadCallsSnapshot, BreakerSnapshot, MemorySnapshot, MetricsSnapshot,
+    OverrideSnapshot, QuorumSnapshot, SnapshotError, StateSnapshot, WindowCall, WindowSnapshot,
 };
 pub use state::StateKind;
 pub use time::Time;

@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::calls::PackedCall;
 use crate::config::Config;
 use crate::probes::PermitId;
-use crate::time::nanos;
+use crate::time::{Time, nanos};
 
 /// Longest error kind, in bytes.
 const MAX_ERROR_KIND_BYTES: usize = 128;
@@ -110,17 +111,30 @@ impl Run {
         self
     }
 
-    /// What the calls from `first` on count as, and where those end that count as the same: an
-    /// error that the configuration does not take for a failure counts for nothing, and a call
-    /// longer than `call_timeout` is a TIMEOUT.
-    pub(crate) fn judged(&self, config: &Config, first: u32) -> (Outcome, u32) {
+    /// The calls from `first` on that are alike in every way: what they count as, how long they
+    /// lasted, and whether they were slow. An error that the configuration does not take for a
+    /// failure counts for nothing, and a call longer than `call_timeout` is a TIMEOUT.
+    pub(crate) fn alike(&self, config: &Config, first: u32) -> Alike {
         let pardoned = self.outcome.is_failure()
             && self.error_kind.as_ref().is_some_and(|kind| !config.is_failure_kind(kind));
         if pardoned || self.outcome == Outcome::Ignored {
-            return (Outcome::Ignored, self.count);
+            let (outcome, end) = (Outcome::Ignored, self.count);
+            return Alike { outcome, nanos: 0, is_slow: false, begin: 0, end };
         }
-        let in_time = self.durations().at_most(nanos(config.call_timeout()));
-        if first < in_time { (self.outcome, in_time) } else { (Outcome::Timeout, self.count) }
+        let durations = self.durations();
+        let in_time = durations.at_most(nanos(config.call_timeout()));
+        let quick = config
+            .slow_call_rate()
+            .map_or(self.count, |slow| durations.at_most(nanos(slow.duration)))
+            .min(self.count.saturating_sub(self.slow_count));
+        let borders = [in_time, quick, durations.longer_from, self.count];
+        Alike {
+            outcome: if first < in_time { self.outcome } else { Outcome::Timeout },
+            nanos: durations.of(first),
+            is_slow: first >= quick,
+            begin: borders.into_iter().filter(|&border| border <= first).max().unwrap_or(0),
+            end: borders.into_iter().filter(|&border| border > first).min().unwrap_or(self.count),
+        }
     }
 
     /// How long each of the calls lasted.
@@ -134,10 +148,53 @@ impl Run {
             count: self.count,
         }
     }
+}
 
-    /// Whether the call at this index is one of the slow ones.
-    pub(crate) const fn is_slow(&self, index: u32) -> bool {
-        index >= self.count.saturating_sub(self.slow_count)
+/// Calls of a run that are alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alike {
+    pub(crate) outcome: Outcome,
+    /// How long each of them lasted, in nanoseconds.
+    pub(crate) nanos: u64,
+    pub(crate) is_slow: bool,
+    /// The index of the first one within the run.
+    pub(crate) begin: u32,
+    /// The index after the last one.
+    pub(crate) end: u32,
+}
+
+/// Calls that are alike and mean the same to the breaker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calls<'a> {
+    pub(crate) outcome: Outcome,
+    pub(crate) count: u32,
+    pub(crate) nanos: u64,
+    pub(crate) is_slow: bool,
+    pub(crate) error_kind: Option<&'a ErrorKind>,
+    pub(crate) ended_at: Time,
+    pub(crate) reporter: ReporterId,
+}
+
+impl Calls<'_> {
+    pub(crate) fn packed(&self) -> PackedCall {
+        PackedCall::new(self.outcome, self.nanos, self.is_slow)
+    }
+}
+
+/// Which client process reported, as far as a breaker tells reporters apart. All that do not say
+/// who they are are one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ReporterId(pub(crate) u64);
+
+impl ReporterId {
+    /// The reporter of this name. The number is the same in every build and on every machine,
+    /// because it is stored; it is the 64-bit FNV-1a hash.
+    pub fn of(name: &str) -> Self {
+        let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        match name {
+            "" => Self(0),
+            name => Self(name.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, step).max(1)),
+        }
     }
 }
 
@@ -177,22 +234,30 @@ pub struct Report {
     pub generation: Option<u64>,
     /// The permit of a probe. A run with a permit is one call.
     pub permit: Option<PermitId>,
+    /// Who reports.
+    pub reporter: ReporterId,
 }
 
 impl Report {
     /// Calls whose generation the caller does not know.
     pub const fn current(run: Run) -> Self {
-        Self { run, generation: None, permit: None }
+        Self { run, generation: None, permit: None, reporter: ReporterId(0) }
     }
 
     /// Calls admitted under this generation.
     pub const fn admitted(run: Run, generation: u64) -> Self {
-        Self { run, generation: Some(generation), permit: None }
+        Self { run, generation: Some(generation), permit: None, reporter: ReporterId(0) }
     }
 
     /// The same, as the probe that held this permit.
     pub const fn with_permit(mut self, permit: PermitId) -> Self {
         self.permit = Some(permit);
+        self
+    }
+
+    /// The same, told by this reporter.
+    pub const fn by(mut self, reporter: ReporterId) -> Self {
+        self.reporter = reporter;
         self
     }
 }

@@ -46,19 +46,25 @@ pub struct Probes {
     /// Ordered by deadline as long as `call_timeout` does not change; never more than `max_probes`.
     out: Vec<Permit>,
     successes: u32,
+    failures: u32,
     next_serial: u32,
 }
 
 impl Probes {
     pub(crate) const fn new() -> Self {
-        Self { out: Vec::new(), successes: 0, next_serial: 1 }
+        Self { out: Vec::new(), successes: 0, failures: 0, next_serial: 1 }
     }
 
     /// Probes as they were stored. Serials jump ahead, because the permits handed out after the
     /// snapshot and before a crash are unknown and must not be handed out again.
-    pub(crate) fn restored(out: Vec<Permit>, successes: u32, next_serial: u32) -> Self {
+    pub(crate) fn restored(
+        out: Vec<Permit>,
+        (successes, failures): (u32, u32),
+        next_serial: u32,
+    ) -> Self {
         const UNKNOWN_PERMITS: u32 = 1 << 16;
-        Self { out, successes, next_serial: next_serial.saturating_add(UNKNOWN_PERMITS) }
+        let next_serial = next_serial.saturating_add(UNKNOWN_PERMITS);
+        Self { out, successes, failures, next_serial }
     }
 
     /// The permits that are out.
@@ -69,6 +75,18 @@ impl Probes {
     /// How many probes have succeeded.
     pub const fn successes(&self) -> u32 {
         self.successes
+    }
+
+    /// How many probes have failed: at most those that `probe_calls` judges together.
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether one more probe may be made.
+    pub(crate) fn has_room(&self, max_probes: u32, judged_together: Option<u32>) -> bool {
+        let out = self.out.len() as u64;
+        let in_all = out + u64::from(self.successes) + u64::from(self.failures);
+        out < u64::from(max_probes) && judged_together.is_none_or(|most| in_all < u64::from(most))
     }
 
     pub(crate) const fn next_serial(&self) -> u32 {
@@ -90,6 +108,10 @@ impl Probes {
 
     pub(crate) fn succeed(&mut self) {
         self.successes = self.successes.saturating_add(1);
+    }
+
+    pub(crate) fn fail(&mut self) {
+        self.failures = self.failures.saturating_add(1);
     }
 
     /// The permit whose deadline comes first.

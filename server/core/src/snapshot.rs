@@ -1,13 +1,21 @@
 //! A breaker as plain data, for storage. Restoring a snapshot changes no later decision.
 
+mod memory;
+
 use thiserror::Error;
 
+pub use self::memory::{
+    AdaptedSnapshot, BadCallsSnapshot, MemorySnapshot, QuorumSnapshot, WindowSnapshot,
+};
+
 use crate::breaker::Breaker;
+use crate::config::Config;
 use crate::counters::Counters;
-use crate::metrics::{CallWindow, LastFailure, Metrics, PackedCall, RecentCalls, Totals};
+use crate::metrics::{LastFailure, Metrics, RecentCalls, Totals};
 use crate::overrides::Override;
 use crate::probes::{Permit, Probes};
-use crate::state::State;
+use crate::ramp::Ramping;
+use crate::state::{HalfOpen, State};
 use crate::time::Time;
 
 /// Everything a breaker is, as plain data.
@@ -27,6 +35,8 @@ pub struct BreakerSnapshot {
     pub override_: Option<OverrideSnapshot>,
     /// The metrics; `None` before the first call.
     pub metrics: Option<MetricsSnapshot>,
+    /// What the rules remember; `None` where none needs to.
+    pub memory: Option<MemorySnapshot>,
 }
 
 /// An override, as it is.
@@ -48,8 +58,12 @@ pub enum StateSnapshot {
         permits: Vec<Permit>,
         /// How many probes have succeeded.
         successes: u32,
+        /// How many probes have failed.
+        failures: u32,
         /// The serial number of the next permit.
         next_serial: u32,
+        /// Where the ramp stands, once the probes have succeeded.
+        ramp: Option<Ramping>,
     },
 }
 
@@ -61,8 +75,8 @@ pub type WindowCall = u64;
 pub struct MetricsSnapshot {
     /// Counts since the breaker was created.
     pub totals: Totals,
-    /// The calls of the window, the oldest first.
-    pub window: Vec<WindowCall>,
+    /// The calls of the window.
+    pub window: WindowSnapshot,
     /// The outcomes of the last ten calls, two bits each, the latest in the lowest bits.
     pub recent: u32,
     /// The last call that failed.
@@ -78,6 +92,12 @@ pub enum SnapshotError {
     /// A call of the window has no outcome.
     #[error("call {0} of the window has no outcome")]
     BadCall(usize),
+    /// The buckets of a window are not in order, or too many.
+    #[error("the buckets of a window are not in order, or too many")]
+    BadBuckets,
+    /// The shares of the reporters are not as many as there are places.
+    #[error("the reporters' shares are {0}, not as many as there are places")]
+    BadShares(usize),
 }
 
 impl Breaker {
@@ -87,10 +107,12 @@ impl Breaker {
             state: match &self.state {
                 State::Closed => StateSnapshot::Closed,
                 State::Open { retry_at } => StateSnapshot::Open { retry_at: *retry_at },
-                State::HalfOpen(probes) => StateSnapshot::HalfOpen {
-                    permits: probes.out().to_vec(),
-                    successes: probes.successes(),
-                    next_serial: probes.next_serial(),
+                State::HalfOpen(half_open) => StateSnapshot::HalfOpen {
+                    permits: half_open.probes.out().to_vec(),
+                    successes: half_open.probes.successes(),
+                    failures: half_open.probes.failures(),
+                    next_serial: half_open.probes.next_serial(),
+                    ramp: half_open.ramp,
                 },
             },
             since: self.since,
@@ -99,23 +121,25 @@ impl Breaker {
             consecutive_failures: self.counters.consecutive,
             override_: self.override_.as_deref().cloned(),
             metrics: self.metrics.as_deref().map(Metrics::snapshot),
+            memory: self.memory.as_deref().map(MemorySnapshot::of),
         }
     }
 
-    /// The breaker of a snapshot.
+    /// The breaker of a snapshot, under the configuration that it lives by now.
     ///
     /// # Errors
     /// If no breaker has such a snapshot.
-    pub fn restore(snapshot: BreakerSnapshot) -> Result<Self, SnapshotError> {
+    pub fn restore(snapshot: BreakerSnapshot, config: &Config) -> Result<Self, SnapshotError> {
         if snapshot.generation == 0 {
             return Err(SnapshotError::NoGeneration);
         }
-        Ok(Self {
+        let mut breaker = Self {
             state: match snapshot.state {
                 StateSnapshot::Closed => State::Closed,
                 StateSnapshot::Open { retry_at } => State::Open { retry_at },
-                StateSnapshot::HalfOpen { permits, successes, next_serial } => {
-                    State::HalfOpen(Probes::restored(permits, successes, next_serial))
+                StateSnapshot::HalfOpen { permits, successes, failures, next_serial, ramp } => {
+                    let probes = Probes::restored(permits, (successes, failures), next_serial);
+                    State::HalfOpen(Box::new(HalfOpen { probes, ramp }))
                 }
             },
             since: snapshot.since,
@@ -126,7 +150,10 @@ impl Breaker {
             },
             override_: snapshot.override_.map(Box::new),
             metrics: snapshot.metrics.map(Metrics::restore).transpose()?.map(Box::new),
-        })
+            memory: snapshot.memory.map(MemorySnapshot::restore).transpose()?.map(Box::new),
+        };
+        breaker.reconfigure(config);
+        Ok(breaker)
     }
 }
 
@@ -134,23 +161,16 @@ impl Metrics {
     fn snapshot(&self) -> MetricsSnapshot {
         MetricsSnapshot {
             totals: self.totals,
-            window: self.window.calls().map(|call| call.0).collect(),
+            window: WindowSnapshot::of(&self.window),
             recent: self.recent.0,
             last_failure: self.last_failure.clone(),
         }
     }
 
     fn restore(snapshot: MetricsSnapshot) -> Result<Self, SnapshotError> {
-        let mut window = CallWindow::default();
-        for (index, call) in snapshot.window.into_iter().map(PackedCall).enumerate() {
-            if !call.is_valid() {
-                return Err(SnapshotError::BadCall(index));
-            }
-            window.push_call(call, u32::MAX);
-        }
         Ok(Self {
             totals: snapshot.totals,
-            window,
+            window: snapshot.window.restore()?,
             recent: RecentCalls::from_bits(snapshot.recent),
             last_failure: snapshot.last_failure,
         })

@@ -1,4 +1,5 @@
 use crate::probes::Probes;
+use crate::ramp::Ramping;
 use crate::time::Time;
 
 /// The name of a state.
@@ -20,10 +21,22 @@ pub(crate) enum State {
     Open {
         retry_at: Option<Time>,
     },
-    HalfOpen(Probes),
+    HalfOpen(Box<HalfOpen>),
+}
+
+/// HALF_OPEN: the probes, and once they have succeeded the ramp, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HalfOpen {
+    pub(crate) probes: Probes,
+    pub(crate) ramp: Option<Ramping>,
 }
 
 impl State {
+    /// HALF_OPEN as it begins.
+    pub(crate) fn probing() -> Self {
+        Self::HalfOpen(Box::new(HalfOpen { probes: Probes::new(), ramp: None }))
+    }
+
     pub(crate) const fn kind(&self) -> StateKind {
         match self {
             Self::Closed => StateKind::Closed,

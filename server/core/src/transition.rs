@@ -9,14 +9,24 @@ pub enum Cause {
     FailureThreshold,
     /// `consecutive_failures` calls failed in a row.
     ConsecutiveFailures,
+    /// The share of failed calls in the window reached that of `failure_rate`.
+    FailureRate,
+    /// The share of slow calls in the window reached that of `slow_call_rate`.
+    SlowCallRate,
     /// OPEN had lasted `open_duration`.
     OpenElapsed,
     /// `success_threshold` probes succeeded.
     ProbesSucceeded,
+    /// The last step of the ramp was over.
+    RampCompleted,
     /// A probe failed.
     ProbeFailed,
+    /// The share of failed probes reached that of `probe_calls`.
+    ProbeRate,
     /// A permit passed its deadline: the holder never came back.
     ProbeExpired,
+    /// It stayed CLOSED for `deescalate_after` and came down one level.
+    Deescalated,
     /// An admin forced it open.
     ForcedOpen,
     /// An admin forced it closed.
@@ -50,7 +60,7 @@ pub struct Counts {
     pub window_failures: u32,
 }
 
-/// A change of a breaker's state or mode.
+/// A change of a breaker's state, mode or level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transition {
     /// The state before.
@@ -61,6 +71,10 @@ pub struct Transition {
     pub from_mode: Mode,
     /// The mode after.
     pub to_mode: Mode,
+    /// The name of the level before; `None` without levels.
+    pub from_level: Option<Box<str>>,
+    /// The name of the level after; `None` without levels.
+    pub to_level: Option<Box<str>>,
     /// The generation after.
     pub generation: u64,
     /// Why.

@@ -5,8 +5,11 @@
 //! the probe. What is due by then passes between two pieces as it would between two reports.
 
 use crate::breaker::Breaker;
-use crate::config::Config;
-use crate::outcome::{Outcome, Report};
+use crate::config::{Config, ProbeCalls};
+use crate::counters::Counters;
+use crate::memory::Memory;
+use crate::outcome::{Alike, Calls, Outcome, Report};
+use crate::ramp::Ramping;
 use crate::state::State;
 use crate::time::Time;
 use crate::transition::{Cause, Transition};
@@ -18,7 +21,7 @@ enum Standing {
     Late,
     /// Of this generation, but nothing that the state listens to: metrics.
     Unheard,
-    /// Calls of a CLOSED breaker: they count towards the conditions.
+    /// Calls of a CLOSED breaker, or of one on its ramp: they count towards the conditions.
     Counted,
     /// The probe of a HALF_OPEN breaker.
     Probe,
@@ -29,73 +32,160 @@ impl Breaker {
     pub fn record(&mut self, config: &Config, report: &Report, now: Time) -> Vec<Transition> {
         let mut transitions = self.advance(config, now);
         let mut recorded = 0;
+        // Where the state last changed within the run.
+        let mut changed_at = 0;
         while recorded < report.run.count {
-            recorded += self.record_piece(config, report, recorded, now, &mut transitions);
+            let known = transitions.len();
+            recorded +=
+                self.record_piece(config, report, (changed_at, recorded), now, &mut transitions);
             self.pass_timers(config, now, &mut transitions);
+            if transitions.len() > known {
+                changed_at = recorded;
+            }
         }
         transitions
     }
 
-    /// Records the calls from `first` on that mean the same; returns how many, at least one.
+    /// Records the calls from `first` on that mean the same; returns how many, at least one. Those
+    /// since `changed_at` met the state as it is now.
     fn record_piece(
         &mut self,
         config: &Config,
         report: &Report,
-        first: u32,
+        (changed_at, first): (u32, u32),
         now: Time,
         transitions: &mut Vec<Transition>,
     ) -> u32 {
         let run = &report.run;
-        let (outcome, end) = run.judged(config, first);
+        let Alike { outcome, nanos, is_slow, begin, end } = run.alike(config, first);
         let standing = self.standing(report);
-        let count = match standing {
-            Standing::Probe => 1,
-            Standing::Counted if outcome.is_failure() => {
-                self.counters.failures_to_trip(config).min(end - first)
-            }
-            _ => end - first,
+        let mut calls = Calls {
+            outcome,
+            count: end - first,
+            nanos,
+            is_slow,
+            error_kind: run.error_kind.as_ref(),
+            ended_at: now - run.age,
+            reporter: report.reporter,
         };
-        let ended_at = now - run.age;
-        let metrics = self.metrics_mut();
-        metrics.record(config, run, first..first + count, outcome, ended_at);
+        match standing {
+            Standing::Probe => calls.count = 1,
+            Standing::Counted if outcome != Outcome::Ignored => {
+                self.advance_windows(now);
+                let threshold = self.effective(config).failure_threshold;
+                let before = first - begin.max(changed_at);
+                calls.count = self.calls_at_once(config, threshold, &calls, before);
+            }
+            _ => {}
+        }
+        let metrics = self.metrics_mut(config);
+        metrics.record(&calls, now);
         if matches!(standing, Standing::Late) {
-            metrics.totals.late += u64::from(count);
+            metrics.totals.late += u64::from(calls.count);
         }
-        // OPEN lasts from the failure, which cannot lie before the state that it ends.
-        let retry_at = ended_at.max(self.since) + config.open_duration();
-        let open = State::Open { retry_at: Some(retry_at) };
-        if let Some((state, cause)) = self.judge(config, standing, (outcome, count), open) {
-            self.enter_by_itself(state, cause, now, transitions);
+        match standing {
+            Standing::Counted => self.count(config, &calls, now, transitions),
+            Standing::Probe => {
+                self.take_in_probe(config, &calls, Cause::ProbeFailed, now, transitions)
+            }
+            Standing::Late | Standing::Unheard => {}
         }
-        count
+        calls.count
     }
 
-    /// Judges calls of one outcome, and tells what the breaker changes to: `open`, if they trip it.
-    fn judge(
+    /// Counts calls that are alike towards the conditions; the last of them can meet one.
+    pub(super) fn count(
         &mut self,
         config: &Config,
-        standing: Standing,
-        (outcome, count): (Outcome, u32),
-        open: State,
-    ) -> Option<(State, Cause)> {
-        match (standing, outcome, &mut self.state) {
-            (Standing::Counted, Outcome::Success, _) => {
-                self.counters.succeed(config, count);
-                None
+        calls: &Calls<'_>,
+        now: Time,
+        transitions: &mut Vec<Transition>,
+    ) {
+        if calls.outcome == Outcome::Ignored {
+            return;
+        }
+        let is_failure = calls.outcome.is_failure();
+        // A call is judged under the threshold that those before it have made.
+        let threshold = self.effective(config).failure_threshold;
+        let taken = if is_failure {
+            self.counters.fail(calls.count);
+            0
+        } else {
+            self.counters.succeed(config, calls.count)
+        };
+        if Memory::is_needed(config) {
+            let memory = self.memory_mut(now);
+            memory.count(config, calls, taken, now);
+            memory.learn(config, calls, now);
+        }
+        if let Some(cause) = self.condition_met(config, threshold, is_failure) {
+            self.open_by_itself(config, cause, (calls.ended_at, now), transitions);
+        }
+    }
+
+    /// Judges a probe, or all of them once they are in.
+    pub(super) fn take_in_probe(
+        &mut self,
+        config: &Config,
+        probe: &Calls<'_>,
+        cause: Cause,
+        now: Time,
+        transitions: &mut Vec<Transition>,
+    ) {
+        if probe.outcome == Outcome::Ignored {
+            return;
+        }
+        if config.has_adaptive() {
+            self.memory_mut(now).learn(config, probe, now);
+        }
+        let success_threshold = self.effective(config).success_threshold;
+        let State::HalfOpen(half_open) = &mut self.state else { return };
+        let probes = &mut half_open.probes;
+        if probe.outcome.is_failure() {
+            probes.fail();
+        } else {
+            probes.succeed();
+        }
+        let (succeeded, failed) = (probes.successes(), probes.failures());
+        let verdict = match config.probe_calls() {
+            None if failed > 0 => Some(Err(cause)),
+            None => (succeeded >= success_threshold).then_some(Ok(())),
+            Some(ProbeCalls { calls, .. }) if succeeded.saturating_add(failed) < calls => None,
+            Some(ProbeCalls { failure_percent, .. }) => {
+                let of_all = u64::from(succeeded) + u64::from(failed);
+                let is_met = u64::from(failed) * 100 >= u64::from(failure_percent) * of_all;
+                Some(if is_met { Err(Cause::ProbeRate) } else { Ok(()) })
             }
-            (Standing::Counted, Outcome::Failure | Outcome::Timeout, _) => {
-                self.counters.fail(count);
-                self.counters.condition_met(config).map(|cause| (open, cause))
+        };
+        match verdict {
+            None => {}
+            Some(Ok(())) => self.leave_probing(config, now, transitions),
+            Some(Err(cause)) => {
+                self.open_by_itself(config, cause, (probe.ended_at, now), transitions);
             }
-            (Standing::Probe, Outcome::Success, State::HalfOpen(probes)) => {
-                probes.succeed();
-                let enough = probes.successes() >= config.success_threshold();
-                enough.then_some((State::Closed, Cause::ProbesSucceeded))
+        }
+    }
+
+    /// The probes have shown that calls can flow again: all of them, or a share to begin with.
+    fn leave_probing(&mut self, config: &Config, now: Time, transitions: &mut Vec<Transition>) {
+        match (config.ramp(), &mut self.state) {
+            (Some(ramp), State::HalfOpen(half_open)) => {
+                half_open.ramp = Some(Ramping::begin(ramp, now));
+                self.counters = Counters::ZERO;
+                if let Some(memory) = &mut self.memory {
+                    memory.restart_conditions();
+                }
             }
-            (Standing::Probe, Outcome::Failure | Outcome::Timeout, _) => {
-                Some((open, Cause::ProbeFailed))
+            _ => {
+                let cause = Cause::ProbesSucceeded;
+                self.enter_by_itself(config, State::Closed, cause, now, transitions);
             }
-            _ => None,
+        }
+    }
+
+    fn advance_windows(&mut self, now: Time) {
+        if let Some(window) = self.memory.as_deref_mut().and_then(|memory| memory.window.as_mut()) {
+            window.advance(now);
         }
     }
 
@@ -103,12 +193,17 @@ impl Breaker {
     fn standing(&mut self, report: &Report) -> Standing {
         let permit_was_out = report.permit.map(|id| self.take_back(id));
         let of_older = report.generation.is_some_and(|generation| generation != self.generation);
+        let is_counting = match &self.state {
+            State::Closed => !self.is_held(),
+            State::HalfOpen(half_open) => half_open.ramp.is_some(),
+            State::Open { .. } => false,
+        };
         match permit_was_out {
             _ if of_older => Standing::Late,
             Some(false) => Standing::Late,
-            Some(true) => Standing::Probe,
-            None if matches!(self.state, State::Closed) && !self.is_held() => Standing::Counted,
-            None => Standing::Unheard,
+            Some(true) if !is_counting => Standing::Probe,
+            Some(true) | None if is_counting => Standing::Counted,
+            _ => Standing::Unheard,
         }
     }
 }

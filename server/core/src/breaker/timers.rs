@@ -5,12 +5,13 @@
 //! late therefore changes nothing but the moment at which others hear of it, which is why a
 //! simulation and a server decide alike.
 
-use crate::breaker::Breaker;
-use crate::config::Config;
-use crate::outcome::{Outcome, Run};
-use crate::probes::{Permit, Probes};
+use crate::breaker::{Breaker, Change};
+use crate::config::{Config, ExpiredProbe};
+use crate::outcome::{Calls, Outcome, ReporterId};
+use crate::overrides::Attribution;
+use crate::probes::Permit;
 use crate::state::State;
-use crate::time::Time;
+use crate::time::{Time, nanos};
 use crate::transition::{Cause, Transition};
 
 enum Timer {
@@ -18,12 +19,14 @@ enum Timer {
     Retry,
     /// A permit is good up to and including its deadline, so the timer is due just after it.
     Permit(Permit),
+    RampStep,
+    Deescalation,
 }
 
 impl Breaker {
     /// The earliest instant at which [`advance`](Self::advance) has something to do.
-    pub fn next_deadline(&self) -> Option<Time> {
-        self.next_timer().map(|(due, _)| due)
+    pub fn next_deadline(&self, config: &Config) -> Option<Time> {
+        self.next_timer(config).map(|(due, _)| due)
     }
 
     /// Lets pass what was due by `now`.
@@ -39,46 +42,97 @@ impl Breaker {
         now: Time,
         transitions: &mut Vec<Transition>,
     ) {
-        while let Some((due, timer)) = self.next_timer().filter(|&(due, _)| due <= now) {
+        while let Some((due, timer)) = self.next_timer(config).filter(|&(due, _)| due <= now) {
             match timer {
                 Timer::OverrideExpiry => {
                     let by = self.override_.as_ref().map(|o| o.by.clone()).unwrap_or_default();
-                    self.end_override(Cause::OverrideExpired, by, due, transitions);
+                    self.end_override(config, Cause::OverrideExpired, by, due, transitions);
                 }
                 // A failure that was reported late can have opened the breaker after `retry_at`.
                 Timer::Retry => {
-                    let probes = State::HalfOpen(Probes::new());
                     let at = due.max(self.since);
-                    self.enter_by_itself(probes, Cause::OpenElapsed, at, transitions);
+                    let cause = Cause::OpenElapsed;
+                    self.enter_by_itself(config, State::probing(), cause, at, transitions);
                 }
                 Timer::Permit(permit) => self.expire(config, permit, transitions),
+                Timer::RampStep => self.step_up(config, due, transitions),
+                Timer::Deescalation => self.deescalate(config, due, transitions),
             }
         }
     }
 
-    /// A permit past its deadline counts as a TIMEOUT at the deadline.
+    /// A permit past its deadline counts, at its deadline, as what the configuration says.
     fn expire(&mut self, config: &Config, permit: Permit, transitions: &mut Vec<Transition>) {
-        let run = Run::new(Outcome::Timeout, 1).lasting(config.call_timeout());
-        self.metrics_mut().record(config, &run, 0..1, Outcome::Timeout, permit.deadline);
-        let retry_at = Some(permit.deadline + config.open_duration());
-        let open = State::Open { retry_at };
-        self.enter_by_itself(open, Cause::ProbeExpired, permit.deadline, transitions);
+        self.take_back(permit.id);
+        let lasted = config.call_timeout();
+        let calls = Calls {
+            outcome: match config.expired_probe() {
+                ExpiredProbe::Timeout => Outcome::Timeout,
+                ExpiredProbe::Ignore => Outcome::Ignored,
+            },
+            count: 1,
+            nanos: nanos(lasted),
+            is_slow: config.slow_call_rate().is_some_and(|slow| lasted > slow.duration),
+            error_kind: None,
+            ended_at: permit.deadline,
+            reporter: ReporterId::default(),
+        };
+        let at = permit.deadline;
+        self.metrics_mut(config).record(&calls, at);
+        if self.ramping().is_some() {
+            self.count(config, &calls, at, transitions);
+        } else {
+            self.take_in_probe(config, &calls, Cause::ProbeExpired, at, transitions);
+        }
+    }
+
+    /// The next step of the ramp, or CLOSED after the last one.
+    fn step_up(&mut self, config: &Config, due: Time, transitions: &mut Vec<Transition>) {
+        let State::HalfOpen(half_open) = &mut self.state else { return };
+        half_open.ramp = half_open.ramp.and_then(|ramping| ramping.next(config.ramp()));
+        if half_open.ramp.is_none() {
+            let cause = Cause::RampCompleted;
+            self.enter_by_itself(config, State::Closed, cause, due, transitions);
+        }
+    }
+
+    /// Comes down one level.
+    fn deescalate(&mut self, config: &Config, due: Time, transitions: &mut Vec<Transition>) {
+        let from_level = self.level_name(config);
+        let memory = self.memory_mut(due);
+        memory.level = memory.level.saturating_sub(1);
+        memory.level_since = due;
+        let by = Attribution::default();
+        let change = Change { state: None, mode: None, cause: Cause::Deescalated, by, at: due };
+        self.change_from_level(config, change, from_level, transitions);
     }
 
     /// The timer that is due first. Of two that are due together the override's goes first.
-    fn next_timer(&self) -> Option<(Time, Timer)> {
+    fn next_timer(&self, config: &Config) -> Option<(Time, Timer)> {
         let expiry = self.override_.as_ref().and_then(|o| o.expires_at);
         let of_state = match &self.state {
-            State::Closed => None,
+            State::Closed => self.deescalates_at(config).map(|at| (at, Timer::Deescalation)),
             State::Open { retry_at } => retry_at.map(|at| (at, Timer::Retry)),
-            State::HalfOpen(probes) => probes
-                .first_to_expire()
-                .map(|permit| (permit.deadline.just_after(), Timer::Permit(permit))),
+            State::HalfOpen(half_open) => {
+                let permit = half_open
+                    .probes
+                    .first_to_expire()
+                    .map(|permit| (permit.deadline.just_after(), Timer::Permit(permit)));
+                let step = half_open.ramp.map(|ramping| (ramping.ends_at, Timer::RampStep));
+                step.into_iter().chain(permit).min_by_key(|(due, _)| *due)
+            }
         };
         match (expiry, of_state) {
             (Some(expiry), Some((due, timer))) if due < expiry => Some((due, timer)),
             (Some(expiry), _) => Some((expiry, Timer::OverrideExpiry)),
             (None, of_state) => of_state,
         }
+    }
+
+    /// When a CLOSED breaker comes down one level, if it is on one that is not the first.
+    fn deescalates_at(&self, config: &Config) -> Option<Time> {
+        let memory = self.memory.as_deref().filter(|memory| memory.level > 0)?;
+        let levels = config.levels().filter(|_| !self.is_held())?;
+        Some(memory.level_since + levels.deescalate_after)
     }
 }

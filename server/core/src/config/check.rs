@@ -34,6 +34,18 @@ impl Check {
         value
     }
 
+    /// A word that people and programs read: not empty, of letters, digits, `_` and `-`.
+    pub(super) fn word(&mut self, field: &str, word: &str, max_bytes: usize) {
+        let is_one = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if word.is_empty() || word.len() > max_bytes || !word.chars().all(is_one) {
+            let shown: String = word.chars().take(max_bytes).collect();
+            self.refuse(
+                field,
+                format!("{shown:?} is not a word of 1 to {max_bytes} letters, digits, `_` and `-`"),
+            );
+        }
+    }
+
     /// `["*"]`, the default, is kept as an empty list, so that the common case costs nothing.
     pub(super) fn failure_errors(&mut self, globs: Option<&[String]>) -> Vec<ErrorGlob> {
         match globs {
