@@ -1,4 +1,7 @@
-use breaker_core::{Cause, Mode, OnUnavailable, Outcome, Source, StateKind};
+use breaker_core::{
+    Cause, DurationReason, ExpiredProbe, Mode, OnUnavailable, Outcome, Source, StateKind,
+    ThresholdReason,
+};
 use breaker_proto::v1;
 
 /// Defines the two directions between an enum of the core and one of the protocol. The way back
@@ -55,6 +58,37 @@ convert!(
     }
 );
 
+convert!(ExpiredProbe, v1::ExpiredProbe, expired_probe_to_message, expired_probe_from_message, {
+    Timeout => Timeout,
+    Ignore => Ignore,
+});
+
+convert!(
+    ThresholdReason,
+    v1::ThresholdReason,
+    threshold_reason_to_message,
+    threshold_reason_from_message,
+    {
+        Configured => Configured,
+        Level => Level,
+        HighFailureRate => HighFailureRate,
+        LowFailureRate => LowFailureRate,
+    }
+);
+
+convert!(
+    DurationReason,
+    v1::DurationReason,
+    duration_reason_to_message,
+    duration_reason_from_message,
+    {
+        Configured => Configured,
+        Level => Level,
+        SlowResponses => SlowResponses,
+        FastResponses => FastResponses,
+    }
+);
+
 convert!(Source, v1::ConfigSource, source_to_message, source_from_message, {
     BuiltIn => BuiltIn,
     Server => Server,
@@ -65,10 +99,15 @@ convert!(Source, v1::ConfigSource, source_to_message, source_from_message, {
 convert!(Cause, v1::Cause, cause_to_message, cause_from_message, {
     FailureThreshold => FailureThreshold,
     ConsecutiveFailures => ConsecutiveFailures,
+    FailureRate => FailureRate,
+    SlowCallRate => SlowCallRate,
     OpenElapsed => OpenElapsed,
     ProbesSucceeded => ProbesSucceeded,
+    RampCompleted => RampCompleted,
     ProbeFailed => ProbeFailed,
+    ProbeRate => ProbeRate,
     ProbeExpired => ProbeExpired,
+    Deescalated => Deescalated,
     ForcedOpen => ForcedOpen,
     ForcedClosed => ForcedClosed,
     Disabled => Disabled,

@@ -6,6 +6,10 @@
 mod config_message;
 mod config_value;
 mod enums;
+mod rule_messages;
+mod rule_values;
+#[cfg(test)]
+mod samples;
 mod time;
 
 pub use config_message::{config_to_message, patch_from_message, patch_to_message};
@@ -14,9 +18,10 @@ pub use config_value::{
     patch_from_value, patch_to_value,
 };
 pub use enums::{
-    cause_from_message, cause_to_message, mode_from_message, mode_to_message,
+    cause_from_message, cause_to_message, duration_reason_from_message, duration_reason_to_message,
+    expired_probe_from_message, expired_probe_to_message, mode_from_message, mode_to_message,
     on_unavailable_from_message, on_unavailable_to_message, outcome_from_message,
     outcome_to_message, source_from_message, source_to_message, state_from_message,
-    state_to_message,
+    state_to_message, threshold_reason_from_message, threshold_reason_to_message,
 };
 pub use time::{duration_from_message, duration_to_message, time_from_message, time_to_message};
