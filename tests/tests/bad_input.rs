@@ -26,7 +26,7 @@ async fn every_bad_field_of_a_configuration_is_named() -> anyhow::Result<()> {
         failure_threshold: Some(0),
         success_threshold: Some(0),
         max_probes: Some(0),
-        window: Some(v1::Window { calls: 0 }),
+        window: Some(v1::Window::default()),
         open_duration: duration(0, 0),
         call_timeout: duration(1_000_000_000, 0),
         ..v1::BreakerConfig::default()

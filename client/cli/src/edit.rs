@@ -86,14 +86,16 @@ fn patch_from_settings(settings: &[Setting]) -> Result<ConfigPatch, Vec<Violatio
     let mut tree = Map::new();
     let mut violations = Vec::new();
     for Setting { key, value } in settings {
-        let (key, value) = match key.split_once('.') {
+        let is_free = match key.split_once('.') {
             Some((key, inner)) => {
-                let inner = Map::from_iter([(inner.to_owned(), value.clone())]);
-                (key, Value::Object(inner))
+                let table = tree.entry(key).or_insert_with(|| Map::new().into());
+                table
+                    .as_object_mut()
+                    .is_some_and(|table| table.insert(inner.to_owned(), value.clone()).is_none())
             }
-            None => (key.as_str(), value.clone()),
+            None => tree.insert(key.clone(), value.clone()).is_none(),
         };
-        if tree.insert(key.to_owned(), value).is_some() {
+        if !is_free {
             violations.push(Violation::new(key, "is set twice; set it once"));
         }
     }

@@ -45,6 +45,9 @@ pub(crate) fn state(state: &v1::BreakerState) -> Value {
         "retry_time": state.retry_time.as_ref().and_then(time_text),
         "override_expire_time": state.override_expire_time.as_ref().and_then(time_text),
         "config": state.config.as_ref().map(config),
+        "effective": state.effective.as_ref().map(effective),
+        "admit_percent": state.admit_percent,
+        "level": state.level.as_ref().map(level),
     })
 }
 
@@ -64,6 +67,8 @@ pub(crate) fn transition(transition: &v1::Transition) -> Value {
         "reason": transition.reason,
         "time": transition.time.as_ref().and_then(time_text),
         "counts": transition.counts.as_ref().map(counts),
+        "from_level": transition.from_level,
+        "to_level": transition.to_level,
     })
 }
 
@@ -80,6 +85,21 @@ pub(crate) fn merged(first: Value, second: Value) -> Value {
 /// breakerctl does not understand.
 fn config(message: &v1::BreakerConfig) -> Value {
     patch_from_message(message).map_or(Value::Null, |patch| patch_to_value(&patch))
+}
+
+fn effective(effective: &v1::EffectiveValues) -> Value {
+    json!({
+        "failure_threshold": effective.failure_threshold,
+        "threshold_reason": word::<v1::ThresholdReason>(effective.threshold_reason),
+        "open_duration": effective.open_duration.as_ref().and_then(duration_text),
+        "duration_reason": word::<v1::DurationReason>(effective.duration_reason),
+        "success_threshold": effective.success_threshold,
+        "max_probes": effective.max_probes,
+    })
+}
+
+fn level(level: &v1::CurrentLevel) -> Value {
+    json!({ "name": level.name, "number": level.number, "serve": level.serve })
 }
 
 fn override_in_force(message: &v1::Override) -> Value {

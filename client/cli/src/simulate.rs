@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use breaker_core::{
-    Breaker, Config, ConfigPatch, PermitId, Rates, Report, Run, Source, StateKind, Time,
+    Breaker, Config, ConfigPatch, Effective, PermitId, Rates, Report, Run, Source, StateKind, Time,
     Transition, Violation,
 };
 use breaker_wire::ConfigFileError;
@@ -59,6 +59,10 @@ pub struct Replayed {
     pub failure_count: u32,
     /// The successful probes, at the same moment.
     pub success_count: u32,
+    /// What is in force, at the same moment.
+    pub effective: Effective,
+    /// The number of the level, at the same moment.
+    pub level_number: usize,
 }
 
 /// What became of a trace.
@@ -86,6 +90,8 @@ struct Replayer<'a> {
     config: &'a Config,
     trace: &'a [Call],
     breaker: Breaker,
+    /// When something last happened.
+    now: Time,
     in_flight: BinaryHeap<Reverse<(Time, usize)>>,
     admitted: Vec<Option<Admitted>>,
     calls: Vec<Replayed>,
@@ -99,6 +105,7 @@ pub fn replay(config: &Config, trace: &[Call]) -> Replay {
         config,
         trace,
         breaker: Breaker::new(begin),
+        now: begin,
         in_flight: BinaryHeap::new(),
         admitted: Vec::with_capacity(trace.len()),
         calls: Vec::with_capacity(trace.len()),
@@ -119,18 +126,20 @@ impl Replayer<'_> {
             && until.is_none_or(|until| at <= until)
         {
             self.in_flight.pop();
+            self.now = at;
             let Some(admitted) = self.admitted[index].take() else { continue };
             let call = &self.trace[index];
             let run = Run { error_kind: call.error_kind.clone(), ..Run::new(call.outcome, 1) };
             let mut report = Report::admitted(run.lasting(call.duration), admitted.generation);
             report.permit = admitted.permit;
             self.transitions.extend(self.breaker.record(self.config, &report, at));
-            self.calls[index] = self.seen(true);
+            self.calls[index] = self.seen(true, at);
         }
     }
 
     fn start(&mut self, call: &Call) {
         let index = self.calls.len();
+        self.now = call.at;
         let (decision, transitions) = self.breaker.acquire(self.config, call.at);
         self.transitions.extend(transitions);
         let is_allowed = decision.is_allowed();
@@ -138,26 +147,28 @@ impl Replayer<'_> {
             generation: self.breaker.generation(),
             permit: decision.permit().map(|permit| permit.id),
         }));
-        self.calls.push(self.seen(is_allowed));
+        self.calls.push(self.seen(is_allowed, call.at));
         if is_allowed {
             self.in_flight.push(Reverse((call.at + call.duration, index)));
         }
     }
 
-    fn seen(&self, is_allowed: bool) -> Replayed {
-        let counts = self.breaker.counts();
+    fn seen(&self, is_allowed: bool, now: Time) -> Replayed {
+        let counts = self.breaker.counts(now);
         Replayed {
             is_allowed,
             state: self.breaker.state(),
             failure_count: counts.failure_count,
             success_count: counts.success_count,
+            effective: self.breaker.effective(self.config),
+            level_number: self.breaker.level_number(),
         }
     }
 
     fn finish(self) -> Replay {
         let metrics = self.breaker.metrics();
         Replay {
-            rates: metrics.map(|metrics| metrics.rates()).unwrap_or_default(),
+            rates: metrics.map(|metrics| metrics.rates(self.now)).unwrap_or_default(),
             total_calls: metrics.map_or(0, |metrics| metrics.totals().calls()),
             state: self.breaker.state(),
             calls: self.calls,
@@ -178,7 +189,7 @@ pub fn command(arguments: &SimulateArguments, format: Format) -> anyhow::Result<
     let is_terminal = stdout.is_terminal();
     let mut out = BufWriter::new(stdout.lock());
     match format {
-        Format::Json => output::write_json(&mut out, &trace, &replay)?,
+        Format::Json => output::write_json(&mut out, &config, &trace, &replay)?,
         Format::Summary => {
             output::write_summary(&mut out, &trace, &replay)?;
             chart::write(&mut out, &trace, &replay, chart::Colours::fitting(is_terminal))?;

@@ -51,7 +51,15 @@ pub(crate) fn state_line(state: &v1::BreakerState) -> String {
     let since = state.since.as_ref().and_then(rough_time_text).unwrap_or_default();
     let [state_word, mode] = [word::<v1::State>(state.state), word::<v1::Mode>(state.mode)];
     let name = printable(&state.name);
-    format!("{since}  {name}  {state_word}  {mode}  generation {}", state.generation)
+    let mut line =
+        format!("{since}  {name}  {state_word}  {mode}  generation {}", state.generation);
+    if let Some(percent) = state.admit_percent {
+        line.push_str(&format!("  admits {percent} %"));
+    }
+    if let Some(level) = &state.level {
+        line.push_str(&format!("  level {}", printable(&level.name)));
+    }
+    line
 }
 
 fn row(breaker: &v1::Breaker) -> [String; 8] {
@@ -86,7 +94,32 @@ fn about(breaker: &v1::Breaker) -> Vec<[String; 2]> {
     add("for", breaker.time_in_state.as_ref().and_then(rough_duration_text));
     add("retry after", breaker.retry_after.as_ref().and_then(rough_duration_text));
     add("created", breaker.create_time.as_ref().and_then(rough_time_text));
+    add("admits", state.admit_percent.map(|percent| format!("{percent} % of the calls")));
+    add("level", state.level.as_ref().map(level_text));
+    add("in force", state.effective.as_ref().map(effective_text));
     rows
+}
+
+fn level_text(level: &v1::CurrentLevel) -> String {
+    let (name, serve) = (printable(&level.name), printable(&level.serve));
+    format!("{name}, number {} from 0; serves {serve} while open", level.number)
+}
+
+/// What of the configuration is in force, and why where that is another value.
+fn effective_text(effective: &v1::EffectiveValues) -> String {
+    let because = |reason: String| match reason.as_str() {
+        "configured" => String::new(),
+        _ => format!(" ({})", reason.replace('_', " ")),
+    };
+    let open = effective.open_duration.as_ref().and_then(rough_duration_text).unwrap_or_default();
+    format!(
+        "{} failures{} open it for {open}{}; {} successes close it, {} probes at once",
+        effective.failure_threshold,
+        because(word::<v1::ThresholdReason>(effective.threshold_reason)),
+        because(word::<v1::DurationReason>(effective.duration_reason)),
+        effective.success_threshold,
+        effective.max_probes,
+    )
 }
 
 fn override_text(held: &v1::Override) -> String {
@@ -158,21 +191,24 @@ fn transition_cells(transition: &v1::Transition) -> [String; 7] {
     [
         time,
         printable(&transition.breaker).into_owned(),
-        side(transition.from_state, transition.from_mode),
-        side(transition.to_state, transition.to_mode),
+        side(transition.from_state, transition.from_mode, &transition.from_level),
+        side(transition.to_state, transition.to_mode, &transition.to_level),
         word::<v1::Cause>(transition.cause),
         printable(&transition.actor).into_owned(),
         printable(&transition.reason).into_owned(),
     ]
 }
 
-/// A state, with the mode where it is not the usual one.
-fn side(state: i32, mode: i32) -> String {
-    let state = word::<v1::State>(state);
-    if mode == v1::Mode::Normal as i32 {
-        return state;
+/// A state, with the mode where it is not the usual one, and the level where there are levels.
+fn side(state: i32, mode: i32, level: &str) -> String {
+    let mut side = word::<v1::State>(state);
+    if mode != v1::Mode::Normal as i32 {
+        side.push_str(&format!(" ({})", word::<v1::Mode>(mode)));
     }
-    format!("{state} ({})", word::<v1::Mode>(mode))
+    if !level.is_empty() {
+        side.push_str(&format!(" [{}]", printable(level)));
+    }
+    side
 }
 
 fn percent(share: f64) -> String {

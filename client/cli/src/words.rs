@@ -31,6 +31,8 @@ word! {
     v1::Cause => "CAUSE_",
     v1::ConfigSource => "CONFIG_SOURCE_",
     v1::AcquireReason => "ACQUIRE_REASON_",
+    v1::ThresholdReason => "THRESHOLD_REASON_",
+    v1::DurationReason => "DURATION_REASON_",
 }
 
 /// The word for a number of this enum; that of a newer server stays a number.

@@ -37,6 +37,8 @@ pub enum DenyReason {
     Open,
     /// The breaker is HALF_OPEN, and all its permits are out.
     NoPermit,
+    /// The breaker is HALF_OPEN, and the call is not of the share that its ramp lets through.
+    Ramp,
     /// An admin forced the breaker open.
     ForcedOpen,
     /// The server is away, and `on_unavailable` is `deny`.
@@ -48,6 +50,7 @@ impl DenyReason {
         match self {
             Self::Open => "the breaker is open",
             Self::NoPermit => "the breaker is half-open and enough probes are under way",
+            Self::Ramp => "the breaker is half-open and lets only some calls through",
             Self::ForcedOpen => "the breaker was forced open",
             Self::Unavailable => "breakerd is away",
         }
@@ -59,6 +62,7 @@ impl From<CoreDenyReason> for DenyReason {
         match reason {
             CoreDenyReason::Open => Self::Open,
             CoreDenyReason::NoPermit => Self::NoPermit,
+            CoreDenyReason::Ramp => Self::Ramp,
             CoreDenyReason::ForcedOpen => Self::ForcedOpen,
         }
     }
@@ -108,6 +112,7 @@ impl TryFrom<v1::AcquireResponse> for Answer {
         }
         let reason = match message.reason() {
             v1::AcquireReason::NoPermit => DenyReason::NoPermit,
+            v1::AcquireReason::RampFull => DenyReason::Ramp,
             v1::AcquireReason::ForcedOpen => DenyReason::ForcedOpen,
             // A server that is newer may know further reasons; all of them refuse the call.
             _ => DenyReason::Open,

@@ -109,7 +109,7 @@ impl Guard {
             }),
             Right::Local { breaker, generation, permit } => {
                 let run = Run { error_kind, ..Run::new(outcome, 1).lasting(duration) };
-                let report = Report { run, generation: Some(generation), permit };
+                let report = Report { permit, ..Report::admitted(run, generation) };
                 breaker.record(&report, ended_at);
                 Receipt::nothing_to_report()
             }

@@ -96,7 +96,7 @@ pub use client::Client;
 pub use error::Error;
 pub use guard::Guard;
 pub use outcomes::{MAX_QUEUED_OUTCOMES, Receipt};
-pub use status::BreakerStatus;
+pub use status::{BreakerStatus, CurrentLevel};
 pub use watch::{Watch, WatchEvent};
 
 #[cfg(test)]

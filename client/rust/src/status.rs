@@ -25,8 +25,23 @@ pub struct BreakerStatus {
     /// How long the override still lasted when the server sent this; `None` without one, and if
     /// only a release ends it.
     pub override_ends_after: Option<Duration>,
-    /// The effective configuration.
+    /// The configuration.
     pub config: Config,
+    /// On the ramp of a HALF_OPEN breaker: the share of the calls that flows, in percent.
+    pub admit_percent: Option<u32>,
+    /// The level, and what to serve while calls are denied; `None` without levels.
+    pub level: Option<CurrentLevel>,
+}
+
+/// The level of a multi-level breaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentLevel {
+    /// Its name.
+    pub name: String,
+    /// Its number, from 0: the first is where a breaker lives.
+    pub number: u32,
+    /// What to serve while calls are denied: `degraded`, `emergency`, or any other word.
+    pub serve: String,
 }
 
 impl BreakerStatus {
@@ -57,6 +72,10 @@ impl BreakerStatus {
             retry_after: message.retry_time.as_ref().map(until),
             override_ends_after: message.override_expire_time.as_ref().map(until),
             config: config(message.config.as_ref())?,
+            admit_percent: message.admit_percent,
+            level: message.level.clone().map(|v1::CurrentLevel { name, number, serve }| {
+                CurrentLevel { name, number, serve }
+            }),
         })
     }
 }
@@ -95,6 +114,7 @@ mod tests {
             retry_time: Some(time_to_message(Time::from_millis(61_000))),
             override_expire_time: None,
             config: Some(config_to_message(&Config::default())),
+            ..Default::default()
         }
     }
 
@@ -123,7 +143,7 @@ mod tests {
         assert_eq!(with(|m| m.mode = 99), "mode");
         assert_eq!(with(|m| m.config = None), "config");
         let window = |m: &mut v1::BreakerState| {
-            m.config.get_or_insert_default().window = Some(v1::Window { calls: 0 });
+            m.config.get_or_insert_default().window = Some(v1::Window::default());
         };
         assert_eq!(with(window), "config.window.calls");
     }

@@ -136,10 +136,6 @@ impl Breakers {
         row: BreakerRow,
         opened: &Opened,
     ) -> Result<(), EngineError> {
-        let corrupt = |error: &dyn std::fmt::Display| {
-            EngineError::Corrupt(format!("breaker `{}`: {error}", row.name))
-        };
-        let breaker = Breaker::restore(row.snapshot).map_err(|error| corrupt(&error))?;
         let lost = if opened.after_crash { first_of_incarnation(opened.incarnation) } else { 0 };
         let revision = row.revision.max(lost);
         let configured = self.defaults.with(row.own_config).unwrap_or_else(|violations| {
@@ -151,8 +147,9 @@ impl Breakers {
             );
             self.defaults.configured()
         });
+        let breaker = Breaker::restore(row.snapshot, &configured.0)
+            .map_err(|error| EngineError::Corrupt(format!("breaker `{}`: {error}", row.name)))?;
         let mut live = Live::new(breaker, revision, row.created_at, configured);
-        live.breaker.reconfigure(&live.config);
         live.config_revision = row.config_revision;
         (live.marks.recorded, live.marks.durable) = (revision, revision);
         self.signals.stats.enter(live.breaker.state(), live.breaker.mode());

@@ -1,6 +1,6 @@
 //! The hot path: asking for leave, and reporting how calls went.
 
-use breaker_core::{BreakerName, NameError, PermitId, Report, Run, Violation};
+use breaker_core::{BreakerName, NameError, PermitId, Report, ReporterId, Run, Violation};
 
 use crate::engine::{Engine, UnknownBreakers};
 use crate::error::EngineError;
@@ -72,7 +72,7 @@ impl Engine {
         }
         let mut moved = Vec::new();
         for report in reports {
-            moved.extend(self.count(report));
+            moved.extend(self.count(ReporterId::of(reporter), report));
         }
         Ok(Reported::Counted(moved))
     }
@@ -100,15 +100,15 @@ impl Engine {
         if unknown > 0 { self.breakers().has_room_for(unknown) } else { Ok(()) }
     }
 
-    fn count(&self, report: &BreakerReport) -> Option<BreakerStatus> {
+    fn count(&self, reporter: ReporterId, report: &BreakerReport) -> Option<BreakerStatus> {
         let now = self.now();
         let record = |name: &BreakerName, live: &mut Live| {
             let signals = self.signals();
             let known = report.generation.unwrap_or(live.breaker.generation());
             for (run, permit) in &report.runs {
                 signals.stats.count_reported(run.outcome, run.count);
-                let report =
-                    Report { run: run.clone(), generation: report.generation, permit: *permit };
+                let (run, generation, permit) = (run.clone(), report.generation, *permit);
+                let report = Report { run, generation, permit, reporter };
                 live.change(name, signals, |breaker, config| {
                     ((), breaker.record(config, &report, now))
                 });

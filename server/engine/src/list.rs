@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use breaker_core::{BreakerName, Mode, StateKind};
+use breaker_core::{BreakerName, Mode, StateKind, Time};
 
 use crate::engine::Engine;
 use crate::live::Live;
@@ -60,11 +60,12 @@ impl Engine {
     pub fn list(&self, query: &Query) -> BreakerPage {
         // The largest of the kept places is on top, and leaves when a smaller one comes.
         let mut kept: BinaryHeap<Place> = BinaryHeap::with_capacity(query.limit + 2);
+        let now = self.now();
         self.breakers().for_each(|name, live| {
             if !query.selects(name, live) {
                 return;
             }
-            let key = query.order.key(live);
+            let key = query.order.key(live, now);
             let is_after =
                 query.after.as_ref().is_none_or(|after| (key, name) > (after.key, &after.name));
             let fits = kept.len() <= query.limit
@@ -98,14 +99,14 @@ impl Query {
 
 impl Order {
     /// Grows along the list.
-    fn key(self, live: &Live) -> u64 {
+    fn key(self, live: &Live, now: Time) -> u64 {
         /// Rates as whole numbers, so that places can be compared and put into tokens.
         const STEPS: f64 = 1e9;
         match self {
             Self::Name => 0,
             Self::LatestChange => u64::MAX - live.breaker.since().as_nanos(),
             Self::FailureRate => {
-                let rate = live.breaker.metrics().map_or(0.0, |m| m.rates().failure_rate);
+                let rate = live.breaker.metrics().map_or(0.0, |m| m.rates(now).failure_rate);
                 u64::MAX - (rate * STEPS) as u64
             }
         }

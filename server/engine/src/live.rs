@@ -80,17 +80,21 @@ impl Live {
     }
 
     /// Lets the core change the breaker. All that a change entails happens here: each transition
-    /// gets the next revision, the recorder is told, and the deadline task if it has to look
-    /// earlier than it meant to.
+    /// gets the next revision, as does a change of what clients see that is none, the recorder is
+    /// told, and the deadline task if it has to look earlier than it meant to.
     pub(crate) fn change<R>(
         &mut self,
         name: &BreakerName,
         signals: &Signals,
         act: impl FnOnce(&mut Breaker, &Config) -> (R, Vec<Transition>),
     ) -> R {
+        let aspect = self.breaker.aspect(&self.config);
         let (result, transitions) = act(&mut self.breaker, &self.config);
         if !transitions.is_empty() {
             self.stamp(name, signals, transitions);
+        } else if aspect != self.breaker.aspect(&self.config) {
+            self.revision += 1;
+            self.announce(name, signals);
         }
         self.schedule(name, signals);
         result
@@ -143,7 +147,7 @@ impl Live {
 
     /// Tells the deadline task about a deadline that is earlier than what it waits for.
     pub(crate) fn schedule(&mut self, name: &BreakerName, signals: &Signals) {
-        let Some(next) = self.breaker.next_deadline() else { return };
+        let Some(next) = self.breaker.next_deadline(&self.config) else { return };
         if self.marks.deadline.is_none_or(|waiting| next < waiting) {
             self.marks.deadline = Some(next);
             signals.deadlines.push((next, name.clone()));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{
-    Breaker, BreakerName, Config, ConfigPatch, Decision, Mode, OnUnavailable, Sources, StateKind,
-    Time,
+    Breaker, BreakerName, Config, ConfigPatch, Decision, Effective, Level, Mode, OnUnavailable,
+    Sources, StateKind, Time,
 };
 
 use crate::defaults::Defaults;
@@ -30,8 +30,14 @@ pub struct BreakerStatus {
     pub retry_at: Option<Time>,
     /// When the override ends by itself.
     pub override_expires_at: Option<Time>,
-    /// The effective configuration.
+    /// The configuration.
     pub config: Arc<Config>,
+    /// What of it is in force.
+    pub effective: Effective,
+    /// What of the calls flows on the ramp, in percent.
+    pub admit_percent: Option<u32>,
+    /// The number of the level, from 0.
+    pub level_number: usize,
 }
 
 /// A breaker with everything that is known about it, at one moment.
@@ -54,7 +60,7 @@ pub struct BreakerView {
 }
 
 /// The answer to a call that asked for leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acquired {
     /// Whether the call may be made, and why.
     pub decision: Decision,
@@ -70,6 +76,10 @@ pub struct Acquired {
     pub call_timeout: Duration,
     /// What the client does while the server is away.
     pub on_unavailable: OnUnavailable,
+    /// A call longer than this is slow.
+    pub slow_call_duration: Option<Duration>,
+    /// The level and its number, from 0, of a breaker that has levels.
+    pub level: Option<(Level, usize)>,
     /// When it was decided.
     pub now: Time,
 }
@@ -87,7 +97,15 @@ impl BreakerStatus {
             retry_at: breaker.retry_at(),
             override_expires_at: breaker.override_in_force().and_then(|o| o.expires_at),
             config: Arc::clone(&live.config),
+            effective: breaker.effective(&live.config),
+            admit_percent: breaker.admit_percent(&live.config),
+            level_number: breaker.level_number(),
         }
+    }
+
+    /// The level; `None` without levels.
+    pub fn level(&self) -> Option<&Level> {
+        self.config.levels()?.levels.get(self.level_number)
     }
 }
 
@@ -115,6 +133,11 @@ impl Acquired {
             revision: live.revision,
             call_timeout: live.config.call_timeout(),
             on_unavailable: live.config.on_unavailable(),
+            slow_call_duration: live.config.slow_call_rate().map(|slow| slow.duration),
+            level: live
+                .breaker
+                .level(&live.config)
+                .map(|level| (level.clone(), live.breaker.level_number())),
             now,
         }
     }

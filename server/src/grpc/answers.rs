@@ -1,13 +1,13 @@
 //! What the engine shows, as messages.
 
-use breaker_core::{Attribution, Counts, Key, Metrics, Override, Time};
+use breaker_core::{Attribution, Counts, Effective, Key, Level, Metrics, Override, Time};
 use breaker_engine::{Acquired, BreakerStatus, BreakerView, Changed, Matched, TransitionRecord};
 use breaker_proto::encoded::EncodedState;
 use breaker_proto::v1;
 use breaker_wire::{
-    cause_to_message, config_to_message, duration_to_message, mode_to_message,
-    on_unavailable_to_message, outcome_to_message, patch_to_message, source_to_message,
-    state_to_message, time_to_message,
+    cause_to_message, config_to_message, duration_reason_to_message, duration_to_message,
+    mode_to_message, on_unavailable_to_message, outcome_to_message, patch_to_message,
+    source_to_message, state_to_message, threshold_reason_to_message, time_to_message,
 };
 use bytes::Bytes;
 
@@ -27,6 +27,28 @@ pub(crate) fn status_to_message(status: &BreakerStatus) -> v1::BreakerState {
         retry_time: status.retry_at.map(time_to_message),
         override_expire_time: status.override_expires_at.map(time_to_message),
         config: Some(config_to_message(&status.config)),
+        effective: Some(effective_to_message(&status.effective)),
+        admit_percent: status.admit_percent,
+        level: status.level().map(|level| level_to_message(level, status.level_number)),
+    }
+}
+
+fn effective_to_message(effective: &Effective) -> v1::EffectiveValues {
+    v1::EffectiveValues {
+        failure_threshold: effective.failure_threshold,
+        threshold_reason: threshold_reason_to_message(effective.threshold_reason).into(),
+        open_duration: Some(duration_to_message(effective.open_duration)),
+        duration_reason: duration_reason_to_message(effective.duration_reason).into(),
+        success_threshold: effective.success_threshold,
+        max_probes: effective.max_probes,
+    }
+}
+
+fn level_to_message(level: &Level, number: usize) -> v1::CurrentLevel {
+    v1::CurrentLevel {
+        name: level.name.clone(),
+        number: u32::try_from(number).unwrap_or(u32::MAX),
+        serve: level.serve.clone(),
     }
 }
 
@@ -38,6 +60,7 @@ pub(crate) fn acquired_to_message(acquired: &Acquired) -> v1::AcquireResponse {
             let reason = match reason {
                 AllowReason::Closed => AcquireReason::Closed,
                 AllowReason::Probe(_) => AcquireReason::Probe,
+                AllowReason::Ramp => AcquireReason::Ramp,
                 AllowReason::ForcedClosed => AcquireReason::ForcedClosed,
                 AllowReason::Disabled => AcquireReason::Disabled,
                 AllowReason::Shadow => AcquireReason::Shadow,
@@ -48,6 +71,7 @@ pub(crate) fn acquired_to_message(acquired: &Acquired) -> v1::AcquireResponse {
             let reason = match reason {
                 DenyReason::Open => AcquireReason::Open,
                 DenyReason::NoPermit => AcquireReason::NoPermit,
+                DenyReason::Ramp => AcquireReason::RampFull,
                 DenyReason::ForcedOpen => AcquireReason::ForcedOpen,
             };
             (reason, retry_after)
@@ -65,9 +89,11 @@ pub(crate) fn acquired_to_message(acquired: &Acquired) -> v1::AcquireResponse {
             time_left: Some(duration_to_message(permit.deadline.since(acquired.now))),
         }),
         retry_after: retry_after.map(duration_to_message),
+        level: acquired.level.as_ref().map(|(level, number)| level_to_message(level, *number)),
         settings: Some(v1::ClientSettings {
             call_timeout: Some(duration_to_message(acquired.call_timeout)),
             on_unavailable: on_unavailable_to_message(acquired.on_unavailable).into(),
+            slow_call_duration: acquired.slow_call_duration.map(duration_to_message),
         }),
     }
 }
@@ -80,9 +106,11 @@ pub(crate) fn view_to_message(view: &BreakerView) -> v1::Breaker {
         time_in_state: Some(duration_to_message(now.since(status.since))),
         retry_after: status.retry_at.map(|at| duration_to_message(at.since(*now))),
         r#override: breaker.override_in_force().map(override_to_message),
-        counts: Some(counts_to_message(&breaker.counts())),
+        counts: Some(counts_to_message(&breaker.counts(*now))),
         permits_out: breaker.probes().map_or(0, |probes| probes.out().len() as u32),
-        metrics: Some(breaker.metrics().map(metrics_to_message).unwrap_or_default()),
+        metrics: Some(
+            breaker.metrics().map(|metrics| metrics_to_message(metrics, *now)).unwrap_or_default(),
+        ),
         own_config: Some(patch_to_message(&view.own_config)),
         config_sources: Key::ALL
             .into_iter()
@@ -118,6 +146,8 @@ pub(crate) fn transition_to_message(record: &TransitionRecord) -> v1::Transition
         reason: text(Attribution::reason),
         time: Some(time_to_message(transition.at)),
         counts: Some(counts_to_message(&transition.counts)),
+        from_level: transition.from_level.as_deref().unwrap_or_default().to_owned(),
+        to_level: transition.to_level.as_deref().unwrap_or_default().to_owned(),
     }
 }
 
@@ -145,8 +175,8 @@ const fn counts_to_message(counts: &Counts) -> v1::Counts {
     }
 }
 
-fn metrics_to_message(metrics: &Metrics) -> v1::Metrics {
-    let (rates, totals) = (metrics.rates(), metrics.totals());
+fn metrics_to_message(metrics: &Metrics, now: Time) -> v1::Metrics {
+    let (rates, totals) = (metrics.rates(now), metrics.totals());
     let last_failure = metrics.last_failure();
     let kind = last_failure.and_then(|failure| failure.error_kind.as_ref());
     v1::Metrics {

@@ -4,6 +4,7 @@
 //! lasts. Both follow one contract, which `tests/contract.rs` tells as stories and runs against
 //! each of them.
 
+mod json;
 mod memory;
 mod sqlite;
 mod text;

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use breaker_core::{FailureRate, WindowSize};
+
 use super::*;
 
 fn patch(settings: &[&str]) -> Result<ConfigPatch, Vec<Violation>> {
@@ -24,9 +26,15 @@ fn a_value_is_toml_or_plain_text() {
 
 #[test]
 fn a_table_can_be_written_with_a_dot_or_as_one() {
-    let expected = ConfigPatch { window_calls: Some(50), ..Default::default() };
+    let expected = ConfigPatch { window: Some(WindowSize::Calls(50)), ..Default::default() };
     assert_eq!(patch(&["window.calls=50"]).unwrap(), expected);
     assert_eq!(patch(&["window={calls = 50}"]).unwrap(), expected);
+    let rate = FailureRate { percent: 40, minimum_calls: 9 };
+    let expected = ConfigPatch { failure_rate: Some(Some(rate)), ..Default::default() };
+    let in_parts = ["failure_rate.percent=40", "failure_rate.minimum_calls=9"];
+    assert_eq!(patch(&in_parts).unwrap(), expected);
+    let off = ConfigPatch { failure_rate: Some(None), ..Default::default() };
+    assert_eq!(patch(&["failure_rate=off"]).unwrap(), off);
 }
 
 #[test]

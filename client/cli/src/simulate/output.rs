@@ -1,6 +1,7 @@
 use std::io::{self, Write};
+use std::time::Duration;
 
-use breaker_core::{StateKind, Transition};
+use breaker_core::{Config, StateKind, Transition};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use serde_json::Number;
@@ -18,6 +19,9 @@ struct CallLine<'a> {
     state: &'static str,
     failure_count: u32,
     success_count: u32,
+    failure_threshold: u32,
+    open_duration_ms: Number,
+    level: Option<&'a str>,
 }
 
 /// The keys are a contract.
@@ -44,7 +48,13 @@ pub(super) const fn state_word(state: StateKind) -> &'static str {
 }
 
 /// A line for each call and one for the end.
-pub(super) fn write_json(out: &mut impl Write, trace: &[Call], replay: &Replay) -> io::Result<()> {
+pub(super) fn write_json(
+    out: &mut impl Write,
+    config: &Config,
+    trace: &[Call],
+    replay: &Replay,
+) -> io::Result<()> {
+    let levels = config.levels().map_or(&[][..], |levels| &levels.levels);
     for (call, replayed) in trace.iter().zip(&replay.calls) {
         let line = CallLine {
             at_ms: &call.at_ms,
@@ -52,6 +62,9 @@ pub(super) fn write_json(out: &mut impl Write, trace: &[Call], replay: &Replay) 
             state: state_word(replayed.state),
             failure_count: replayed.failure_count,
             success_count: replayed.success_count,
+            failure_threshold: replayed.effective.failure_threshold,
+            open_duration_ms: millis(replayed.effective.open_duration),
+            level: levels.get(replayed.level_number).map(|level| level.name.as_str()),
         };
         serde_json::to_writer(&mut *out, &line)?;
         writeln!(out)?;
@@ -65,6 +78,15 @@ pub(super) fn write_json(out: &mut impl Write, trace: &[Call], replay: &Replay) 
     };
     serde_json::to_writer(&mut *out, &EndLine { end })?;
     writeln!(out)
+}
+
+/// Milliseconds, as a whole number where they are whole.
+fn millis(duration: Duration) -> Number {
+    let nanos = duration.as_nanos() as u64;
+    match nanos % 1_000_000 {
+        0 => (nanos / 1_000_000).into(),
+        _ => Number::from_f64(nanos as f64 / 1e6).unwrap_or_else(|| 0.into()),
+    }
 }
 
 /// What happened, for people.

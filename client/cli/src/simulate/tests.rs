@@ -28,7 +28,7 @@ fn lines(config: &Config, calls: &[(u64, &str, f64)]) -> Vec<String> {
         .collect();
     let trace = parse_trace(trace.as_bytes()).unwrap();
     let mut out = Vec::new();
-    output::write_json(&mut out, &trace, &replay(config, &trace)).unwrap();
+    output::write_json(&mut out, config, &trace, &replay(config, &trace)).unwrap();
     String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
 }
 
@@ -40,9 +40,9 @@ fn check(config: &Config, calls: &[(u64, &str, f64)], expected: &[(bool, &str, u
         let at = calls[index].0;
         let expected = format!(
             "{{\"at_ms\":{at},\"allowed\":{allowed},\"state\":\"{state}\",\
-             \"failure_count\":{failures},\"success_count\":{successes}}}"
+             \"failure_count\":{failures},\"success_count\":{successes},"
         );
-        assert_eq!(lines[index], expected, "call {index}");
+        assert!(lines[index].starts_with(&expected), "call {index}: {}", lines[index]);
     }
 }
 

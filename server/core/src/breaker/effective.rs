@@ -82,9 +82,10 @@ impl Breaker {
         self.ramping().map(|ramping| ramping.admit_percent(config.ramp()))
     }
 
-    /// What can change without a transition.
-    pub fn aspect(&self, config: &Config) -> Aspect {
-        let admit_percent = self.admit_percent(config);
-        Aspect { effective: self.effective(config), admit_percent }
+    /// What can change without a transition; `None` where the configuration has no such rule.
+    pub fn aspect(&self, config: &Config) -> Option<Aspect> {
+        (config.has_adaptive() || config.ramp().is_some() || self.ramping().is_some()).then(|| {
+            Aspect { effective: self.effective(config), admit_percent: self.admit_percent(config) }
+        })
     }
 }

@@ -1,17 +1,16 @@
 use breaker_core::{
     BreakerSnapshot, ConfigPatch, ErrorKind, LastFailure, MetricsSnapshot, Mode, OverrideKind,
-    OverrideSnapshot, Permit, PermitId, StateKind, StateSnapshot, Time, Totals,
+    OverrideSnapshot, StateKind, StateSnapshot, Time, Totals, WindowSnapshot,
 };
 use breaker_engine::{BreakerRow, StoreError};
 use breaker_wire::{patch_from_value, patch_to_value};
 use futures::TryStreamExt;
-use serde::Deserialize;
-use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, SqlitePool};
 
 use super::columns::{Columns, time_to_column};
 use super::errors::unavailable;
+use crate::json::Stored;
 use crate::text::Word;
 
 /// The columns of `breakers` in the order in which [`bind`] gives their values.
@@ -27,6 +26,8 @@ pub(super) const COLUMNS: &[&str] = &[
     "permits",
     "probe_successes",
     "next_permit_serial",
+    "probe_failures",
+    "ramp",
     "failure_count",
     "consecutive_failures",
     "mode",
@@ -45,19 +46,14 @@ pub(super) const COLUMNS: &[&str] = &[
     "last_failure_at",
     "last_failure_kind",
     "window_calls",
+    "window_buckets",
+    "memory",
 ];
 
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// A configuration without any value.
 const EMPTY_CONFIG: &str = "{}";
-
-/// A permit in its column.
-#[derive(Deserialize)]
-struct StoredPermit {
-    id: u64,
-    deadline: u64,
-}
 
 /// Hands every breaker to `sink` as it is read.
 pub(super) async fn load(
@@ -89,6 +85,7 @@ pub(super) fn bind<'q>(query: Query<'q>, row: &'q BreakerRow) -> Query<'q> {
         query.bind(patch_to_value(own_config).to_string())
     };
     bind_metrics(query, snapshot.metrics.as_ref())
+        .bind(snapshot.memory.as_ref().map(Stored::to_text))
 }
 
 fn bind_state<'q>(query: Query<'q>, snapshot: &BreakerSnapshot) -> Query<'q> {
@@ -97,20 +94,25 @@ fn bind_state<'q>(query: Query<'q>, snapshot: &BreakerSnapshot) -> Query<'q> {
         StateSnapshot::Open { retry_at } => (StateKind::Open, *retry_at),
         StateSnapshot::HalfOpen { .. } => (StateKind::HalfOpen, None),
     };
-    let (permits, successes, next_serial) = match &snapshot.state {
-        StateSnapshot::Closed | StateSnapshot::Open { .. } => (None, None, None),
-        StateSnapshot::HalfOpen { permits, successes, next_serial } => {
-            (Some(permits_to_text(permits)), Some(*successes), Some(*next_serial))
-        }
-    };
-    query
+    let query = query
         .bind(kind.as_word())
         .bind(time_to_column(snapshot.since))
         .bind(snapshot.generation.cast_signed())
-        .bind(retry_at.map(time_to_column))
-        .bind(permits)
-        .bind(successes)
-        .bind(next_serial)
+        .bind(retry_at.map(time_to_column));
+    match &snapshot.state {
+        StateSnapshot::HalfOpen { permits, successes, failures, next_serial, ramp } => query
+            .bind(Some(permits.to_text()))
+            .bind(Some(*successes))
+            .bind(Some(*next_serial))
+            .bind(Some(*failures))
+            .bind(ramp.as_ref().map(Stored::to_text)),
+        StateSnapshot::Closed | StateSnapshot::Open { .. } => query
+            .bind(None::<String>)
+            .bind(None::<u32>)
+            .bind(None::<u32>)
+            .bind(None::<u32>)
+            .bind(None::<String>),
+    }
 }
 
 fn bind_override<'q>(query: Query<'q>, override_: Option<&'q OverrideSnapshot>) -> Query<'q> {
@@ -136,6 +138,7 @@ fn bind_metrics<'q>(query: Query<'q>, metrics: Option<&'q MetricsSnapshot>) -> Q
         .bind(last_failure.map(|failure| time_to_column(failure.at)))
         .bind(last_failure.and_then(|failure| failure.error_kind.as_ref()).map(ErrorKind::as_str))
         .bind(metrics.map(|m| window_to_bytes(&m.window)))
+        .bind(metrics.and_then(|m| buckets_to_text(&m.window)))
 }
 
 fn read(row: &SqliteRow) -> Result<BreakerRow, StoreError> {
@@ -150,6 +153,7 @@ fn read(row: &SqliteRow) -> Result<BreakerRow, StoreError> {
             consecutive_failures: columns.get("consecutive_failures")?,
             override_: read_override(&columns)?,
             metrics: read_metrics(&columns)?,
+            memory: columns.json("memory")?,
         },
         own_config: read_own_config(&columns)?,
         revision: columns.number("revision")?,
@@ -163,10 +167,14 @@ fn read_state(columns: &Columns<'_>) -> Result<StateSnapshot, StoreError> {
         StateKind::Closed => StateSnapshot::Closed,
         StateKind::Open => StateSnapshot::Open { retry_at: columns.time_if_any("retry_at")? },
         StateKind::HalfOpen => StateSnapshot::HalfOpen {
-            permits: permits_from_text(columns.required("permits")?)
-                .map_err(|error| columns.corrupt("permits", error))?,
+            permits: columns
+                .json("permits")?
+                .ok_or_else(|| columns.corrupt("permits", "it is NULL"))?,
             successes: columns.required("probe_successes")?,
+            // Rows from before there were ways for a failed probe not to end HALF_OPEN have none.
+            failures: columns.get::<Option<u32>>("probe_failures")?.unwrap_or(0),
             next_serial: columns.required("next_permit_serial")?,
+            ramp: columns.json("ramp")?,
         },
     })
 }
@@ -211,9 +219,13 @@ fn read_metrics(columns: &Columns<'_>) -> Result<Option<MetricsSnapshot>, StoreE
             late: columns.number("late")?,
             denied: columns.number("denied")?,
         },
-        window: window_from_bytes(window).ok_or_else(|| {
-            columns.corrupt("window_calls", format!("{} bytes are no whole calls", window.len()))
-        })?,
+        window: match columns.json("window_buckets")? {
+            Some(buckets) => buckets,
+            None => window_from_bytes(window).map(WindowSnapshot::Calls).ok_or_else(|| {
+                let problem = format!("{} bytes are no whole calls", window.len());
+                columns.corrupt("window_calls", problem)
+            })?,
+        },
         recent: columns.get("recent_calls")?,
         last_failure: read_last_failure(columns)?,
     }))
@@ -227,25 +239,16 @@ fn read_last_failure(columns: &Columns<'_>) -> Result<Option<LastFailure>, Store
     Ok(Some(LastFailure { at, error_kind }))
 }
 
-fn permits_to_text(permits: &[Permit]) -> String {
-    let stored: Vec<_> = permits
-        .iter()
-        .map(|permit| json!({ "id": permit.id.as_u64(), "deadline": permit.deadline.as_nanos() }))
-        .collect();
-    Value::from(stored).to_string()
+/// The calls of a window that keeps them; a window over time has a column of its own.
+fn window_to_bytes(window: &WindowSnapshot) -> Vec<u8> {
+    match window {
+        WindowSnapshot::Calls(calls) => calls.iter().flat_map(|call| call.to_le_bytes()).collect(),
+        WindowSnapshot::Buckets { .. } => Vec::new(),
+    }
 }
 
-fn permits_from_text(text: &str) -> Result<Vec<Permit>, serde_json::Error> {
-    let stored: Vec<StoredPermit> = serde_json::from_str(text)?;
-    let permit = |stored: StoredPermit| Permit {
-        id: PermitId::from_u64(stored.id),
-        deadline: Time::from_nanos(stored.deadline),
-    };
-    Ok(stored.into_iter().map(permit).collect())
-}
-
-fn window_to_bytes(calls: &[u64]) -> Vec<u8> {
-    calls.iter().flat_map(|call| call.to_le_bytes()).collect()
+fn buckets_to_text(window: &WindowSnapshot) -> Option<String> {
+    matches!(window, WindowSnapshot::Buckets { .. }).then(|| window.to_text())
 }
 
 fn window_from_bytes(bytes: &[u8]) -> Option<Vec<u64>> {

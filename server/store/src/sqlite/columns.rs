@@ -5,6 +5,7 @@ use breaker_engine::StoreError;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row, Sqlite, Type};
 
+use crate::json::Stored;
 use crate::text::Word;
 
 /// An instant as a column holds it.
@@ -63,6 +64,12 @@ impl<'r> Columns<'r> {
     pub(super) fn time_if_any(&self, column: &str) -> Result<Option<Time>, StoreError> {
         let nanos: Option<i64> = self.get(column)?;
         Ok(nanos.map(|nanos| Time::from_nanos(nanos.cast_unsigned())))
+    }
+
+    /// A value that is stored as JSON, where there is one.
+    pub(super) fn json<S: Stored>(&self, column: &str) -> Result<Option<S>, StoreError> {
+        let text: Option<&str> = self.get(column)?;
+        text.map(S::from_text).transpose().map_err(|error| self.corrupt(column, error))
     }
 
     /// A word.

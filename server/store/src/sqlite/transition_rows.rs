@@ -25,6 +25,8 @@ pub(super) const COLUMNS: &[&str] = &[
     "success_count",
     "window_calls",
     "window_failures",
+    "from_level",
+    "to_level",
 ];
 
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
@@ -32,7 +34,8 @@ type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 /// Binds the values of a transition, in the order of [`COLUMNS`].
 pub(super) fn bind<'q>(query: Query<'q>, record: &'q TransitionRecord) -> Query<'q> {
     let TransitionRecord { id, breaker, revision, transition } = record;
-    let Transition { from, to, from_mode, to_mode, generation, cause, by, at, counts } = transition;
+    let Transition { from, to, from_mode, to_mode, generation, cause, by, at, counts, .. } =
+        transition;
     query
         .bind(id.cast_signed())
         .bind(breaker.as_str())
@@ -51,6 +54,8 @@ pub(super) fn bind<'q>(query: Query<'q>, record: &'q TransitionRecord) -> Query<
         .bind(counts.success_count)
         .bind(counts.window_calls)
         .bind(counts.window_failures)
+        .bind(transition.from_level.as_deref())
+        .bind(transition.to_level.as_deref())
 }
 
 /// The transition in a row.
@@ -65,6 +70,8 @@ pub(super) fn read(row: &SqliteRow) -> Result<TransitionRecord, StoreError> {
             to: columns.word("to_state")?,
             from_mode: columns.word("from_mode")?,
             to_mode: columns.word("to_mode")?,
+            from_level: columns.get::<Option<&str>>("from_level")?.map(Into::into),
+            to_level: columns.get::<Option<&str>>("to_level")?.map(Into::into),
             generation: columns.number("generation")?,
             cause: columns.word("cause")?,
             by: columns.attribution("actor", "reason")?,

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use breaker_core::{
-    Attribution, Breaker, BreakerName, Cause, Config, ConfigPatch, Counts, ErrorKind, Mode,
-    OnUnavailable, Outcome, OverrideKind, Report, Run, StateKind, Time, Transition,
+    Adaptive, Attribution, Backoff, Breaker, BreakerName, Cause, Config, ConfigPatch, Counts,
+    ErrorKind, ExpiredProbe, FailureRate, Levels, Mode, OnUnavailable, Outcome, OverrideKind,
+    ProbeCalls, Ramp, Report, ReporterId, Run, StateKind, Thousandths, Time, Transition,
+    WindowSize,
 };
 use breaker_engine::{Batch, BreakerRow, Store, TransitionRecord};
 use rand::rngs::StdRng;
@@ -35,7 +37,21 @@ pub(crate) fn full_config() -> ConfigPatch {
         failure_threshold: Some(3),
         failure_decay: Some(0),
         consecutive_failures: Some(4),
-        window_calls: Some(20),
+        failure_rate: Some(Some(FailureRate { percent: 60, minimum_calls: 15 })),
+        slow_call_rate: Some(None),
+        window: Some(WindowSize::Calls(20)),
+        min_reporters: Some(2),
+        max_reporter_share: Some(Some(80)),
+        backoff: Some(Some(Backoff {
+            multiplier: Thousandths(1_500),
+            max: Duration::from_secs(600),
+            jitter: Thousandths(200),
+        })),
+        probe_calls: Some(Some(ProbeCalls { calls: 4, failure_percent: 50 })),
+        expired_probe: Some(ExpiredProbe::Ignore),
+        ramp: Some(Some(Ramp { percents: vec![10, 50], step: Duration::from_millis(300) })),
+        adaptive: Some(None),
+        levels: Some(Some(Levels::default())),
         open_duration: Some(Duration::from_nanos(1_500_000_001)),
         success_threshold: Some(2),
         max_probes: Some(5),
@@ -52,7 +68,29 @@ pub(crate) fn lead_a_life(
     steps: usize,
     mut see: impl FnMut(&Breaker),
 ) -> Result<()> {
-    let layers = [(breaker_core::Source::Breaker, &full_config())];
+    for patch in [full_config(), adaptive_config()] {
+        live_under(&patch, random, steps, &mut see)?;
+    }
+    Ok(())
+}
+
+/// What [`full_config`] cannot hold beside the rest: an adaptive breaker, and windows over time.
+fn adaptive_config() -> ConfigPatch {
+    ConfigPatch {
+        window: Some(WindowSize::Duration(Duration::from_secs(5))),
+        adaptive: Some(Some(Adaptive { window: 20, ..Adaptive::default() })),
+        levels: Some(None),
+        ..full_config()
+    }
+}
+
+fn live_under(
+    patch: &ConfigPatch,
+    random: &mut impl Rng,
+    steps: usize,
+    see: &mut impl FnMut(&Breaker),
+) -> Result<()> {
+    let layers = [(breaker_core::Source::Breaker, patch)];
     let resolved = Config::resolve(&layers).map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
     let config = resolved.config;
     let mut now = Time::from_millis(1_700_000_000_000);
@@ -92,7 +130,8 @@ fn step(random: &mut impl Rng, breaker: &mut Breaker, config: &Config, now: Time
             let duration = Duration::from_micros(random.random_range(0..300_000));
             let mut run = Run::new(outcome, random.random_range(1..4)).lasting(duration);
             run.error_kind = ErrorKind::parse(["", "http.503"][random.random_range(0..2)])?;
-            drop(breaker.record(config, &Report::current(run), now));
+            let reporter = ReporterId::of(["", "a", "b"][random.random_range(0..3)]);
+            drop(breaker.record(config, &Report::current(run).by(reporter), now));
         }
     }
     Ok(())
@@ -119,6 +158,8 @@ pub(crate) fn transition(id: u64, breaker: &str, at_s: u64) -> Result<Arc<Transi
             to: StateKind::Open,
             from_mode: Mode::Normal,
             to_mode: Mode::Normal,
+            from_level: None,
+            to_level: Some("critical".into()),
             generation: id,
             cause: Cause::FailureThreshold,
             by: Attribution::default(),
