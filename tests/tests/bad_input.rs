@@ -36,12 +36,12 @@ async fn every_bad_field_of_a_configuration_is_named() -> anyhow::Result<()> {
         fields(&status),
         [
             "name",
-            "config.success_threshold",
+            "config.failure_threshold",
             "config.window.calls",
             "config.open_duration",
+            "config.success_threshold",
             "config.max_probes",
-            "config.call_timeout",
-            "config.failure_threshold"
+            "config.call_timeout"
         ]
     );
     let negative = v1::BreakerConfig { open_duration: duration(-5, 0), ..Default::default() };

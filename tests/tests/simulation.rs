@@ -5,12 +5,20 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use breaker_core::{Config, ConfigPatch, Outcome, Source, StateKind, Time};
+use breaker_core::{
+    Adaptive, Backoff, Config, ConfigPatch, DurationReason, Effective, ExpiredProbe, FailureRate,
+    Levels, Outcome, ProbeCalls, Ramp, SlowCallRate, Source, StateKind, Thousandths,
+    ThresholdReason, Time, WindowSize,
+};
 use breaker_proto::v1;
 use breaker_tests::Hosted;
-use breaker_wire::{duration_to_message, outcome_to_message, patch_to_message, state_from_message};
+use breaker_wire::{
+    duration_from_message, duration_reason_from_message, duration_to_message, outcome_to_message,
+    patch_to_message, state_from_message, threshold_reason_from_message,
+};
 use breakerctl::simulate::{Call, Replayed, replay};
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 
@@ -18,25 +26,107 @@ const NAME: &str = "simulated/breaker";
 
 fn patches() -> impl Strategy<Value = ConfigPatch> {
     let millis = |range: std::ops::Range<u64>| range.prop_map(Duration::from_millis);
-    (
-        (1..5_u32, 0..3_u32, 0..4_u32, 1..20_u32),
-        (millis(1..400), 1..4_u32, proptest::option::of(1..4_u32), millis(5..200)),
+    let counts = (
+        (1..5_u32, 0..3_u32, 0..4_u32),
+        (millis(1..400), 1..4_u32, option::of(1..4_u32), millis(5..200)),
+    );
+    (counts, windows(), recoveries(), moving()).prop_map(
+        |(
+            ((failures, decay, in_a_row), (open, successes, probes, timeout)),
+            rates,
+            back,
+            moving,
+        )| {
+            let (window, failure_rate, slow_call_rate) = rates;
+            let (backoff, probe_calls, ramp, expired_probe) = back;
+            let (adaptive, levels) = moving;
+            ConfigPatch {
+                failure_threshold: Some(failures),
+                failure_decay: Some(decay),
+                consecutive_failures: Some(in_a_row),
+                failure_rate: Some(failure_rate),
+                slow_call_rate: Some(slow_call_rate),
+                window: Some(window),
+                open_duration: Some(open),
+                backoff: Some(backoff),
+                success_threshold: Some(successes),
+                max_probes: probes,
+                probe_calls: Some(probe_calls),
+                expired_probe: Some(expired_probe),
+                ramp: Some(ramp),
+                call_timeout: Some(timeout),
+                adaptive: Some(adaptive),
+                levels: Some(levels),
+                ..ConfigPatch::default()
+            }
+        },
     )
-        .prop_map(
-            |((failures, decay, in_a_row, window), (open, successes, probes, timeout))| {
-                ConfigPatch {
-                    failure_threshold: Some(failures),
-                    failure_decay: Some(decay),
-                    consecutive_failures: Some(in_a_row),
-                    window_calls: Some(window),
-                    open_duration: Some(open),
-                    success_threshold: Some(successes),
-                    max_probes: probes,
-                    call_timeout: Some(timeout),
-                    ..ConfigPatch::default()
-                }
-            },
-        )
+}
+
+type Windows = (WindowSize, Option<FailureRate>, Option<SlowCallRate>);
+
+fn windows() -> impl Strategy<Value = Windows> {
+    let size = prop_oneof![
+        (5..20_u32).prop_map(WindowSize::Calls),
+        (100..2_000_u64).prop_map(|millis| WindowSize::Duration(Duration::from_millis(millis))),
+    ];
+    let rate = (1..=100_u32, 1..5_u32);
+    (size, option::of(rate.clone()), option::of((rate, 1..100_u64))).prop_map(
+        |(size, failed, slow)| {
+            let failed =
+                failed.map(|(percent, minimum_calls)| FailureRate { percent, minimum_calls });
+            let slow = slow.map(|((percent, minimum_calls), millis)| SlowCallRate {
+                percent,
+                minimum_calls,
+                duration: Duration::from_millis(millis),
+            });
+            (size, failed, slow)
+        },
+    )
+}
+
+type Recoveries = (Option<Backoff>, Option<ProbeCalls>, Option<Ramp>, ExpiredProbe);
+
+fn recoveries() -> impl Strategy<Value = Recoveries> {
+    let backoff = (1_000..3_000_u32, 0..500_u32).prop_map(|(multiplier, jitter)| Backoff {
+        multiplier: Thousandths(multiplier),
+        max: Duration::from_secs(2),
+        jitter: Thousandths(jitter),
+    });
+    let probes = (1..5_u32, 1..=100_u32)
+        .prop_map(|(calls, failure_percent)| ProbeCalls { calls, failure_percent });
+    let ramp = (1..50_u32, 1..300_u64).prop_map(|(percent, step)| Ramp {
+        percents: vec![percent, percent * 2 - 1 + percent % 2, 99],
+        step: Duration::from_millis(step),
+    });
+    let ramp = ramp.prop_filter("rises", |ramp| ramp.percents.is_sorted_by(|a, b| a < b));
+    let expired = prop_oneof![Just(ExpiredProbe::Timeout), Just(ExpiredProbe::Ignore)];
+    (option::of(backoff), option::of(probes), option::of(ramp), expired)
+}
+
+/// Adaptive or with levels, or neither.
+fn moving() -> impl Strategy<Value = (Option<Adaptive>, Option<Levels>)> {
+    let adaptive = (2..12_u32).prop_map(|window| Adaptive {
+        window,
+        fast_response: Duration::from_millis(20),
+        slow_response: Duration::from_millis(60),
+        min_open_duration: Duration::from_millis(10),
+        max_open_duration: Duration::from_millis(600),
+        ..Adaptive::default()
+    });
+    let levels = (0..100_u32, 1..600_u64).prop_map(|(escalate_above, deescalate_after)| {
+        let mut levels = Levels { escalate_above, ..Levels::default() };
+        levels.deescalate_after = Duration::from_millis(deescalate_after);
+        for (level, millis) in levels.levels.iter_mut().zip([50, 120, 300]) {
+            level.open_duration = Duration::from_millis(millis);
+        }
+        levels
+    });
+    prop_oneof![
+        Just((None, None)),
+        adaptive.prop_map(|adaptive| (Some(adaptive), None)),
+        levels.prop_map(|levels| (None, Some(levels))),
+    ]
 }
 
 /// Calls whose starts and durations often fall together.
@@ -128,13 +218,29 @@ async fn look(hosted: &mut Hosted, is_allowed: bool) -> anyhow::Result<Replayed>
     let breaker = hosted.clients.admin.get_breaker(request).await?.into_inner().breaker;
     let breaker = breaker.unwrap_or_default();
     let counts = breaker.counts.unwrap_or_default();
-    let state = breaker.state.map_or(0, |state| state.state);
+    let state = breaker.state.unwrap_or_default();
     Ok(Replayed {
         is_allowed,
-        state: state_from_message(state).unwrap_or(StateKind::Closed),
+        state: state_from_message(state.state).unwrap_or(StateKind::Closed),
         failure_count: counts.failure_count,
         success_count: counts.success_count,
+        effective: effective(&state.effective.unwrap_or_default()),
+        level_number: state.level.map_or(0, |level| level.number as usize),
     })
+}
+
+fn effective(message: &v1::EffectiveValues) -> Effective {
+    let open_duration = message.open_duration.unwrap_or_default();
+    Effective {
+        failure_threshold: message.failure_threshold,
+        threshold_reason: threshold_reason_from_message(message.threshold_reason)
+            .unwrap_or(ThresholdReason::Configured),
+        open_duration: duration_from_message("open_duration", &open_duration).unwrap_or_default(),
+        duration_reason: duration_reason_from_message(message.duration_reason)
+            .unwrap_or(DurationReason::Configured),
+        success_threshold: message.success_threshold,
+        max_probes: message.max_probes,
+    }
 }
 
 #[test]

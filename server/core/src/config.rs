@@ -178,8 +178,12 @@ impl Config {
 
     /// The same where another number of successes closes the breaker.
     pub(crate) fn max_probes_beside(&self, success_threshold: u32) -> u32 {
-        let judged_together = self.probe_calls.map_or(success_threshold, |probes| probes.calls);
-        self.max_probes.unwrap_or(judged_together)
+        self.max_probes.unwrap_or_else(|| self.probes_to_close(success_threshold))
+    }
+
+    /// How many probes it takes at least to close the breaker.
+    fn probes_to_close(&self, success_threshold: u32) -> u32 {
+        self.probe_calls.map_or(success_threshold, |probes| probes.calls)
     }
 
     /// The other way to judge the probes.

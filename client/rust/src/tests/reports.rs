@@ -4,7 +4,7 @@ use std::time::Duration;
 use breaker_core::ConfigPatch;
 use breaker_proto::v1;
 
-use super::support::{REFUSED, TestServer};
+use super::support::{REFUSED, TestServer, World};
 use crate::{Admission, Breaker, Error, Guard};
 
 const NAME: &str = "payments/stripe-api";
@@ -14,6 +14,11 @@ async fn admitted(breaker: &Breaker) -> Guard {
         Admission::Allowed(guard) => guard,
         Admission::Denied(denial) => panic!("{denial}"),
     }
+}
+
+fn failure_count(world: &mut World) -> u32 {
+    let now = world.now;
+    world.breaker(NAME).counts(now).failure_count
 }
 
 #[tokio::test]
@@ -28,11 +33,11 @@ async fn a_report_whose_answer_is_lost_counts_once() {
         sequences.push(server.reports.recv().await.unwrap().sequence);
     }
     assert_eq!(sequences, [1, 1, 1]);
-    assert_eq!(server.world(|world| world.breaker(NAME).counts().failure_count), 1);
+    assert_eq!(server.world(failure_count), 1);
 
     admitted(&breaker).await.failure("").await.unwrap();
     assert_eq!(server.reports.recv().await.unwrap().sequence, 2);
-    assert_eq!(server.world(|world| world.breaker(NAME).counts().failure_count), 2);
+    assert_eq!(server.world(failure_count), 2);
 }
 
 #[tokio::test]
@@ -88,7 +93,7 @@ async fn a_refused_outcome_takes_no_others_with_it() {
     after.await.unwrap();
     let Err(Error::Invalid { violations, .. }) = wrong.await else { panic!("it is refused") };
     assert_eq!(violations[0].field, "reports[0].breaker");
-    assert_eq!(server.world(|world| world.breaker(NAME).counts().failure_count), 2);
+    assert_eq!(server.world(failure_count), 2);
     assert_eq!(client.outcomes_given_up(), 1);
 }
 

@@ -224,6 +224,9 @@ impl World {
             Decision::Denied { reason: DenyReason::NoPermit, retry_after } => {
                 (v1::AcquireReason::NoPermit, retry_after)
             }
+            Decision::Denied { reason: DenyReason::Ramp, retry_after } => {
+                (v1::AcquireReason::RampFull, retry_after)
+            }
             Decision::Denied { reason: DenyReason::ForcedOpen, retry_after } => {
                 (v1::AcquireReason::ForcedOpen, retry_after)
             }
@@ -243,7 +246,9 @@ impl World {
             settings: Some(v1::ClientSettings {
                 call_timeout: Some(duration_to_message(config.call_timeout())),
                 on_unavailable: on_unavailable_to_message(config.on_unavailable()).into(),
+                slow_call_duration: None,
             }),
+            level: None,
         })
     }
 
@@ -268,11 +273,9 @@ impl World {
         for run in &report.runs {
             let total = duration_from_message("total", &run.total_duration.unwrap()).unwrap();
             let outcome = outcome_from_message(run.outcome).unwrap();
-            let counted = Report {
-                run: Run::new(outcome, run.count).lasting(total),
-                generation: Some(report.generation),
-                permit: (run.permit_id != 0).then(|| PermitId::from_u64(run.permit_id)),
-            };
+            let calls = Run::new(outcome, run.count).lasting(total);
+            let permit = (run.permit_id != 0).then(|| PermitId::from_u64(run.permit_id));
+            let counted = Report { permit, ..Report::admitted(calls, report.generation) };
             breaker.record(&config, &counted, now);
         }
     }

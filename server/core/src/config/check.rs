@@ -1,6 +1,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::config::key::Key;
 use crate::config::limits;
 use crate::config::violation::Violation;
 use crate::glob::ErrorGlob;
@@ -10,8 +11,13 @@ use crate::glob::ErrorGlob;
 pub(super) struct Check(Vec<Violation>);
 
 impl Check {
-    /// What was checked, or everything that was refused.
-    pub(super) fn passed<T>(self, checked: T) -> Result<T, Vec<Violation>> {
+    /// What was checked, or everything that was refused, in the order of the keys.
+    pub(super) fn passed<T>(mut self, checked: T) -> Result<T, Vec<Violation>> {
+        let key = |violation: &Violation| {
+            let name = violation.field.split(['.', '[']).next();
+            name.and_then(Key::from_name).map(|key| key as usize)
+        };
+        self.0.sort_by_key(key);
         if self.0.is_empty() { Ok(checked) } else { Err(self.0) }
     }
 

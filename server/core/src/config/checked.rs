@@ -51,7 +51,7 @@ impl Config {
         );
         let max_probes =
             patch.max_probes.map(|probes| check.number("max_probes", probes, 1..=MAX_PROBES));
-        let config = Self {
+        let mut config = Self {
             failure_threshold,
             failure_decay,
             consecutive_failures,
@@ -77,6 +77,11 @@ impl Config {
             adaptive: patch.adaptive.flatten().map(Box::new),
             levels: patch.levels.clone().flatten().map(Box::new),
         };
+        // What says the same is the same, however it was said.
+        if config.levels.is_none() {
+            let followed = config.probes_to_close(config.success_threshold);
+            config.max_probes = config.max_probes.filter(|&asked| asked != followed);
+        }
         config.check_rules(&mut check);
         config.check_together(&mut check);
         check.passed(config)

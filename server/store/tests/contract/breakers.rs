@@ -1,9 +1,11 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use anyhow::Result;
 use breaker_core::{
-    Attribution, BreakerSnapshot, ErrorKind, LastFailure, MetricsSnapshot, OverrideKind,
-    OverrideSnapshot, Permit, PermitId, StateSnapshot, Time, Totals,
+    AdaptedSnapshot, Attribution, BadCallsSnapshot, BreakerSnapshot, CallSums, ErrorKind,
+    LastFailure, MemorySnapshot, MetricsSnapshot, OverrideKind, OverrideSnapshot, Permit, PermitId,
+    QuorumSnapshot, Ramping, StateSnapshot, Time, Totals, WindowSnapshot,
 };
 use breaker_engine::{Batch, BreakerRow, Deletion};
 
@@ -23,7 +25,9 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
                     },
                 ],
                 successes: 2,
+                failures: 3,
                 next_serial: u32::MAX,
+                ramp: Some(Ramping { step: 2, ends_at: Time::from_nanos(u64::MAX), credit: 99 }),
             },
             since: Time::from_nanos(1_700_000_000_123_456_789),
             generation: 9,
@@ -44,13 +48,17 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
                     late: 5,
                     denied: u64::MAX,
                 },
-                window: vec![1, u64::MAX, 0x0102_0304_0506_0708],
+                window: WindowSnapshot::Calls(vec![1, u64::MAX, 0x0102_0304_0506_0708]),
                 recent: (1 << 20) - 1,
                 last_failure: Some(LastFailure {
                     at: Time::from_nanos(6),
                     error_kind: ErrorKind::parse("http.503")?,
                 }),
             }),
+            memory: Some(memory(
+                WindowSnapshot::Calls(vec![1, 2]),
+                BadCallsSnapshot::Calls(vec![0, 1, u8::MAX]),
+            )),
         },
         own_config: full_config(),
         revision: (5 << 40) + 17,
@@ -62,10 +70,13 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
     open.snapshot.state = StateSnapshot::Open { retry_at: Some(Time::from_nanos(10)) };
     open.snapshot.metrics = Some(MetricsSnapshot {
         totals: Totals::default(),
-        window: Vec::new(),
+        window: buckets(),
         recent: 0,
         last_failure: Some(LastFailure { at: Time::EPOCH, error_kind: None }),
     });
+    let bad_buckets = vec![(8, vec![0; 9], vec![1; 9]), (u64::MAX, vec![u32::MAX; 9], vec![0; 9])];
+    let bad_calls = BadCallsSnapshot::Buckets { width: 1_000, buckets: bad_buckets };
+    open.snapshot.memory = Some(memory(buckets(), bad_calls));
     let mut held_open = row("payments/adyen", 3)?;
     held_open.snapshot.state = StateSnapshot::Open { retry_at: None };
     let rows = vec![held_open, open, half_open];
@@ -77,11 +88,39 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
     Ok(())
 }
 
+fn buckets() -> WindowSnapshot {
+    let sums = CallSums { calls: 4, failures: 3, slow: 2, success_nanos: u64::MAX };
+    WindowSnapshot::Buckets { width: 1_000, buckets: vec![(7, sums), (u64::MAX, sums)] }
+}
+
+fn memory(window: WindowSnapshot, bad_calls: BadCallsSnapshot) -> MemorySnapshot {
+    MemorySnapshot {
+        window: Some(window),
+        quorum: Some(QuorumSnapshot {
+            slots: vec![0, 1, 2, 3, 4, 5, 6, u64::MAX],
+            crowd: u64::MAX,
+            count: (0..9).collect(),
+            streak: vec![u32::MAX; 9],
+            window: Some(bad_calls),
+        }),
+        adapted: Some(AdaptedSnapshot {
+            history: vec![1, u64::MAX],
+            open_duration: Duration::from_nanos(1_500_000_001),
+            base: Duration::from_secs(60),
+        }),
+        level: 2,
+        level_since: Time::from_nanos(11),
+        reopens: u32::MAX,
+    }
+}
+
 pub(crate) async fn breakers_that_led_a_life_survive(database: impl Database) -> Result<()> {
     let mut random = seeded(7);
     let mut rows = Vec::new();
     let (mut states, mut modes) = (HashSet::new(), HashSet::new());
+    let mut remembered = HashSet::new();
     lead_a_life(&mut random, 2_000, |breaker| {
+        remembered.extend(breaker.snapshot().memory.iter().flat_map(kinds_of_memory));
         states.insert(breaker.state());
         modes.insert(breaker.mode());
         rows.extend(
@@ -90,6 +129,7 @@ pub(crate) async fn breakers_that_led_a_life_survive(database: impl Database) ->
         );
     })?;
     assert_eq!((states.len(), modes.len()), (3, 5), "some state or mode was never stored");
+    assert_eq!(remembered.len(), 5, "some kind of memory was never stored: {remembered:?}");
     let store = database.connect().await?;
     for rows in rows.chunks(300) {
         store.commit(&rows_batch(rows.to_vec())).await?;
@@ -97,6 +137,17 @@ pub(crate) async fn breakers_that_led_a_life_survive(database: impl Database) ->
     drop(store);
     assert_eq!(load(&*database.connect().await?).await?, rows);
     Ok(())
+}
+
+fn kinds_of_memory(memory: &MemorySnapshot) -> Vec<&'static str> {
+    let window = memory.window.as_ref().map(|window| match window {
+        WindowSnapshot::Calls(_) => "calls",
+        WindowSnapshot::Buckets { .. } => "buckets",
+    });
+    let quorum = memory.quorum.as_ref().map(|_| "quorum");
+    let adapted = memory.adapted.as_ref().map(|_| "adapted");
+    let level = (memory.level > 0).then_some("level");
+    [window, quorum, adapted, level].into_iter().flatten().collect()
 }
 
 /// Not a multiple of anything that a store may write at once.
@@ -115,7 +166,7 @@ pub(crate) async fn a_later_row_replaces_an_earlier_one(database: impl Database)
     earlier.own_config = full_config();
     earlier.snapshot.metrics = Some(MetricsSnapshot {
         totals: Totals::default(),
-        window: vec![1],
+        window: WindowSnapshot::Calls(vec![1]),
         recent: 1,
         last_failure: None,
     });

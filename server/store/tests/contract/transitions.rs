@@ -23,6 +23,11 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
         Cause::OverrideExpired,
         Cause::Tripped,
         Cause::Reset,
+        Cause::FailureRate,
+        Cause::SlowCallRate,
+        Cause::RampCompleted,
+        Cause::ProbeRate,
+        Cause::Deescalated,
     ];
     let states = [StateKind::Closed, StateKind::Open, StateKind::HalfOpen];
     let modes = [Mode::Normal, Mode::ForcedOpen, Mode::ForcedClosed, Mode::Disabled, Mode::Shadow];
@@ -36,6 +41,8 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
                 to: states[(index + 1) % 3],
                 from_mode: modes[index % 5],
                 to_mode: modes[(index + 1) % 5],
+                from_level: (index % 2 == 0).then(|| "warning".into()),
+                to_level: (index % 3 == 0).then(|| "critical".into()),
                 generation: u64::MAX,
                 cause,
                 by: Attribution::new("anna", "a reason with ' and \" and ✓ and\na line")?,
