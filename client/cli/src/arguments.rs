@@ -97,7 +97,8 @@ pub enum Command {
     Delete(DeleteArguments),
     /// Runs a command if the breaker allows it, and reports how it went.
     Run(RunArguments),
-    /// Replays calls through a breaker and shows what it would have decided; needs no server.
+    /// Shows what a breaker would have decided of a trace of calls, or in a whole fleet; needs no
+    /// server.
     Simulate(SimulateArguments),
     /// Writes a script that completes breakerctl's arguments in a shell.
     Completion(CompletionArguments),

@@ -1,11 +1,14 @@
-//! `breakerctl simulate`: replays a trace of calls through the core, under the trace's own clock.
+//! `breakerctl simulate`: replays a trace of calls through the core, under the trace's own clock;
+//! or, with `--replicas`, plays a story through a whole fleet (see [`fleet`]).
 //!
 //! What happens at one instant happens in this order: first what was due by itself (the core sees
 //! to that), then calls that end, then calls that start; calls among themselves in the order of
 //! the trace.
 
 mod chart;
+pub mod fleet;
 mod output;
+pub mod story;
 mod trace;
 
 use std::cmp::Reverse;
@@ -22,21 +25,33 @@ use breaker_core::{
 use breaker_wire::ConfigFileError;
 use serde_json::{Map, Value};
 
+use crate::error::Error;
+use fleet::FleetArguments;
+
 pub use trace::{Call, TraceError, parse as parse_trace};
 
-/// Replays calls through a breaker and shows what it would have decided.
+/// Shows what a breaker would have decided: of calls that you bring, or in a fleet.
 ///
-/// The configuration holds the keys of a breaker as TOML or JSON. The trace holds one call a line:
+/// The configuration holds the keys of a breaker as TOML or JSON.
+///
+/// With --trace, the calls of a file are replayed. It holds one call a line:
 /// {"at_ms": 0, "outcome": "success|failure|timeout|ignored", "duration_ms": 12.5}: when the call
 /// starts, and what it would do if it were let through. An "error_kind" may stand beside them.
+///
+/// With --replicas, a fleet makes calls at random while a dependency falls ill and recovers, once
+/// sharing a breaker through breakerd, and once with a breaker in each replica.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("calls").required(true).args(["trace", "replicas"]))]
 pub struct SimulateArguments {
     /// The configuration of the breaker, TOML or JSON.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// The calls, one JSON object a line; `-` reads the standard input.
     #[arg(long, value_name = "FILE")]
-    pub trace: PathBuf,
+    pub trace: Option<PathBuf>,
+    /// The fleet, in place of a trace.
+    #[command(flatten)]
+    pub fleet: FleetArguments,
 }
 
 /// How the result of a simulation is shown.
@@ -177,13 +192,18 @@ impl Replayer<'_> {
     }
 }
 
-/// Runs the command: reads both files, replays, and writes to the standard output.
+/// Runs the command: reads the files, replays, and writes to the standard output.
 ///
 /// # Errors
 /// What is wrong with a file, or with the output.
 pub fn command(arguments: &SimulateArguments, format: Format) -> anyhow::Result<()> {
     let config = read_config(&arguments.config)?;
-    let trace = read_trace(&arguments.trace)?;
+    if let Some(replicas) = arguments.fleet.replicas {
+        return fleet::command(&config, &arguments.fleet, replicas, format);
+    }
+    let trace = arguments.trace.as_deref();
+    let trace = trace.ok_or_else(|| Error::Usage("--trace or --replicas is missing".to_owned()))?;
+    let trace = read_trace(trace)?;
     let replay = replay(&config, &trace);
     let stdout = io::stdout();
     let is_terminal = stdout.is_terminal();

@@ -23,6 +23,14 @@ impl Colours {
         let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         if is_terminal && !is_unwanted { Self::Ansi } else { Self::Plain }
     }
+
+    /// Writes a block in a colour, which is a number of ANSI.
+    pub(super) fn paint(self, out: &mut impl Write, block: char, colour: u8) -> io::Result<()> {
+        match self {
+            Self::Plain => write!(out, "{block}"),
+            Self::Ansi => write!(out, "\x1b[{colour}m{block}\x1b[0m"),
+        }
+    }
 }
 
 /// Draws the chart, from the first start to the last end.
@@ -72,8 +80,5 @@ fn write_block(out: &mut impl Write, state: StateKind, colours: Colours) -> io::
         StateKind::HalfOpen => ('▄', 33),
         StateKind::Open => ('█', 31),
     };
-    match colours {
-        Colours::Plain => write!(out, "{block}"),
-        Colours::Ansi => write!(out, "\x1b[{colour}m{block}\x1b[0m"),
-    }
+    colours.paint(out, block, colour)
 }
