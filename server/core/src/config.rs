@@ -113,6 +113,12 @@ impl Config {
         Ok(Resolved { config, sources, warnings })
     }
 
+    /// The same for a breaker that one process alone reports to: several reporters, as a fleet can
+    /// ask for, would never be there.
+    pub fn for_one_reporter(&self) -> Self {
+        Self { min_reporters: 1, max_reporter_share: None, ..self.clone() }
+    }
+
     /// Failures that trip a CLOSED breaker; 0 is off. Adaptive breakers start from it; with
     /// `levels` each level has its own.
     pub const fn failure_threshold(&self) -> u32 {

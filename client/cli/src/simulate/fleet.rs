@@ -15,7 +15,7 @@ mod tally;
 
 use std::time::Duration;
 
-use breaker_core::{Config, Outcome, PermitId, Report, Run, Time};
+use breaker_core::{Config, Outcome, PermitId, Report, ReporterId, Run, Time};
 use rand::{Rng, RngExt};
 
 pub use arguments::FleetArguments;
@@ -115,7 +115,8 @@ impl Admitted {
     /// What is to be recorded once the call has ended.
     fn report(&self) -> Report {
         let run = Run::new(self.fate.outcome, 1).lasting(self.fate.duration);
-        let report = Report::admitted(run, self.generation);
+        let reporter = ReporterId::of(&format!("replica-{}", self.replica));
+        let report = Report::admitted(run, self.generation).by(reporter);
         match self.permit {
             Some(permit) => report.with_permit(permit),
             None => report,

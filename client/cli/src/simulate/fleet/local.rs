@@ -1,6 +1,6 @@
 //! A fleet in which each replica has a breaker of its own, and hears of nothing but its own calls.
 
-use breaker_core::{Breaker, Time, Transition};
+use breaker_core::{Breaker, Config, Time, Transition};
 
 use super::queue::Queue;
 use super::tally::Counter;
@@ -8,6 +8,7 @@ use super::{Admitted, Call, Scene, Tally};
 
 pub(super) struct Local<'a> {
     scene: Scene<'a>,
+    config: Config,
     replicas: Vec<Replica>,
     queue: Queue<Event>,
     counter: Counter<'a>,
@@ -29,6 +30,7 @@ impl<'a> Local<'a> {
         let replica = || Replica { breaker: Breaker::new(Time::EPOCH), due: None };
         Self {
             scene,
+            config: scene.config.for_one_reporter(),
             replicas: (0..scene.fleet.replicas).map(|_| replica()).collect(),
             queue: Queue::new(),
             counter: Counter::new(scene.story, scene.fleet.replicas),
@@ -38,7 +40,7 @@ impl<'a> Local<'a> {
     pub(super) fn call(&mut self, call: &Call) {
         self.run(Some(call.at));
         let breaker = &mut self.replicas[call.replica].breaker;
-        let (decision, transitions) = breaker.acquire(self.scene.config, call.at);
+        let (decision, transitions) = breaker.acquire(&self.config, call.at);
         let generation = breaker.generation();
         self.settle(call.replica, &transitions, call.at);
         if decision.is_allowed() {
@@ -58,16 +60,15 @@ impl<'a> Local<'a> {
 
     /// Lets happen what happens by `until`; without one, all.
     fn run(&mut self, until: Option<Time>) {
-        let config = self.scene.config;
         while let Some((now, event)) = self.queue.pop(until) {
             let (index, transitions) = match event {
                 Event::Ended(call) => {
                     self.counter.end(&call);
                     let breaker = &mut self.replicas[call.replica].breaker;
-                    (call.replica, breaker.record(config, &call.report(), now))
+                    (call.replica, breaker.record(&self.config, &call.report(), now))
                 }
                 Event::Due { replica } => {
-                    (replica, self.replicas[replica].breaker.advance(config, now))
+                    (replica, self.replicas[replica].breaker.advance(&self.config, now))
                 }
             };
             self.settle(index, &transitions, now);
@@ -82,7 +83,7 @@ impl<'a> Local<'a> {
             self.counter.change(standing.with(transition.to, 1), now);
         }
         let replica = &mut self.replicas[index];
-        let due = replica.breaker.next_deadline();
+        let due = replica.breaker.next_deadline(&self.config);
         if due != replica.due {
             replica.due = due;
             if let Some(due) = due {

@@ -179,7 +179,7 @@ impl<'a> Shared<'a> {
             let (state, generation) = (self.breaker.state(), self.breaker.generation());
             self.send(now, Event::Heard(Known { state, generation }));
         }
-        let due = self.breaker.next_deadline();
+        let due = self.breaker.next_deadline(self.scene.config);
         if due != self.due {
             self.due = due;
             if let Some(due) = due {
