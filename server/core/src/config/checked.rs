@@ -51,7 +51,7 @@ impl Config {
         );
         let max_probes =
             patch.max_probes.map(|probes| check.number("max_probes", probes, 1..=MAX_PROBES));
-        let config = Self {
+        let mut config = Self {
             failure_threshold,
             failure_decay,
             consecutive_failures,
@@ -64,7 +64,7 @@ impl Config {
                 .duration("open_duration", patch.open_duration.unwrap_or(default.open_duration)),
             backoff: patch.backoff.flatten(),
             success_threshold,
-            max_probes,
+            max_probes: None,
             probe_calls: patch.probe_calls.flatten(),
             expired_probe: patch.expired_probe.unwrap_or(default.expired_probe),
             ramp: patch.ramp.clone().flatten().map(Box::new),
@@ -77,6 +77,9 @@ impl Config {
             adaptive: patch.adaptive.flatten().map(Box::new),
             levels: patch.levels.clone().flatten().map(Box::new),
         };
+        let says_something = |&most: &u32| config.levels.is_some() || most != config.max_probes();
+        let max_probes = max_probes.filter(says_something);
+        config.max_probes = max_probes;
         config.check_rules(&mut check);
         config.check_together(&mut check);
         check.passed(config)
