@@ -180,7 +180,7 @@ impl Breaker {
     /// Opens the breaker for `open_duration`; its automatic life goes on. A breaker that is
     /// [held](Self::is_held) stays as it is.
     pub fn trip(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
-        let state = State::Open { retry_at: Some(now + self.effective(config).open_duration) };
+        let state = State::Open { retry_at: Some(now + self.first_open_duration(config)) };
         self.enter_unless_held(config, state, Cause::Tripped, by, now)
     }
 
@@ -334,6 +334,7 @@ impl Breaker {
     ) {
         let Change { state, mode, cause, by, at } = change;
         let (from, from_mode, counts) = (self.state(), self.mode(), self.counts(at));
+        let was_held = self.is_held();
         if let Some(state) = state {
             if state.kind() != from {
                 self.generation += 1;
@@ -346,6 +347,13 @@ impl Breaker {
         }
         if let Some(mode) = mode {
             self.override_ = mode.map(Box::new);
+        }
+        // The time for which an override held the breaker brings it down no level.
+        if was_held
+            && !self.is_held()
+            && let Some(memory) = &mut self.memory
+        {
+            memory.level_since = at;
         }
         transitions.push(Transition {
             from,

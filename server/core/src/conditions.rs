@@ -6,6 +6,7 @@ use crate::config::{Config, FailureRate, SlowCallRate, WindowSize};
 use crate::memory::Memory;
 use crate::outcome::Calls;
 use crate::quorum::{BadCalls, Quorum, Shares};
+use crate::time::Time;
 use crate::transition::Cause;
 use crate::window::Window;
 
@@ -69,6 +70,7 @@ impl Breaker {
         failure_threshold: u32,
         calls: &Calls<'_>,
         before: u32,
+        now: Time,
     ) -> u32 {
         let is_failure = calls.outcome.is_failure();
         let is_steady = before >= steady_after(config);
@@ -82,13 +84,19 @@ impl Breaker {
             return 1;
         }
         if config.has_rates() {
-            most = most.min(self.calls_to_rates(config, calls, is_steady));
+            most = most.min(self.calls_to_rates(config, calls, (before, is_steady), now));
         }
         if config.needs_quorum() && is_steady { calls.count } else { most.max(1) }
     }
 
     /// How many of these calls it takes at least until a rate can be met.
-    fn calls_to_rates(&self, config: &Config, calls: &Calls<'_>, is_steady: bool) -> u32 {
+    fn calls_to_rates(
+        &self,
+        config: &Config,
+        calls: &Calls<'_>,
+        (before, is_steady): (u32, bool),
+        now: Time,
+    ) -> u32 {
         let window = self.memory.as_deref().and_then(|memory: &Memory| memory.window.as_ref());
         let sums = window.map_or_else(CallSums::default, |window| *window.sums());
         let room = match (window, config.window()) {
@@ -96,6 +104,11 @@ impl Breaker {
             (None, WindowSize::Calls(calls)) => calls,
             (None, WindowSize::Duration(_)) => u32::MAX,
         };
+        // Calls that are too old for the window change no rate: the first is judged like any other,
+        // the rest like the first.
+        if window.is_some_and(|window| window.has_left(calls.ended_at, now)) {
+            return if before == 0 { 1 } else { u32::MAX };
+        }
         // Where each call pushes another one out, the rates can go either way.
         if room == 0 {
             return if is_steady { u32::MAX } else { 1 };

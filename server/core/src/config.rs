@@ -40,7 +40,8 @@ pub struct Config {
     open_duration: Duration,
     backoff: Option<Backoff>,
     success_threshold: u32,
-    /// `None` follows what closes the breaker.
+    /// `None` follows what closes the breaker. Without levels, which change that, a number that is
+    /// the same is `None` too: configurations that mean the same are the same.
     max_probes: Option<u32>,
     probe_calls: Option<ProbeCalls>,
     expired_probe: ExpiredProbe,

@@ -86,7 +86,10 @@ impl Probes {
     pub(crate) fn has_room(&self, max_probes: u32, judged_together: Option<u32>) -> bool {
         let out = self.out.len() as u64;
         let in_all = out + u64::from(self.successes) + u64::from(self.failures);
-        out < u64::from(max_probes) && judged_together.is_none_or(|most| in_all < u64::from(most))
+        // Where a changed configuration judges fewer than are in already, one more has to bring
+        // the verdict about.
+        let is_wanted = |most: u32| out == 0 || in_all < u64::from(most);
+        out < u64::from(max_probes) && judged_together.is_none_or(is_wanted)
     }
 
     pub(crate) const fn next_serial(&self) -> u32 {

@@ -60,6 +60,13 @@ impl Quorum {
         }
     }
 
+    /// Lets leave the window what is too old by now, so that its reporters' places are free.
+    pub(crate) fn advance(&mut self, now: Time) {
+        if let Some(window) = &mut self.window {
+            window.advance(now);
+        }
+    }
+
     /// Notes that so many calls of a reporter failed.
     pub(crate) fn fail(&mut self, reporter: ReporterId, count: u32) {
         let slot = self.slot_of(reporter);
@@ -70,8 +77,8 @@ impl Quorum {
     /// Notes that calls of a reporter succeeded, which took so much off the count: off its own
     /// share first, then off the largest.
     pub(crate) fn succeed(&mut self, reporter: ReporterId, taken: u32) {
-        let own = self.slots.iter().position(|&other| other == reporter).unwrap_or(CROWD);
-        self.count.take(own, taken);
+        let own = self.known_place(reporter).map_or(0, |place| self.count.take(place, taken));
+        self.count.level(&self.slots, taken - own);
         self.streak = Shares::default();
     }
 
@@ -118,9 +125,15 @@ impl Quorum {
         }
     }
 
+    /// The place of a reporter that has brought something, as far as is known.
+    fn known_place(&self, reporter: ReporterId) -> Option<usize> {
+        let reporter = not_nobody(reporter);
+        let slot = self.slots.iter().position(|&other| other == reporter);
+        slot.or_else(|| (self.crowd & crowd_bit(reporter) != 0).then_some(CROWD))
+    }
+
     fn slot_of(&mut self, reporter: ReporterId) -> usize {
-        // Anonymous reporters are one, which needs a number other than that of an empty slot.
-        let reporter = ReporterId(reporter.0.max(1));
+        let reporter = not_nobody(reporter);
         if let Some(slot) = self.slots.iter().position(|&other| other == reporter) {
             return slot;
         }
@@ -131,7 +144,7 @@ impl Quorum {
         if self.brought(CROWD) == 0 {
             self.crowd = 0;
         }
-        self.crowd |= 1 << (reporter.0 % u64::from(CROWD_BITS));
+        self.crowd |= crowd_bit(reporter);
         CROWD
     }
 
@@ -145,23 +158,48 @@ impl Quorum {
     }
 }
 
+/// Anonymous reporters are one, which needs a number other than that of an empty slot.
+fn not_nobody(reporter: ReporterId) -> ReporterId {
+    ReporterId(reporter.0.max(1))
+}
+
+/// The bit of the crowd's bitmap that a reporter sets.
+const fn crowd_bit(reporter: ReporterId) -> u64 {
+    1 << (reporter.0 % CROWD_BITS as u64)
+}
+
 impl Shares {
     fn add(&mut self, slot: usize, count: u32) {
         self.0[slot] = self.0[slot].saturating_add(count);
     }
 
-    /// Takes off so much: from this place as far as it goes, the rest from the largest ones.
-    fn take(&mut self, own: usize, mut amount: u32) {
-        let mut place = own;
-        loop {
-            let taken = amount.min(self.0[place]);
-            self.0[place] -= taken;
-            amount -= taken;
-            let largest = (0..=CROWD).max_by_key(|&slot| self.0[slot]).unwrap_or(CROWD);
-            if amount == 0 || self.0[largest] == 0 {
+    /// Takes so much off one place, as far as it goes; returns how much that was.
+    fn take(&mut self, place: usize, amount: u32) -> u32 {
+        let taken = amount.min(self.0[place]);
+        self.0[place] -= taken;
+        taken
+    }
+
+    /// Takes so much off whoever has brought the most, one failure after another: it must not
+    /// matter how many successes one report tells of. Of equal shares the highest number goes
+    /// first, and all others together before it.
+    fn level(&mut self, slots: &[ReporterId; SLOTS], mut amount: u32) {
+        while amount > 0 {
+            let most = self.0.into_iter().max().unwrap_or(0);
+            if most == 0 {
                 return;
             }
-            place = largest;
+            let next = self.0.into_iter().filter(|&share| share < most).max().unwrap_or(0);
+            let sharing = self.0.into_iter().filter(|&share| share == most).count() as u32;
+            let shared = amount.min((most - next).saturating_mul(sharing));
+            let (each, left_over) = (shared / sharing, shared % sharing);
+            self.0.iter_mut().filter(|share| **share == most).for_each(|share| *share -= each);
+            for _ in 0..left_over {
+                let number = |place: usize| slots.get(place).map_or(u64::MAX, |slot| slot.0);
+                let largest = (0..=CROWD).max_by_key(|&place| (self.0[place], number(place)));
+                self.take(largest.unwrap_or(CROWD), 1);
+            }
+            amount -= shared;
         }
     }
 

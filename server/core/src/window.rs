@@ -94,6 +94,14 @@ impl<S: Sums> Window<S> {
         }
     }
 
+    /// Whether calls that ended then are too old to be kept.
+    pub(crate) const fn has_left(&self, ended_at: Time, now: Time) -> bool {
+        match &self.kept {
+            Kept::Calls { .. } => false,
+            Kept::Buckets { width, .. } => has_left(ended_at.as_nanos() / *width, now, *width),
+        }
+    }
+
     fn push_into_bucket(&mut self, call: S::Call, count: u32, ended_at: Time, now: Time) {
         let Kept::Buckets { width, buckets } = &mut self.kept else { return };
         let index = ended_at.as_nanos() / *width;
@@ -171,8 +179,10 @@ impl<S: Sums + Clone> Window<S> {
     pub(crate) fn sums_at(&self, now: Time) -> S {
         let mut sums = self.sums.clone();
         if let Kept::Buckets { width, buckets } = &self.kept {
+            let current = now.as_nanos() / *width;
             let gone = buckets.iter().take_while(|(index, _)| has_left(*index, now, *width));
-            gone.for_each(|(_, bucket)| sums.subtract(bucket));
+            let ahead = buckets.iter().rev().take_while(|(index, _)| *index > current);
+            gone.chain(ahead).for_each(|(_, bucket)| sums.subtract(bucket));
         }
         sums
     }

@@ -58,6 +58,12 @@ impl Breaker {
         memory.reopens
     }
 
+    /// How long OPEN lasts where nothing has opened before.
+    pub(super) fn first_open_duration(&self, config: &Config) -> Duration {
+        let duration = self.effective(config).open_duration;
+        config.backoff().map_or(duration, |backoff| duration.min(backoff.max))
+    }
+
     fn open_duration(&self, config: &Config, reopens: u32, ended_at: Time) -> Duration {
         let duration = self.effective(config).open_duration;
         let Some(Backoff { multiplier, max, jitter }) = config.backoff() else { return duration };

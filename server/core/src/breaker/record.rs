@@ -74,7 +74,7 @@ impl Breaker {
                 self.advance_windows(now);
                 let threshold = self.effective(config).failure_threshold;
                 let before = first - begin.max(changed_at);
-                calls.count = self.calls_at_once(config, threshold, &calls, before);
+                calls.count = self.calls_at_once(config, threshold, &calls, before, now);
             }
             _ => {}
         }
@@ -141,14 +141,15 @@ impl Breaker {
         let success_threshold = self.effective(config).success_threshold;
         let State::HalfOpen(half_open) = &mut self.state else { return };
         let probes = &mut half_open.probes;
-        if probe.outcome.is_failure() {
+        let is_failure = probe.outcome.is_failure();
+        if is_failure {
             probes.fail();
         } else {
             probes.succeed();
         }
         let (succeeded, failed) = (probes.successes(), probes.failures());
         let verdict = match config.probe_calls() {
-            None if failed > 0 => Some(Err(cause)),
+            None if is_failure => Some(Err(cause)),
             None => (succeeded >= success_threshold).then_some(Ok(())),
             Some(ProbeCalls { calls, .. }) if succeeded.saturating_add(failed) < calls => None,
             Some(ProbeCalls { failure_percent, .. }) => {

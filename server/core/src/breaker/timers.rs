@@ -103,7 +103,9 @@ impl Breaker {
         memory.level = memory.level.saturating_sub(1);
         memory.level_since = due;
         let by = Attribution::default();
-        let change = Change { state: None, mode: None, cause: Cause::Deescalated, by, at: due };
+        // A configuration that lets it come down sooner does not reach back before the last change.
+        let at = self.override_.as_ref().map_or(due, |o| due.max(o.set_at));
+        let change = Change { state: None, mode: None, cause: Cause::Deescalated, by, at };
         self.change_from_level(config, change, from_level, transitions);
     }
 

@@ -39,7 +39,7 @@ fn every_bad_value_is_named() {
     let bad = ConfigPatch {
         failure_threshold: Some(0),
         failure_decay: Some(u32::MAX),
-        window_calls: Some(0),
+        window: Some(WindowSize::Calls(0)),
         open_duration: Some(Duration::ZERO),
         success_threshold: Some(0),
         max_probes: Some(10_001),
@@ -52,15 +52,15 @@ fn every_bad_value_is_named() {
     assert_eq!(
         fields,
         [
-            "success_threshold",
+            "failure_threshold",
             "failure_decay",
             "window.calls",
             "open_duration",
+            "success_threshold",
             "max_probes",
             "call_timeout",
             "failure_errors",
             "ignored_errors[1]",
-            "failure_threshold",
         ]
     );
 }

@@ -10,7 +10,7 @@ pub(super) use self::seen::Seen;
 
 use crate::{
     AllowReason, Attribution, Cause, Config, ConfigPatch, DenyReason, ErrorKind, Outcome,
-    OverrideKind, Run, Source, StateKind, Time,
+    OverrideKind, Run, Source, StateKind, Time, WindowSize,
 };
 
 /// Where the stories begin, so that something can have happened before.
@@ -39,6 +39,16 @@ pub(super) fn config(patch: &ConfigPatch) -> Config {
     Config::resolve(&[(Source::Breaker, patch)]).unwrap().config
 }
 
+/// A window over so many calls.
+pub(super) const fn last_calls(calls: u32) -> Option<WindowSize> {
+    Some(WindowSize::Calls(calls))
+}
+
+/// A window over so many milliseconds.
+pub(super) const fn last_millis(millis: u64) -> Option<WindowSize> {
+    Some(WindowSize::Duration(Duration::from_millis(millis)))
+}
+
 pub(super) fn admin() -> Attribution {
     Attribution::new("ada", "because").unwrap()
 }
@@ -46,7 +56,12 @@ pub(super) fn admin() -> Attribution {
 #[derive(Clone, Debug)]
 enum Event {
     Asks,
-    Records { run: Run, generation: Option<u64>, probe: Option<&'static str> },
+    Records {
+        run: Run,
+        generation: Option<u64>,
+        probe: Option<&'static str>,
+        reporter: &'static str,
+    },
     Passes,
     Overrides(OverrideKind, Option<u64>),
     Releases,
@@ -91,6 +106,7 @@ impl Step {
             run: Run::new(outcome, count),
             generation: None,
             probe: None,
+            reporter: "",
         })
     }
 
@@ -168,6 +184,14 @@ impl Step {
     pub(super) fn of_generation(mut self, of: u64) -> Self {
         if let Event::Records { generation, .. } = &mut self.event {
             *generation = Some(of);
+        }
+        self
+    }
+
+    /// Told by this reporter, where it matters who tells.
+    pub(super) fn told_by(mut self, name: &'static str) -> Self {
+        if let Event::Records { reporter, .. } = &mut self.event {
+            *reporter = name;
         }
         self
     }

@@ -1,5 +1,6 @@
 //! Random walks through the life of a breaker.
 
+mod configs;
 mod equivalences;
 mod invariants;
 mod ledger;

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use super::{Answer, Event, Step, admin, millis, ms, whole_millis};
 use crate::{
-    AllowReason, Breaker, Config, ConfigPatch, Decision, Mode, PermitId, Report, StateKind,
-    Transition,
+    AllowReason, Breaker, Config, ConfigPatch, Decision, Mode, PermitId, Report, ReporterId,
+    StateKind, Transition,
 };
 
 /// Lets a new breaker live through the story and checks every line: its answer, exactly its
@@ -14,13 +14,15 @@ pub(in crate::tests) fn check(patch: &ConfigPatch, story: &[Step]) {
     let mut breaker = Breaker::new(ms(0));
     let mut permits = HashMap::new();
     for (line, step) in story.iter().enumerate() {
-        let from = (breaker.state(), breaker.mode());
+        let from = (breaker.state(), breaker.mode(), level_name(&breaker, &config));
         let (decision, transitions) = live(&mut breaker, &mut config, step, &permits);
         let context = format!("line {line}: {step:?}\n{breaker:#?}");
         check_answer(step, decision, &mut permits, &context);
-        check_transitions(step, &transitions, from, &breaker, &context);
+        let to = (breaker.state(), breaker.mode(), level_name(&breaker, &config));
+        check_transitions(step, &transitions, from, to, &context);
         for expected in &step.seen {
-            assert_eq!(&expected.really(&breaker), expected, "{context}");
+            let really = expected.really(&breaker, &config, ms(step.at_ms));
+            assert_eq!(&really, expected, "{context}");
         }
     }
 }
@@ -37,9 +39,10 @@ fn live(
             let (decision, transitions) = breaker.acquire(config, now);
             return (Some(decision), transitions);
         }
-        Event::Records { run, generation, probe } => {
+        Event::Records { run, generation, probe, reporter } => {
             let permit = probe.map(|name| permits[name]);
-            let report = Report { run: run.clone(), generation: *generation, permit };
+            let reporter = ReporterId::of(reporter);
+            let report = Report { run: run.clone(), generation: *generation, permit, reporter };
             breaker.record(config, &report, now)
         }
         Event::Passes => breaker.advance(config, now),
@@ -79,18 +82,30 @@ fn check_answer(
     assert_eq!(answer, step.answer, "{context}");
 }
 
+/// What a transition leads from and to.
+type Place = (StateKind, Mode, Option<Box<str>>);
+
+fn level_name(breaker: &Breaker, config: &Config) -> Option<Box<str>> {
+    breaker.level(config).map(|level| level.name.as_str().into())
+}
+
 fn check_transitions(
     step: &Step,
     transitions: &[Transition],
-    (mut state, mut mode): (StateKind, Mode),
-    breaker: &Breaker,
+    mut place: Place,
+    to: Place,
     context: &str,
 ) {
     let told: Vec<_> = transitions.iter().map(|t| (millis(t.at), t.to, t.cause)).collect();
     assert_eq!(told, step.transitions, "{context}");
     for transition in transitions {
-        assert_eq!((transition.from, transition.from_mode), (state, mode), "{context}");
-        (state, mode) = (transition.to, transition.to_mode);
+        let t = transition.clone();
+        assert_eq!((t.from, t.from_mode, t.from_level), place, "{context}");
+        place = (t.to, t.to_mode, t.to_level);
     }
-    assert_eq!((breaker.state(), breaker.mode()), (state, mode), "a silent change; {context}");
+    // A changed configuration can take the levels away, of which it need not tell.
+    if matches!(step.event, Event::Reconfigures(_)) {
+        place.2.clone_from(&to.2);
+    }
+    assert_eq!(place, to, "a silent change; {context}");
 }

@@ -1,5 +1,5 @@
-use super::millis;
-use crate::{Breaker, Metrics, Mode, Outcome, Probes, Rates, StateKind};
+use super::{millis, whole_millis};
+use crate::{Breaker, Config, Metrics, Mode, Outcome, Probes, Rates, StateKind, Time};
 
 /// What can be seen of a breaker.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,7 @@ pub(in crate::tests) enum Seen {
     FailureCount(u32),
     Consecutive(u32),
     Successes(u32),
+    FailedProbes(u32),
     PermitsOut(usize),
     WindowCalls(u32),
     WindowFailures(u32),
@@ -28,13 +29,25 @@ pub(in crate::tests) enum Seen {
     Denied(u64),
     /// When the last failure was, and of which kind.
     LastFailure(Option<(u64, &'static str)>),
+    /// The share of the calls that the ramp lets through, in percent.
+    Admits(Option<u32>),
+    /// The failures that trip just now.
+    Threshold(u32),
+    /// How long OPEN lasts just now, before backoff.
+    OpenMs(u64),
+    /// How many probes may be out just now.
+    MaxProbes(u32),
+    /// The name of the level.
+    Level(&'static str),
 }
 
 impl Seen {
     /// The same question with the breaker's own answer.
-    pub(super) fn really(&self, breaker: &Breaker) -> Self {
-        let counts = breaker.counts();
-        let rates = breaker.metrics().map_or_else(Rates::default, Metrics::rates);
+    pub(super) fn really(&self, breaker: &Breaker, config: &Config, now: Time) -> Self {
+        let counts = breaker.counts(now);
+        let metrics = breaker.metrics();
+        let rates = metrics.map_or_else(Rates::default, |metrics| metrics.rates(now));
+        let effective = breaker.effective(config);
         let totals = breaker.metrics().map(|metrics| *metrics.totals()).unwrap_or_default();
         match self {
             Self::Mode(_) => Self::Mode(breaker.mode()),
@@ -45,6 +58,9 @@ impl Seen {
             Self::FailureCount(_) => Self::FailureCount(counts.failure_count),
             Self::Consecutive(_) => Self::Consecutive(counts.consecutive_failures),
             Self::Successes(_) => Self::Successes(counts.success_count),
+            Self::FailedProbes(_) => {
+                Self::FailedProbes(breaker.probes().map_or(0, Probes::failures))
+            }
             Self::PermitsOut(_) => {
                 Self::PermitsOut(breaker.probes().map_or(&[][..], Probes::out).len())
             }
@@ -62,6 +78,13 @@ impl Seen {
             Self::Late(_) => Self::Late(totals.late),
             Self::Denied(_) => Self::Denied(totals.denied),
             Self::LastFailure(_) => Self::LastFailure(last_failure(breaker)),
+            Self::Admits(_) => Self::Admits(breaker.admit_percent(config)),
+            Self::Threshold(_) => Self::Threshold(effective.failure_threshold),
+            Self::OpenMs(_) => Self::OpenMs(whole_millis(effective.open_duration)),
+            Self::MaxProbes(_) => Self::MaxProbes(effective.max_probes),
+            Self::Level(_) => {
+                Self::Level(breaker.level(config).map_or("", |level| level.name.clone().leak()))
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::tests::story::Seen::{
     AverageMs, Denied, FailureCount, FailureRate, LastFailure, Recent, SlowCalls, SlowRate,
     SuccessRate, Totals, WindowCalls, WindowFailures,
 };
-use crate::tests::story::{admin, at, check, config, ms};
+use crate::tests::story::{admin, at, check, config, last_calls, ms};
 use crate::{
     Breaker, Cause, ConfigPatch, DenyReason, Outcome, OverrideKind, Report, Run, StateKind,
 };
@@ -15,7 +15,7 @@ use crate::{
 fn patient(window_calls: u32) -> ConfigPatch {
     ConfigPatch {
         failure_threshold: Some(1_000_000),
-        window_calls: Some(window_calls),
+        window: last_calls(window_calls),
         ..Default::default()
     }
 }
@@ -27,7 +27,7 @@ fn a_breaker_that_was_never_called_has_no_metrics() {
     assert_eq!(breaker.metrics(), None);
     let report = Report::current(Run::new(Outcome::Ignored, 1));
     breaker.record(&config(&patient(4)), &report, ms(2));
-    let rates = breaker.metrics().unwrap().rates();
+    let rates = breaker.metrics().unwrap().rates(ms(2));
     assert_eq!((rates.calls, rates.failure_rate, rates.success_rate), (0, 0.0, 0.0));
     assert_eq!((rates.slow_rate, rates.average_response_time_ms), (0.0, 0.0));
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::tests::story::Seen::{
     FailureCount, FailureRate, PermitsOut, Recent, RetryAt, State, WindowCalls, WindowFailures,
 };
-use crate::tests::story::{at, check};
+use crate::tests::story::{at, check, last_calls};
 use crate::{Cause, ConfigPatch, DenyReason, StateKind};
 
 #[test]
 fn a_smaller_window_keeps_the_latest_calls_and_a_larger_one_brings_none_back() {
     let window = |calls| ConfigPatch {
-        window_calls: Some(calls),
+        window: last_calls(calls),
         failure_threshold: Some(100),
         ..Default::default()
     };

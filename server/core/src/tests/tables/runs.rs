@@ -7,7 +7,7 @@ use crate::tests::story::Seen::{
     AverageMs, FailureCount, LastFailure, Late, RetryAt, SlowCalls, State, Totals, WindowCalls,
     WindowFailures,
 };
-use crate::tests::story::{at, check};
+use crate::tests::story::{at, check, last_calls};
 use crate::{Cause, ConfigPatch, StateKind};
 
 fn three_failures_open() -> ConfigPatch {
@@ -78,7 +78,7 @@ fn the_largest_run_is_as_quick_as_the_smallest() {
 
 #[test]
 fn the_time_of_a_run_is_dealt_out_evenly_and_what_remains_to_its_later_calls() {
-    let window_of_two = ConfigPatch { window_calls: Some(2), ..Default::default() };
+    let window_of_two = ConfigPatch { window: last_calls(2), ..Default::default() };
     // 3, 4 and 4 ns: the window keeps the last two.
     check(
         &window_of_two,
@@ -111,7 +111,7 @@ fn of_a_run_whose_calls_straddle_call_timeout_only_those_past_it_time_out() {
 
 #[test]
 fn the_slow_calls_of_a_run_are_its_last() {
-    let window_of_four = ConfigPatch { window_calls: Some(4), ..Default::default() };
+    let window_of_four = ConfigPatch { window: last_calls(4), ..Default::default() };
     check(
         &window_of_four,
         &[

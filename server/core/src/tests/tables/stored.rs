@@ -3,6 +3,7 @@
 use crate::tests::story::{config, ms};
 use crate::{
     Breaker, ConfigPatch, Outcome, OverrideKind, PermitId, Report, Run, SnapshotError, StateKind,
+    WindowSnapshot,
 };
 
 fn half_open() -> (Breaker, crate::Config) {
@@ -29,7 +30,7 @@ fn a_breaker_comes_back_from_its_snapshot_as_it_was() {
         breaker.override_with(&config, kind, Default::default(), ttl, ms(60_002));
         breaker.advance(&config, ms(60_002));
         let snapshot = breaker.snapshot();
-        let restored = Breaker::restore(snapshot.clone()).unwrap();
+        let restored = Breaker::restore(snapshot.clone(), &config).unwrap();
         match kind {
             // HALF_OPEN: the serials have jumped.
             OverrideKind::Shadow => assert_ne!(restored, breaker),
@@ -46,7 +47,7 @@ fn a_permit_handed_out_after_the_snapshot_is_known_and_never_handed_out_again() 
     let stored = probe(&mut breaker, &config);
     let snapshot = breaker.snapshot();
     let lost = probe(&mut breaker, &config);
-    let mut restored = Breaker::restore(snapshot).unwrap();
+    let mut restored = Breaker::restore(snapshot, &config).unwrap();
     let fresh = probe(&mut restored, &config);
     assert!(fresh != stored && fresh != lost);
     assert!(restored.knows_permit(stored) && restored.knows_permit(lost));
@@ -79,8 +80,10 @@ fn a_snapshot_of_no_breaker_is_refused() {
     breaker.record(&config, &Report::current(Run::new(Outcome::Success, 3)), ms(60_001));
     let mut without_generation = breaker.snapshot();
     without_generation.generation = 0;
-    assert_eq!(Breaker::restore(without_generation), Err(SnapshotError::NoGeneration));
+    assert_eq!(Breaker::restore(without_generation, &config), Err(SnapshotError::NoGeneration));
     let mut with_bad_call = breaker.snapshot();
-    with_bad_call.metrics.as_mut().unwrap().window[2] = 4;
-    assert_eq!(Breaker::restore(with_bad_call), Err(SnapshotError::BadCall(2)));
+    let window = &mut with_bad_call.metrics.as_mut().unwrap().window;
+    let WindowSnapshot::Calls(calls) = window else { panic!("a window over calls") };
+    calls[2] = 4;
+    assert_eq!(Breaker::restore(with_bad_call, &config), Err(SnapshotError::BadCall(2)));
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::walker::{Answer, Event};
 use crate::tests::globs::matches_simply;
 use crate::{
-    Cause, Config, Decision, ErrorKind, LastFailure, Metrics, Outcome, Rates, Run, Time, Totals,
+    Config, Decision, ErrorKind, ExpiredProbe, LastFailure, Metrics, Outcome, Permit, Rates, Run,
+    Time, Totals, WindowSize,
 };
 
 /// One call that has ended.
@@ -33,6 +34,26 @@ pub(super) fn calls(run: &Run) -> Vec<Call> {
 }
 
 impl Call {
+    /// What a permit past its deadline counts as.
+    pub(super) fn expired(config: &Config) -> Self {
+        Self {
+            outcome: match config.expired_probe() {
+                ExpiredProbe::Timeout => Outcome::Timeout,
+                ExpiredProbe::Ignore => Outcome::Ignored,
+            },
+            nanos: config.call_timeout().as_nanos() as u64,
+            slow: false,
+            error_kind: None,
+            age: Duration::ZERO,
+        }
+    }
+
+    /// Whether the call is slow under this configuration.
+    pub(super) fn is_slow(&self, config: &Config) -> bool {
+        let limit = config.slow_call_rate().map(|slow| slow.duration.as_nanos());
+        self.slow || limit.is_some_and(|limit| u128::from(self.nanos) > limit)
+    }
+
     /// What the call counts as.
     pub(super) fn judged(&self, config: &Config) -> Outcome {
         let failed = self.outcome == Outcome::Failure || self.outcome == Outcome::Timeout;
@@ -62,37 +83,53 @@ pub(super) fn run_of(calls: &[Call]) -> Run {
     }
 }
 
+/// A call that counts, as it is entered.
+#[derive(Clone, Debug)]
+struct Entry {
+    ended_at: Time,
+    outcome: Outcome,
+    nanos: u64,
+    slow: bool,
+}
+
+/// Whether a call that ended then is in a window of this duration that ends now: in the bucket of
+/// now, or in one of the 99 before.
+pub(super) fn is_within(duration: Duration, ended_at: Time, now: Time) -> bool {
+    let width = (duration.as_nanos() / 100).max(1);
+    let bucket = |time: Time| u128::from(time.as_nanos()) / width;
+    bucket(ended_at) <= bucket(now) && bucket(ended_at) + 100 > bucket(now)
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
     /// Every call that counts, as long as the window never was too small for it.
-    window: Vec<(Outcome, u64, bool)>,
+    window: Vec<Entry>,
     recent: Vec<Outcome>,
     totals: Totals,
     last_failure: Option<LastFailure>,
 }
 
 impl Ledger {
-    /// Enters what happened: under `config`, the one before a change of configuration.
-    pub(super) fn enter(&mut self, config: &Config, event: &Event, answer: &Answer, now: Time) {
-        for transition in &answer.transitions {
-            if transition.cause == Cause::ProbeExpired {
-                let call = Call {
-                    outcome: Outcome::Timeout,
-                    nanos: config.call_timeout().as_nanos() as u64,
-                    slow: false,
-                    error_kind: None,
-                    age: Duration::ZERO,
-                };
-                self.enter_call(config, &call, transition.at);
-            }
+    /// Enters what happened: under `config`, the one before a change of configuration, after these
+    /// permits had passed their deadline.
+    pub(super) fn enter(
+        &mut self,
+        config: &Config,
+        event: &Event,
+        expired: &[Permit],
+        answer: &Answer,
+        now: Time,
+    ) {
+        for permit in expired {
+            self.enter_call(config, &Call::expired(config), permit.deadline, permit.deadline);
         }
         match event {
             Event::Record(report) => {
                 for call in calls(&report.run) {
-                    self.enter_call(config, &call, now - call.age);
+                    self.enter_call(config, &call, now - call.age, now);
                 }
             }
-            Event::Reconfigure(new) => self.keep(new.window_calls()),
+            Event::Reconfigure(new) => self.resize(config.window(), new.window()),
             _ => {}
         }
         if let Some(Decision::Denied { .. }) = answer.decision {
@@ -100,7 +137,12 @@ impl Ledger {
         }
     }
 
-    fn enter_call(&mut self, config: &Config, call: &Call, ended_at: Time) {
+    /// How many calls timed out or were ignored.
+    pub(super) fn timeouts_and_ignored(&self) -> u64 {
+        self.totals.timeouts + self.totals.ignored
+    }
+
+    fn enter_call(&mut self, config: &Config, call: &Call, ended_at: Time, now: Time) {
         let outcome = call.judged(config);
         match outcome {
             Outcome::Success => self.totals.successes += 1,
@@ -117,8 +159,16 @@ impl Ledger {
             self.last_failure = Some(LastFailure { at: ended_at, error_kind });
         }
         self.recent.push(outcome);
-        self.window.push((outcome, call.nanos, call.slow));
-        self.keep(config.window_calls());
+        let (nanos, slow) = (call.nanos, call.is_slow(config));
+        self.window.push(Entry { ended_at, outcome, nanos, slow });
+        match config.window() {
+            WindowSize::Calls(calls) => self.keep(calls),
+            // What is not in the window when a call is recorded never comes back, wherever the
+            // clock jumps to.
+            WindowSize::Duration(length) => {
+                self.window.retain(|entry| is_within(length, entry.ended_at, now));
+            }
+        }
     }
 
     fn keep(&mut self, window_calls: u32) {
@@ -126,25 +176,43 @@ impl Ledger {
         self.window.drain(..surplus);
     }
 
-    /// Compares the books. Whether a call was late depends on the state, which no book keeps here.
-    pub(super) fn check(&self, metrics: Option<&Metrics>) {
-        let kept = metrics.cloned().unwrap_or_default();
-        assert_eq!(*kept.totals(), Totals { late: kept.totals().late, ..self.totals });
-        assert_eq!(kept.rates(), self.rates());
-        let last_ten = &self.recent[self.recent.len().saturating_sub(10)..];
-        assert_eq!(kept.recent_calls().collect::<Vec<_>>(), last_ten);
-        assert_eq!(kept.last_failure(), self.last_failure.as_ref());
+    fn resize(&mut self, old: WindowSize, new: WindowSize) {
+        match (old, new) {
+            (WindowSize::Calls(_), WindowSize::Calls(calls)) => self.keep(calls),
+            (WindowSize::Duration(old), WindowSize::Duration(new))
+                if old.as_nanos() / 100 == new.as_nanos() / 100 => {}
+            _ => self.window.clear(),
+        }
     }
 
-    fn rates(&self) -> Rates {
-        let calls = self.window.len() as u32;
+    /// Compares the books. Whether a call was late depends on the state, which no book keeps here.
+    pub(super) fn check(&self, metrics: Option<&Metrics>, config: &Config, now: Time) {
+        let rates = metrics.map(|metrics| metrics.rates(now)).unwrap_or_default();
+        assert_eq!(rates, self.rates(config, now));
+        let Some(metrics) = metrics else {
+            assert_eq!(self.totals, Totals::default());
+            return;
+        };
+        assert_eq!(*metrics.totals(), Totals { late: metrics.totals().late, ..self.totals });
+        let last_ten = &self.recent[self.recent.len().saturating_sub(10)..];
+        assert_eq!(metrics.recent_calls().collect::<Vec<_>>(), last_ten);
+        assert_eq!(metrics.last_failure(), self.last_failure.as_ref());
+    }
+
+    fn rates(&self, config: &Config, now: Time) -> Rates {
+        let is_in = |entry: &&Entry| match config.window() {
+            WindowSize::Calls(_) => true,
+            WindowSize::Duration(length) => is_within(length, entry.ended_at, now),
+        };
+        let window: Vec<_> = self.window.iter().filter(is_in).collect();
+        let calls = window.len() as u32;
         let with =
-            |outcome: Outcome| self.window.iter().filter(|call| call.0 == outcome).count() as u32;
+            |outcome: Outcome| window.iter().filter(|call| call.outcome == outcome).count() as u32;
         let successes = with(Outcome::Success);
         let failures = with(Outcome::Failure) + with(Outcome::Timeout);
-        let slow = self.window.iter().filter(|call| call.2).count() as u32;
-        let nanos: u64 =
-            self.window.iter().filter(|call| call.0 == Outcome::Success).map(|call| call.1).sum();
+        let slow = window.iter().filter(|call| call.slow).count() as u32;
+        let succeeded = window.iter().filter(|call| call.outcome == Outcome::Success);
+        let nanos: u64 = succeeded.map(|call| call.nanos).sum();
         let per = |part: f64, whole: u32| if whole == 0 { 0.0 } else { part / f64::from(whole) };
         Rates {
             calls,

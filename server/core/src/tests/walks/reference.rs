@@ -1,8 +1,16 @@
 //! The life of a breaker without overrides a second time: one call at a time, one thing after
-//! another, and nothing done to be quick or short.
+//! another, and nothing done to be quick or short. What counts is computed anew each time from the
+//! list of all calls.
 
+mod calls;
+mod changes;
+mod rules;
+
+use std::time::Duration;
+
+pub(super) use self::calls::Heard;
 use super::ledger::Call;
-use crate::{Cause, Config, Outcome, StateKind, Time};
+use crate::{Cause, Config, Outcome, ReporterId, StateKind, Time};
 
 /// A permit, by its number among all that were ever handed out.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,11 +24,25 @@ pub(super) struct Permit {
 pub(super) enum Told {
     Go,
     Probe(Permit),
-    Wait(std::time::Duration),
+    /// It is of the share that the ramp lets through.
+    Flow,
+    /// It is not.
+    Stay,
+    Wait(Duration),
 }
 
-/// A change: when, to what, why.
-pub(super) type Change = (Time, StateKind, Cause);
+/// A change: when, to what, why, and from which level to which.
+pub(super) type Change = (Time, StateKind, Cause, (usize, usize));
+
+/// Where the breaker is on its ramp.
+#[derive(Clone, Debug)]
+struct OnRamp {
+    step: usize,
+    ends_at: Time,
+    /// The shares of all calls that asked so far, added up, in percent: so many hundreds of them
+    /// have flown.
+    shares: u64,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Reference {
@@ -28,12 +50,23 @@ pub(super) struct Reference {
     pub(super) state: StateKind,
     pub(super) since: Time,
     pub(super) generation: u64,
-    pub(super) failure_count: u32,
-    pub(super) failures_in_a_row: u32,
     pub(super) retry_at: Option<Time>,
     pub(super) permits_out: Vec<Permit>,
-    pub(super) handed_out: usize,
-    pub(super) success_count: u32,
+    handed_out: usize,
+    /// Whether each of the probes that were judged in this HALF_OPEN succeeded.
+    pub(super) probes: Vec<bool>,
+    ramp: Option<OnRamp>,
+    /// Every call that counted since the conditions last began afresh.
+    counted: Vec<Heard>,
+    /// Every call that is in the metrics window, and more.
+    measured: Vec<Heard>,
+    /// Every call that an adaptive breaker learns from.
+    learnt: Vec<Heard>,
+    /// How long OPEN lasts, as far as an adaptive breaker has learnt.
+    learnt_duration: Duration,
+    pub(super) level: usize,
+    closed_at_level_since: Time,
+    reopens: u32,
     pub(super) late: u64,
     pub(super) changes: Vec<Change>,
 }
@@ -41,46 +74,120 @@ pub(super) struct Reference {
 impl Reference {
     pub(super) fn new(config: Config, now: Time) -> Self {
         Self {
-            config,
             state: StateKind::Closed,
             since: now,
             generation: 1,
-            failure_count: 0,
-            failures_in_a_row: 0,
             retry_at: None,
             permits_out: Vec::new(),
             handed_out: 0,
-            success_count: 0,
+            probes: Vec::new(),
+            ramp: None,
+            counted: Vec::new(),
+            measured: Vec::new(),
+            learnt: Vec::new(),
+            learnt_duration: config.open_duration(),
+            level: 0,
+            closed_at_level_since: now,
+            reopens: 0,
             late: 0,
             changes: Vec::new(),
+            config,
         }
     }
 
     pub(super) fn time_passes(&mut self, now: Time) {
-        loop {
-            if self.state == StateKind::Open && self.retry_at.unwrap() <= now {
-                let at = self.retry_at.unwrap().max(self.since);
-                self.become_half_open(at);
-                continue;
+        while self.one_thing_is_due(now) {}
+    }
+
+    fn one_thing_is_due(&mut self, now: Time) -> bool {
+        match self.state {
+            StateKind::Open => {
+                let retry_at = self.retry_at.unwrap();
+                if retry_at > now {
+                    return false;
+                }
+                self.become_half_open(retry_at.max(self.since));
+                true
             }
-            let first = self.permits_out.iter().map(|permit| permit.deadline).min();
-            if let Some(deadline) = first.filter(|&deadline| deadline < now) {
-                self.become_open(deadline, deadline, Cause::ProbeExpired);
-                continue;
+            StateKind::HalfOpen => self.half_open_goes_on(now),
+            StateKind::Closed => {
+                let Some(levels) = self.config.levels() else { return false };
+                let due = self.closed_at_level_since + levels.deescalate_after;
+                if self.level == 0 || due > now {
+                    return false;
+                }
+                self.level -= 1;
+                self.closed_at_level_since = due;
+                let levels = (self.level + 1, self.level);
+                self.changes.push((due, StateKind::Closed, Cause::Deescalated, levels));
+                true
             }
-            return;
         }
+    }
+
+    fn half_open_goes_on(&mut self, now: Time) -> bool {
+        let first = self.permits_out.iter().min_by_key(|permit| (permit.deadline, permit.number));
+        let overdue = first.filter(|permit| permit.deadline < now).cloned();
+        let step_ends = self.ramp.as_ref().map(|ramp| ramp.ends_at).filter(|&at| at <= now);
+        if let Some(at) = step_ends
+            && overdue.as_ref().is_none_or(|permit| at <= permit.deadline.just_after())
+        {
+            self.ramp_goes_on(at);
+            return true;
+        }
+        let Some(permit) = overdue else { return false };
+        self.permits_out.retain(|other| other.number != permit.number);
+        let (call, at) = (Call::expired(&self.config), permit.deadline);
+        let heard = self.hears(&call, at, ReporterId::of(""));
+        if let Some(heard) = heard {
+            self.measures(&heard);
+            if self.ramp.is_some() {
+                self.counts(heard, at);
+            } else {
+                self.probed(heard, at, Cause::ProbeExpired);
+            }
+        }
+        true
+    }
+
+    fn ramp_goes_on(&mut self, at: Time) {
+        let ramp = self.ramp.as_mut().unwrap();
+        let configured = self.config.ramp();
+        ramp.step += 1;
+        match configured {
+            Some(configured) if ramp.step < configured.percents.len() => {
+                ramp.ends_at = at + configured.step;
+            }
+            _ => self.become_closed(at, Cause::RampCompleted),
+        }
+    }
+
+    pub(super) fn admit_percent(&self) -> Option<u32> {
+        let ramp = self.ramp.as_ref()?;
+        let configured = self.config.ramp().and_then(|ramp_| ramp_.percents.get(ramp.step));
+        Some(configured.copied().unwrap_or(100))
     }
 
     pub(super) fn asks(&mut self, now: Time) -> Told {
         self.time_passes(now);
-        if self.state == StateKind::Closed {
-            return Told::Go;
+        match self.state {
+            StateKind::Closed => return Told::Go,
+            StateKind::Open => return Told::Wait(self.retry_at.unwrap().since(now)),
+            StateKind::HalfOpen => {}
         }
-        if self.state == StateKind::Open {
-            return Told::Wait(self.retry_at.unwrap().since(now));
+        if let Some(percent) = self.admit_percent() {
+            let ramp = self.ramp.as_mut().unwrap();
+            let before = ramp.shares / 100;
+            ramp.shares += u64::from(percent);
+            return if ramp.shares / 100 > before { Told::Flow } else { Told::Stay };
         }
-        if self.permits_out.len() < self.config.max_probes() as usize {
+        let out = self.permits_out.len();
+        let is_wanted = match self.config.probe_calls() {
+            // At least one is out as long as there is no verdict: somebody has to bring it.
+            Some(judged) => out == 0 || out + self.probes.len() < judged.calls as usize,
+            None => true,
+        };
+        if is_wanted && out < self.max_probes() as usize {
             let deadline = now + self.config.call_timeout();
             let permit = Permit { number: self.handed_out, deadline };
             self.handed_out += 1;
@@ -94,7 +201,7 @@ impl Reference {
     pub(super) fn call_ended(
         &mut self,
         call: &Call,
-        generation: Option<u64>,
+        (reporter, generation): (ReporterId, Option<u64>),
         permit: Option<usize>,
         now: Time,
     ) {
@@ -105,90 +212,54 @@ impl Reference {
             self.permits_out.retain(|permit| permit.number != number);
             has_permit = self.permits_out.len() < out_before;
         }
+        let heard = self.hears(call, now - call.age, reporter);
+        if let Some(heard) = &heard {
+            self.measures(heard);
+        }
         let of_older_generation = generation.is_some() && generation != Some(self.generation);
         let permit_is_gone = permit.is_some() && !has_permit;
         if of_older_generation || permit_is_gone {
             self.late += 1;
             return;
         }
-        let outcome = call.judged(&self.config);
-        let ended_at = (now - call.age).max(self.since);
-        match self.state {
-            StateKind::Closed => self.counts(outcome, ended_at, now),
-            StateKind::HalfOpen if has_permit => self.probed(outcome, ended_at, now),
-            StateKind::HalfOpen | StateKind::Open => {}
+        match (self.state, heard) {
+            (StateKind::Closed, Some(heard)) => self.counts(heard, now),
+            (StateKind::HalfOpen, Some(heard)) if self.ramp.is_some() => self.counts(heard, now),
+            (StateKind::HalfOpen, Some(heard)) if has_permit => {
+                self.probed(heard, now, Cause::ProbeFailed);
+            }
+            _ => {}
         }
         self.time_passes(now);
     }
 
-    fn counts(&mut self, outcome: Outcome, ended_at: Time, now: Time) {
-        if outcome == Outcome::Ignored {
-            return;
-        }
-        if outcome == Outcome::Success {
-            self.failure_count = self.failure_count.saturating_sub(self.config.failure_decay());
-            self.failures_in_a_row = 0;
-            return;
-        }
-        self.failure_count += 1;
-        self.failures_in_a_row += 1;
-        let threshold = self.config.failure_threshold();
-        let in_a_row = self.config.consecutive_failures();
-        if threshold > 0 && self.failure_count >= threshold {
-            self.become_open(now, ended_at, Cause::FailureThreshold);
-        } else if in_a_row > 0 && self.failures_in_a_row >= in_a_row {
-            self.become_open(now, ended_at, Cause::ConsecutiveFailures);
-        }
-    }
-
-    fn probed(&mut self, outcome: Outcome, ended_at: Time, now: Time) {
-        if outcome == Outcome::Ignored {
-            return;
-        }
-        if outcome != Outcome::Success {
-            self.become_open(now, ended_at, Cause::ProbeFailed);
-            return;
-        }
-        self.success_count += 1;
-        if self.success_count == self.config.success_threshold() {
-            self.become_closed(now, Cause::ProbesSucceeded);
+    fn probed(&mut self, heard: Heard, now: Time, cause: Cause) {
+        let ended_at = heard.at;
+        let succeeded = heard.outcome == Outcome::Success;
+        self.learns(heard);
+        self.probes.push(succeeded);
+        let (all, failed) = (self.probes.len(), self.probes.iter().filter(|ok| !**ok).count());
+        match self.config.probe_calls() {
+            None if !succeeded => self.opens_by_itself(now, ended_at, cause),
+            None if all - failed >= self.success_threshold() as usize => self.probes_succeeded(now),
+            Some(judged) if all >= judged.calls as usize => {
+                if failed * 100 >= judged.failure_percent as usize * all {
+                    self.opens_by_itself(now, ended_at, Cause::ProbeRate);
+                } else {
+                    self.probes_succeeded(now);
+                }
+            }
+            _ => {}
         }
     }
 
-    pub(super) fn is_tripped(&mut self, now: Time) {
-        self.time_passes(now);
-        self.become_open(now, now, Cause::Tripped);
-    }
-
-    pub(super) fn is_reset(&mut self, now: Time) {
-        self.time_passes(now);
-        self.become_closed(now, Cause::Reset);
-    }
-
-    fn become_open(&mut self, at: Time, failed_at: Time, cause: Cause) {
-        self.become_state(StateKind::Open, at, cause);
-        self.retry_at = Some(failed_at + self.config.open_duration());
-    }
-
-    fn become_half_open(&mut self, at: Time) {
-        self.become_state(StateKind::HalfOpen, at, Cause::OpenElapsed);
-    }
-
-    fn become_closed(&mut self, at: Time, cause: Cause) {
-        self.become_state(StateKind::Closed, at, cause);
-        self.failure_count = 0;
-        self.failures_in_a_row = 0;
-    }
-
-    fn become_state(&mut self, state: StateKind, at: Time, cause: Cause) {
-        if state != self.state {
-            self.generation += 1;
-            self.since = at;
+    fn probes_succeeded(&mut self, now: Time) {
+        match self.config.ramp() {
+            None => self.become_closed(now, Cause::ProbesSucceeded),
+            Some(ramp) => {
+                self.ramp = Some(OnRamp { step: 0, ends_at: now + ramp.step, shares: 0 });
+                self.counted.clear();
+            }
         }
-        self.state = state;
-        self.retry_at = None;
-        self.permits_out.clear();
-        self.success_count = 0;
-        self.changes.push((at, state, cause));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::configs::{config, config_without_jitter, millis};
 use crate::{ConfigPatch, ErrorKind, Outcome, OverrideKind, Run};
 
 /// How time passes before something happens.
@@ -15,6 +16,8 @@ pub(super) enum Wait {
     For(Duration),
     UntilDeadline,
     JustPastDeadline,
+    /// A clock that is set back.
+    Back(Duration),
 }
 
 /// Which generation a report names: that of its permit, or the current one, less so many.
@@ -39,12 +42,19 @@ pub(super) enum Which {
 pub(super) enum Act {
     Advance,
     Acquire,
-    Record { run: Run, of: Of, permit: Which },
+    Record {
+        run: Run,
+        of: Of,
+        permit: Which,
+        reporter: &'static str,
+    },
     Override(OverrideKind, Option<Duration>),
     Release,
     Trip,
     Reset,
-    Reconfigure(ConfigPatch),
+    Reconfigure(Box<ConfigPatch>),
+    /// The breaker goes into storage and comes back.
+    Restart,
 }
 
 #[derive(Clone, Debug)]
@@ -53,41 +63,15 @@ pub(super) struct Step {
     pub(super) act: Act,
 }
 
+/// Who reports: one who does not say, and as many others as are told apart exactly.
+const REPORTERS: [&str; 5] = ["", "a", "b", "c", "d"];
+/// So many that not all are told apart.
+const CROWD: [&str; 24] = [
+    "", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r",
+    "s", "t", "u", "v", "w",
+];
 /// Kinds of errors, of which configurations pardon some.
 const KINDS: [&str; 4] = ["", "http.404", "http.503", "IoError"];
-
-fn millis(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
-    range.prop_map(Duration::from_millis)
-}
-
-fn globs() -> impl Strategy<Value = Option<Vec<String>>> {
-    let globs = prop::sample::select(vec!["*", "http.*", "http.4*", "*Error", "http.503"]);
-    prop::option::weighted(0.3, prop::collection::vec(globs.prop_map(str::to_owned), 1..3))
-}
-
-/// Configurations that resolve.
-pub(super) fn config() -> impl Strategy<Value = ConfigPatch> {
-    let trips = (0..7_u32, 0..4_u32, 0..6_u32)
-        .prop_filter("something trips", |&(failures, _, in_a_row)| failures + in_a_row > 0);
-    let closes = (1..5_u32, prop::option::of(1..5_u32));
-    (trips, closes, 1..20_u32, millis(1..30), millis(1..6), globs(), globs()).prop_map(
-        |(trips, closes, window_calls, open_duration, call_timeout, failures, ignored)| {
-            ConfigPatch {
-                failure_threshold: Some(trips.0),
-                failure_decay: Some(trips.1),
-                consecutive_failures: Some(trips.2),
-                window_calls: Some(window_calls),
-                open_duration: Some(open_duration),
-                success_threshold: Some(closes.0),
-                max_probes: closes.1,
-                call_timeout: Some(call_timeout),
-                failure_errors: failures,
-                ignored_errors: ignored,
-                on_unavailable: None,
-            }
-        },
-    )
-}
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
@@ -100,7 +84,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 /// Calls of about the length of `call_timeout`, a few nanoseconds around it included.
 fn run() -> impl Strategy<Value = Run> {
-    let count = prop_oneof![4 => Just(1_u32), 6 => 1..9_u32, 1 => 9..60_u32];
+    let count = prop_oneof![8 => Just(1_u32), 6 => 1..9_u32, 1 => 9..60_u32];
     let each = (0..7_u64, prop_oneof![Just(-1_i64), Just(0), 1..500_000_i64]);
     let kind = prop::sample::select(&KINDS[..]);
     let age = prop_oneof![3 => Just(Duration::ZERO), 1 => millis(0..40)];
@@ -120,24 +104,26 @@ fn run() -> impl Strategy<Value = Run> {
     )
 }
 
-fn record() -> impl Strategy<Value = Act> {
+fn record(reporters: &'static [&'static str]) -> impl Strategy<Value = Act> {
     let of = prop_oneof![3 => Just(Of::Unknown), 4 => Just(Of::Right), 1 => (1..4_u64).prop_map(Of::Older)];
     let permit = prop_oneof![
         3 => Just(Which::Nothing),
         6 => any::<Index>().prop_map(Which::Out),
         1 => any::<Index>().prop_map(Which::Ever),
     ];
-    (run(), of, permit).prop_map(|(run, of, permit)| Act::Record { run, of, permit })
+    (run(), of, permit, prop::sample::select(reporters))
+        .prop_map(|(run, of, permit, reporter)| Act::Record { run, of, permit, reporter })
 }
 
 /// What happens to a breaker that is left to itself, but for Trip and Reset.
-fn automatic() -> impl Strategy<Value = Act> {
+fn automatic(reporters: &'static [&'static str]) -> impl Strategy<Value = Act> {
     prop_oneof![
         2 => Just(Act::Advance),
         14 => Just(Act::Acquire),
-        20 => record(),
+        20 => record(reporters),
         1 => Just(Act::Trip),
         1 => Just(Act::Reset),
+        1 => Just(Act::Restart),
     ]
 }
 
@@ -151,10 +137,10 @@ fn anything() -> impl Strategy<Value = Act> {
     ]);
     let overrides = (kind, prop::option::weighted(0.7, millis(1..60)));
     prop_oneof![
-        32 => automatic(),
+        32 => automatic(&CROWD),
         3 => overrides.prop_map(|(kind, ttl)| Act::Override(kind, ttl)),
         2 => Just(Act::Release),
-        1 => config().prop_map(Act::Reconfigure),
+        1 => config().prop_map(|new| Act::Reconfigure(Box::new(new))),
     ]
 }
 
@@ -168,16 +154,30 @@ fn wait() -> impl Strategy<Value = Wait> {
     ]
 }
 
-fn walk_of(act: impl Strategy<Value = Act>) -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec((wait(), act).prop_map(|(wait, act)| Step { wait, act }), 1..80)
+fn walk_of(
+    wait: impl Strategy<Value = Wait>,
+    act: impl Strategy<Value = Act>,
+) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec((wait, act).prop_map(|(wait, act)| Step { wait, act }), 1..80)
 }
 
 /// A walk on which everything can happen.
 pub(super) fn walk() -> impl Strategy<Value = Vec<Step>> {
-    walk_of(anything())
+    walk_of(wait(), anything())
 }
 
-/// A walk without overrides and without changes of the configuration.
+/// The same under a clock that jumps.
+pub(super) fn jumping_walk() -> impl Strategy<Value = Vec<Step>> {
+    let far = millis(0..400).prop_map(Wait::For);
+    let back = millis(0..300).prop_map(Wait::Back);
+    walk_of(prop_oneof![6 => wait(), 1 => far, 1 => back], anything())
+}
+
+/// A walk without overrides, of reporters that are all told apart.
 pub(super) fn automatic_walk() -> impl Strategy<Value = Vec<Step>> {
-    walk_of(automatic())
+    let act = prop_oneof![
+        40 => automatic(&REPORTERS),
+        1 => config_without_jitter().prop_map(|new| Act::Reconfigure(Box::new(new))),
+    ];
+    walk_of(wait(), act)
 }

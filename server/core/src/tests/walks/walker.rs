@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::steps::{Act, Of, Step, Wait, Which};
 use crate::tests::story::{admin, config};
 use crate::{
-    Breaker, Config, ConfigPatch, Decision, OverrideKind, PermitId, Probes, Report, Run, Time,
-    Transition,
+    Breaker, Config, ConfigPatch, Decision, OverrideKind, PermitId, Probes, Report, ReporterId,
+    Run, Time, Transition,
 };
 
 /// When walks begin: late enough for every age.
@@ -20,7 +20,8 @@ pub(super) enum Event {
     Release,
     Trip,
     Reset,
-    Reconfigure(Config),
+    Reconfigure(Box<Config>),
+    Restart,
 }
 
 /// What a breaker has to say to it.
@@ -57,6 +58,10 @@ impl Subject {
                 breaker.reconfigure(config);
                 transitions
             }
+            Event::Restart => {
+                *breaker = Breaker::restore(breaker.snapshot(), config).unwrap();
+                breaker.advance(config, now)
+            }
         };
         Answer { decision: None, transitions }
     }
@@ -79,22 +84,27 @@ impl Walker {
 
     /// Spells a step out and lets time pass until it.
     pub(super) fn next(&mut self, step: &Step) -> Event {
-        let deadline = self.subject.breaker.next_deadline().unwrap_or(self.now).max(self.now);
+        let Subject { breaker, config: current } = &self.subject;
+        let deadline = breaker.next_deadline(current).unwrap_or(self.now).max(self.now);
         self.now = match step.wait {
             Wait::Nothing => self.now,
             Wait::For(duration) => self.now + duration,
             Wait::UntilDeadline => deadline,
             Wait::JustPastDeadline => deadline.just_after(),
+            Wait::Back(duration) => self.now - duration,
         };
         match &step.act {
             Act::Advance => Event::Advance,
             Act::Acquire => Event::Acquire,
-            Act::Record { run, of, permit } => Event::Record(self.report(run, of, permit)),
+            Act::Record { run, of, permit, reporter } => {
+                Event::Record(self.report(run, of, permit).by(ReporterId::of(reporter)))
+            }
             Act::Override(kind, ttl) => Event::Override(*kind, *ttl),
             Act::Release => Event::Release,
             Act::Trip => Event::Trip,
             Act::Reset => Event::Reset,
-            Act::Reconfigure(patch) => Event::Reconfigure(config(patch)),
+            Act::Reconfigure(patch) => Event::Reconfigure(Box::new(config(patch))),
+            Act::Restart => Event::Restart,
         }
     }
 
@@ -122,6 +132,6 @@ impl Walker {
             Of::Right => Some(right),
             Of::Older(by) => Some(right.saturating_sub(*by).max(1)),
         };
-        Report { run: run.clone(), generation, permit }
+        Report { generation, permit, ..Report::current(run.clone()) }
     }
 }
