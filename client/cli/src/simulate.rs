@@ -19,13 +19,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use breaker_core::{
-    Breaker, Config, ConfigPatch, Effective, PermitId, Rates, Report, Run, Source, StateKind, Time,
-    Transition, Violation,
+    Breaker, Config, ConfigPatch, Effective, PermitId, Rates, Report, Resolved, Run, Source,
+    StateKind, Time, Transition, Violation,
 };
 use breaker_wire::ConfigFileError;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::output::notice;
 use fleet::FleetArguments;
 
 pub use trace::{Call, TraceError, parse as parse_trace};
@@ -221,12 +222,17 @@ pub fn command(arguments: &SimulateArguments, format: Format) -> anyhow::Result<
 fn read_config(path: &Path) -> anyhow::Result<Config> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-    settled(&text).with_context(|| format!("in the configuration {}", path.display()))
+    let resolved =
+        settled(&text).with_context(|| format!("in the configuration {}", path.display()))?;
+    for warning in &resolved.warnings {
+        notice(format_args!("warning: {warning}"));
+    }
+    Ok(resolved.config)
 }
 
 /// The configuration that a text makes. Of a text with keys that cannot be read the others are
 /// checked nevertheless, so that all is told at once.
-fn settled(text: &str) -> anyhow::Result<Config> {
+fn settled(text: &str) -> anyhow::Result<Resolved> {
     let mut violations = match breaker_wire::parse_config(text) {
         Ok(patch) => return resolved(&patch).map_err(|refused| listed(&refused)),
         Err(ConfigFileError::Invalid(violations)) => violations,
@@ -245,8 +251,8 @@ fn settled(text: &str) -> anyhow::Result<Config> {
     Err(listed(&violations))
 }
 
-fn resolved(patch: &ConfigPatch) -> Result<Config, Vec<Violation>> {
-    Config::resolve(&[(Source::Breaker, patch)]).map(|resolved| resolved.config)
+fn resolved(patch: &ConfigPatch) -> Result<Resolved, Vec<Violation>> {
+    Config::resolve(&[(Source::Breaker, patch)])
 }
 
 fn listed(violations: &[Violation]) -> anyhow::Error {

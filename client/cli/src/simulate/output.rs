@@ -125,12 +125,18 @@ pub(super) fn write_summary(
     }
 }
 
+/// A state, with the level where there are levels.
+fn side(state: StateKind, level: Option<&str>) -> String {
+    let level = level.map(|level| format!(" [{level}]"));
+    format!("{}{}", state_word(state), level.unwrap_or_default())
+}
+
 fn row(transition: &Transition) -> [String; 5] {
     let cause = breaker_wire::cause_to_message(transition.cause).as_str_name();
     [
         format!("{:.3} s", transition.at.as_nanos() as f64 / 1e9),
-        state_word(transition.from).to_owned(),
-        state_word(transition.to).to_owned(),
+        side(transition.from, transition.from_level.as_deref()),
+        side(transition.to, transition.to_level.as_deref()),
         cause.trim_start_matches("CAUSE_").to_lowercase(),
         transition.counts.failure_count.to_string(),
     ]

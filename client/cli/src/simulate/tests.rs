@@ -181,7 +181,7 @@ fn a_bad_configuration_is_refused_with_every_bad_key_at_once() {
             assert!(error.contains(key), "{error}");
         }
     }
-    assert_eq!(settled("").unwrap(), Config::default());
+    assert_eq!(settled("").unwrap().config, Config::default());
 }
 
 #[test]
