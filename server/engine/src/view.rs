@@ -10,6 +10,7 @@ use breaker_core::{
 
 use crate::defaults::Defaults;
 use crate::live::Live;
+use crate::policy::PolicyName;
 
 /// What a client needs to decide by itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +44,8 @@ pub struct BreakerView {
     pub breaker: Breaker,
     /// Its own configuration.
     pub own_config: ConfigPatch,
+    /// The policy in force.
+    pub policy: Option<PolicyName>,
     /// Where each value of the effective configuration comes from.
     pub sources: Sources,
     /// Changes with each change of the own configuration.
@@ -86,7 +89,7 @@ impl BreakerStatus {
             since: breaker.since(),
             retry_at: breaker.retry_at(),
             override_expires_at: breaker.override_in_force().and_then(|o| o.expires_at),
-            config: Arc::clone(&live.config),
+            config: Arc::clone(&live.configured.config),
         }
     }
 }
@@ -97,7 +100,8 @@ impl BreakerView {
             status: BreakerStatus::of(name, live),
             breaker: live.breaker.clone(),
             own_config: live.own_patch().cloned().unwrap_or_default(),
-            sources: live.own.as_deref().map_or(*defaults.sources(), |own| own.sources),
+            policy: live.policy_name().cloned(),
+            sources: *live.configured.sources(defaults),
             config_revision: live.config_revision,
             created_at: live.created_at,
             now,
@@ -113,8 +117,8 @@ impl Acquired {
             mode: live.breaker.mode(),
             generation: live.breaker.generation(),
             revision: live.revision,
-            call_timeout: live.config.call_timeout(),
-            on_unavailable: live.config.on_unavailable(),
+            call_timeout: live.configured.config.call_timeout(),
+            on_unavailable: live.configured.config.on_unavailable(),
             now,
         }
     }
