@@ -130,13 +130,7 @@ impl Live {
         self.announce(name, signals);
     }
 
-    fn run_on(
-        &mut self,
-        name: &BreakerName,
-        signals: &Signals,
-        configured: Configured,
-        now: Time,
-    ) {
+    fn run_on(&mut self, name: &BreakerName, signals: &Signals, configured: Configured, now: Time) {
         // What is due was due under the configuration so far.
         self.advance(name, signals, now);
         self.configured = configured;

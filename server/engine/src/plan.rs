@@ -85,7 +85,10 @@ impl Plan {
             return Err(EngineError::TooManyPolicies(count));
         }
         let created = planner.plan_breakers();
-        planner.plan_followers(&created);
+        // Without a policy that is refused, others would seem not to go together.
+        if planner.violations.is_empty() {
+            planner.plan_followers(&created);
+        }
         if !planner.violations.is_empty() {
             return Err(EngineError::Invalid(planner.violations));
         }
@@ -220,9 +223,9 @@ impl<'a> Planner<'a> {
     fn plan_breakers(&mut self) -> Vec<BreakerName> {
         let mut created = Vec::new();
         for (name, edit) in &self.edits.breakers {
-            let old = self.breakers.with(name.as_str(), |_, live| {
-                live.own_patch().cloned().unwrap_or_default()
-            });
+            let old = self
+                .breakers
+                .with(name.as_str(), |_, live| live.own_patch().cloned().unwrap_or_default());
             let is_same = old.as_ref() == Some(&edit.own);
             if old.is_none() {
                 created.push(name.clone());
@@ -255,8 +258,7 @@ impl<'a> Planner<'a> {
         }
         let ranked = Arc::clone(&self.plan.ranked);
         let mut ties = Ties::new(&ranked, self.plan.policies.iter().map(|(name, _)| name));
-        let edited: HashSet<_> =
-            self.plan.breakers.iter().map(|(name, _)| name.clone()).collect();
+        let edited: HashSet<_> = self.plan.breakers.iter().map(|(name, _)| name.clone()).collect();
         let names = self.breakers.names();
         for name in names.iter().chain(created) {
             if !self.touched.iter().any(|policy| policy.matches(name)) {

@@ -34,11 +34,7 @@ struct InForce {
 }
 
 impl Policies {
-    pub(crate) fn new(
-        defaults: Defaults,
-        stored: Vec<PolicyRow>,
-        opened: &Opened,
-    ) -> Self {
+    pub(crate) fn new(defaults: Defaults, stored: Vec<PolicyRow>, opened: &Opened) -> Self {
         let lost = if opened.after_crash { first_of_incarnation(opened.incarnation) } else { 0 };
         let last = stored.iter().map(|row| row.revision).max().unwrap_or(0);
         let policies = stored.into_iter().map(|row| Arc::new(defaults.stored_policy(row)));

@@ -48,9 +48,8 @@ impl Tables {
             self.policies.insert(row.name.clone(), row.clone());
         }
         for deletion in &batch.policy_deletions {
-            self.policies.retain(|name, row| {
-                *name != deletion.name || row.revision > deletion.revision
-            });
+            self.policies
+                .retain(|name, row| *name != deletion.name || row.revision > deletion.revision);
             self.policy_revision_floor = self.policy_revision_floor.max(deletion.revision);
         }
         for row in &batch.rows {
