@@ -65,8 +65,8 @@ pub(crate) struct Plan {
     policies: Vec<(PolicyName, u64)>,
     /// The breakers whose own configuration is different.
     breakers: Vec<(BreakerName, Configured)>,
-    /// The breakers that a policy matches which is different.
-    followers: Vec<BreakerName>,
+    /// The policies that are different, as they were and as they will be.
+    touched: Vec<Arc<Policy>>,
     pub(crate) changes: Vec<Change>,
     pub(crate) warnings: Vec<Violation>,
     now: Time,
@@ -87,7 +87,7 @@ impl Plan {
         let created = planner.plan_breakers();
         // Without a policy that is refused, others would seem not to go together.
         if planner.violations.is_empty() {
-            planner.plan_followers(&created);
+            planner.check_followers(&created);
         }
         if !planner.violations.is_empty() {
             return Err(EngineError::Invalid(planner.violations));
@@ -129,7 +129,14 @@ impl Plan {
             let revision = breakers.put(name.clone(), now, configured);
             written.push(Written::Row(name, revision));
         }
-        for name in self.followers {
+        if self.touched.is_empty() {
+            return written;
+        }
+        // Breakers can have been made since the plan was. From now on they ask the new policies.
+        for name in breakers.names() {
+            if !self.touched.iter().any(|policy| policy.matches(&name)) {
+                continue;
+            }
             breakers.with(name.as_str(), |name, live| {
                 let own = live.own_patch().cloned().unwrap_or_default();
                 // It was checked, and nobody can have changed it since.
@@ -147,8 +154,6 @@ struct Planner<'a> {
     breakers: &'a Breakers,
     edits: &'a Edits,
     plan: Plan,
-    /// The policies that are different, as they were and as they will be.
-    touched: Vec<Arc<Policy>>,
     violations: Vec<Violation>,
 }
 
@@ -158,12 +163,12 @@ impl<'a> Planner<'a> {
             ranked: breakers.policies().ranked(),
             policies: Vec::new(),
             breakers: Vec::new(),
-            followers: Vec::new(),
+            touched: Vec::new(),
             changes: Vec::new(),
             warnings: Vec::new(),
             now,
         };
-        Self { breakers, edits, plan, touched: Vec::new(), violations: Vec::new() }
+        Self { breakers, edits, plan, violations: Vec::new() }
     }
 
     fn plan_policies(&mut self) {
@@ -180,8 +185,8 @@ impl<'a> Planner<'a> {
             revision += 1;
             self.plan.policies.push((name.clone(), revision));
             let new = self.policy(name, edit, old.as_ref(), revision);
-            self.touched.extend(old);
-            self.touched.extend(new.clone());
+            self.plan.touched.extend(old);
+            self.plan.touched.extend(new.clone());
             match new {
                 Some(new) => policies.insert(name.clone(), new),
                 None => policies.remove(name),
@@ -251,9 +256,9 @@ impl<'a> Planner<'a> {
         created
     }
 
-    /// Goes to every breaker that a different policy matches.
-    fn plan_followers(&mut self, created: &[BreakerName]) {
-        if self.touched.is_empty() {
+    /// Looks at every breaker that a different policy matches.
+    fn check_followers(&mut self, created: &[BreakerName]) {
+        if self.plan.touched.is_empty() {
             return;
         }
         let ranked = Arc::clone(&self.plan.ranked);
@@ -261,13 +266,12 @@ impl<'a> Planner<'a> {
         let edited: HashSet<_> = self.plan.breakers.iter().map(|(name, _)| name.clone()).collect();
         let names = self.breakers.names();
         for name in names.iter().chain(created) {
-            if !self.touched.iter().any(|policy| policy.matches(name)) {
+            if !self.plan.touched.iter().any(|policy| policy.matches(name)) {
                 continue;
             }
             ties.look_at(name);
             if !edited.contains(name) {
                 self.check_own(name, &ranked);
-                self.plan.followers.push(name.clone());
             }
         }
         for (policy, warning) in ties.into_warnings() {
