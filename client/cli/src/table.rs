@@ -45,7 +45,7 @@ pub(crate) fn policy(policy: &v1::Policy) -> io::Result<()> {
     let mut rows = vec![
         ["match".to_owned(), printable(&policy.selector).into_owned()],
         ["priority".into(), policy.priority.to_string()],
-        ["in force for".into(), format!("{} breakers", policy.breaker_count)],
+        ["breakers".into(), policy.breaker_count.to_string()],
         ["etag".into(), printable(&policy.etag).into_owned()],
     ];
     for (what, time) in [("created", &policy.create_time), ("changed", &policy.update_time)] {

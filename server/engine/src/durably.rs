@@ -52,6 +52,14 @@ impl Target<'_> {
     }
 }
 
+/// Runs a change, which can go to every breaker and wait for another one that does, where it keeps
+/// no call waiting.
+pub(crate) async fn off_the_workers<R: Send + 'static>(
+    run: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, EngineError> {
+    tokio::task::spawn_blocking(run).await.map_err(|_| EngineError::ShuttingDown)
+}
+
 impl Engine {
     /// Makes a change, after it was written as a draft if it has to be durable. The writer does
     /// both then, so that no older write can come in between.
@@ -65,7 +73,7 @@ impl Engine {
         R: Send + 'static,
     {
         if durability == Durability::Preferred {
-            return change(Target::Live);
+            return off_the_workers(move || change(Target::Live)).await?;
         }
         let (sender, receiver) = oneshot::channel();
         let change = Arc::new(change);

@@ -10,6 +10,10 @@
 //!                                                 └──► writer ──► store
 //! ```
 //!
+//! What a breaker is configured with comes from its own values, from the policies and from the
+//! server's defaults. It is settled when the breaker is made and when one of them changes, never
+//! during a call.
+//!
 //! The edges come in from outside: the clock, the store, and how a status is encoded. There is no
 //! transport and no database in here.
 

@@ -94,13 +94,14 @@ impl Engine {
 
     /// How the configuration of a breaker comes about, or would if there were one of this name.
     pub fn explain(&self, name: &BreakerName) -> Explanation {
-        // What is read of the policies and of the breaker goes together.
-        let _nobody_else = self.policies().changing();
-        let (policies, defaults) = (self.policies(), self.policies().defaults());
-        let configured = self.breakers().with(name.as_str(), |_, live| live.configured.clone());
-        let exists = configured.is_some();
-        let configured = configured.unwrap_or_else(|| policies.configured(name));
-        let ranked = policies.ranked();
+        let (ranked, defaults) = (self.policies().ranked(), self.policies().defaults());
+        let own = self.breakers().with(name.as_str(), |_, live| live.own_patch().cloned());
+        let exists = own.is_some();
+        let (best, own) = (ranked.best(name), own.flatten().unwrap_or_default());
+        // They go together unless one was changed between the two looks.
+        let configured = defaults.with(best, own);
+        let configured =
+            configured.map_or_else(|_| defaults.configured(best), |(configured, _)| configured);
         Explanation {
             policies: ranked.matching(name).map(|policy| policy.row.clone()).collect(),
             sources: *configured.sources(defaults),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use breaker_core::{BreakerName, ConfigPatch, Violation};
 
 use crate::changes::Changed;
-use crate::durably::Durability;
+use crate::durably::{Durability, off_the_workers};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::plan::{BreakerEdit, Change, Edits, Plan, PolicyEdit};
@@ -41,9 +41,16 @@ impl Engine {
     ///
     /// # Errors
     /// Why it would be refused.
-    pub fn plan(&self, wanted: &Wanted) -> Result<(Vec<Change>, Vec<Violation>), EngineError> {
-        let _nobody_else = self.policies().changing();
-        let plan = Plan::new(self.breakers(), &self.edits(wanted), self.now())?;
+    pub async fn plan(
+        self: &Arc<Self>,
+        wanted: Wanted,
+    ) -> Result<(Vec<Change>, Vec<Violation>), EngineError> {
+        let engine = Arc::clone(self);
+        let plan = move || {
+            let _nobody_else = engine.policies().changing();
+            Plan::new(engine.breakers(), &engine.edits(&wanted), engine.now())
+        };
+        let plan = off_the_workers(plan).await??;
         Ok((plan.changes, plan.warnings))
     }
 

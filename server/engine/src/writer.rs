@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::durably::off_the_workers;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::store::{Batch, Deletion, StoreError};
@@ -260,12 +261,14 @@ impl Writer {
     }
 
     async fn write_first(&mut self, change: DurableChange) {
-        let written = match (change.prepare)() {
+        let written = match off_the_workers(change.prepare).await.flatten() {
             Ok(batch) if batch.is_empty() => Ok(batch),
             Ok(batch) => self.commit(&batch).await.map(|()| batch).map_err(EngineError::Store),
             Err(refused) => Err(refused),
         };
-        (change.finish)(written);
+        let finish = change.finish;
+        // Whoever asked learns of a runtime that has ended by hearing nothing.
+        let _ = off_the_workers(move || finish(written)).await;
     }
 
     /// Hands over the breakers of which only counters have changed.

@@ -29,14 +29,14 @@ pub(crate) async fn apply(
     let wanted = wanted(&mut check, &request);
     if !check.is_passed() {
         // What can be understood is checked too, so that the answer names everything.
-        let others = Others::Keep;
-        if let Err(EngineError::Invalid(more)) = engine.plan(&Wanted { others, ..wanted.clone() }) {
+        let plan = engine.plan(Wanted { others: Others::Keep, ..wanted.clone() }).await;
+        if let Err(EngineError::Invalid(more)) = plan {
             check.extend(more);
         }
     }
     let by = check.finish(by)?;
     if request.validate_only {
-        let (changes, warnings) = engine.plan(&wanted).map_err(to_status)?;
+        let (changes, warnings) = engine.plan(wanted).await.map_err(to_status)?;
         return Ok(to_message(Changed { result: changes, is_durable: false, warnings }));
     }
     tracing::info!(

@@ -254,7 +254,7 @@ async fn a_file_is_applied_in_one_commit_and_a_second_time_changes_nothing() {
     let by = Attribution::default();
     engine.apply(&selector, action, by, Durability::Preferred).await.unwrap();
 
-    let (planned, _) = engine.plan(&file(Others::Prune)).unwrap();
+    let (planned, _) = engine.plan(file(Others::Prune)).await.unwrap();
     assert!(engine.policy(&policy("a")).is_err(), "a plan changes nothing");
     let applied = engine.reconcile(file(Others::Prune), Durability::Preferred).await.unwrap();
     assert!(applied.is_durable);
