@@ -61,7 +61,10 @@ impl ApplyArguments {
             .await?;
         match context.format {
             Format::Json => output::line(json::applied(&answer))?,
-            Format::Table => diff::write(&answer.changes, self.dry_run)?,
+            Format::Table if self.dry_run => {
+                diff::write(&answer.changes, "dry run, nothing was changed: ")?;
+            }
+            Format::Table => diff::write(&answer.changes, "")?,
         }
         output::warn(&answer.warnings);
         output::warn_unless_durable(answer.durable || self.dry_run);

@@ -13,14 +13,14 @@ const CREATED: (char, Style) = ('+', AnsiColor::Green.on_default());
 const DELETED: (char, Style) = ('-', AnsiColor::Red.on_default());
 const UPDATED: (char, Style) = ('~', AnsiColor::Yellow.on_default());
 
-/// Writes what was changed, or would be.
-pub(crate) fn write(changes: &[AppliedChange], is_dry_run: bool) -> io::Result<()> {
+/// Writes what was changed, or would be. The line that counts it begins with `told_first`.
+pub(crate) fn write(changes: &[AppliedChange], told_first: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
-    out.write_all(text(changes, is_dry_run).as_bytes())?;
+    out.write_all(text(changes, told_first).as_bytes())?;
     out.flush()
 }
 
-fn text(changes: &[AppliedChange], is_dry_run: bool) -> String {
+fn text(changes: &[AppliedChange], told_first: &str) -> String {
     let mut text = String::new();
     for change in changes {
         let (sign, style) = match change.action() {
@@ -36,8 +36,7 @@ fn text(changes: &[AppliedChange], is_dry_run: bool) -> String {
     let count = |action| changes.iter().filter(|change| change.action() == action).count();
     let _ = writeln!(
         text,
-        "{}{} created, {} updated, {} deleted, {} unchanged",
-        if is_dry_run { "dry run, nothing was changed: " } else { "" },
+        "{told_first}{} created, {} updated, {} deleted, {} unchanged",
         count(AppliedAction::Created),
         count(AppliedAction::Updated),
         count(AppliedAction::Deleted),
@@ -112,16 +111,14 @@ mod tests {
     - max_probes = 2
 1 created, 1 updated, 1 deleted, 1 unchanged
 ";
-        assert_eq!(strip_str(&text(&changes(), false)).to_string(), expected);
-        let dry = strip_str(&text(&changes(), true)).to_string();
-        assert!(dry.ends_with(
-            "dry run, nothing was changed: 1 created, 1 updated, 1 deleted, 1 unchanged\n"
-        ));
+        assert_eq!(strip_str(&text(&changes(), "")).to_string(), expected);
+        let dry = strip_str(&text(&changes(), "dry run: ")).to_string();
+        assert!(dry.ends_with("\ndry run: 1 created, 1 updated, 1 deleted, 1 unchanged\n"));
     }
 
     #[test]
     fn what_came_is_green_what_went_red_and_what_is_different_yellow() {
-        let text = text(&changes(), false);
+        let text = text(&changes(), "");
         for colour in ["\u{1b}[32m+ policy pay", "\u{1b}[31m- policy old", "\u{1b}[33m~ breaker"] {
             assert!(text.contains(colour), "{colour:?} is not in {text:?}");
         }

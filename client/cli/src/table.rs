@@ -53,7 +53,7 @@ pub(crate) fn policy(policy: &v1::Policy) -> io::Result<()> {
     }
     output::table(["policy", &*policy.name], rows)?;
     output::line("")?;
-    output::table(["configuration", "value"], policy_values(policy).into_iter())
+    output::table(["configuration", "value"], policy_values(policy))
 }
 
 /// How the configuration of a breaker comes about.

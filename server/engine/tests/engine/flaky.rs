@@ -10,6 +10,7 @@ use breaker_engine::{
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 /// A store that can be away.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub(crate) struct Flaky {
     pub(crate) policies: Mutex<BTreeMap<PolicyName, PolicyRow>>,
     pub(crate) rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
     pub(crate) transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
+    /// Lets the next commit wait: it says that it has come, and goes on when it is told to.
+    pub(crate) gate: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
     /// How many commits there were.
     pub(crate) commits: AtomicUsize,
 }
@@ -57,6 +60,11 @@ impl Store for Flaky {
 
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         self.answer()?;
+        let gate = self.gate.lock().take();
+        if let Some((reached, go_on)) = gate {
+            reached.send(()).unwrap();
+            go_on.await.unwrap();
+        }
         self.commits.fetch_add(1, Ordering::SeqCst);
         let mut policies = self.policies.lock();
         for row in &batch.policies {

@@ -1,5 +1,5 @@
 //! The engine as its edges see it, on a store that can be away.
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod flaky;
 mod policies;

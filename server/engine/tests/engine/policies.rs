@@ -10,6 +10,8 @@ use breaker_engine::{
     MAX_POLICIES, Others, PolicyName, PolicySpec, PolicyUpdate, Selector, Selectors, Wanted,
 };
 
+use tokio::sync::oneshot;
+
 use crate::flaky::{Flaky, name, start};
 
 fn policy(text: &str) -> PolicyName {
@@ -358,6 +360,38 @@ async fn a_policy_deleted_while_storage_is_away_stays_deleted() {
     engine.acquire("b/x").unwrap();
     assert_eq!(look(&engine, "b/x"), (8, Some("b".into())));
     tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_was_written_and_cannot_be_made_any_more_is_taken_back_on_disk() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let in_a_row = ConfigPatch { consecutive_failures: Some(3), ..ConfigPatch::default() };
+    create(&engine, "row", spec("a/*", 0, in_a_row)).await;
+    let ((reached, has_come), (go, go_on)) = (oneshot::channel(), oneshot::channel());
+    *store.gate.lock() = Some((reached, go_on));
+    let deletion = {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            engine.delete_policy(&policy("row"), None, Durability::Required).await
+        })
+    };
+    has_come.await.unwrap();
+    // It cannot run without the policy, whose deletion is on its way to the disk.
+    let odd = {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            engine.create(name("a/odd"), threshold(0), Durability::Preferred).await
+        })
+    };
+    while engine.get(&name("a/odd")).is_err() {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).unwrap();
+    assert!(refused(deletion.await.unwrap().unwrap_err())[0].1.contains("`a/odd`"));
+    odd.await.unwrap().unwrap();
+    tasks.shut_down().await.unwrap();
+    assert!(store.policies.lock().contains_key(&policy("row")));
 }
 
 /// Breakers that are made while a policy comes must not be missed by it.
