@@ -2,10 +2,13 @@
 
 mod admin;
 mod answers;
+mod apply;
 mod breakers;
+mod configs;
 mod error;
 mod oversize;
 mod page_token;
+mod policies;
 mod requests;
 mod transitions;
 mod watch;

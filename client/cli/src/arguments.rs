@@ -6,6 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::address::Address;
+use crate::apply::{ApplyArguments, ExportArguments};
 use crate::change::{Change, ChangeArguments, OverrideArguments};
 use crate::connection::Connection;
 use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
@@ -15,6 +16,7 @@ use crate::guard::RunArguments;
 use crate::history::HistoryArguments;
 use crate::list::ListArguments;
 use crate::output::Format;
+use crate::policy::PolicyArguments;
 use crate::simulate::{self, SimulateArguments};
 use crate::watch::WatchArguments;
 use crate::{Context, change};
@@ -26,7 +28,7 @@ Exit codes:
     0  done
     1  refused by the server, or failed
     2  the command line makes no sense
-    4  there is no such breaker
+    4  there is no such breaker, or no such policy
    69  no server answers
    75  run: the breaker denied the command
   124  run: the command took longer than call_timeout and was ended
@@ -95,6 +97,12 @@ pub enum Command {
     Update(UpdateArguments),
     /// Deletes a breaker; its history stays.
     Delete(DeleteArguments),
+    /// Looks at policies, which configure many breakers at once, and changes them.
+    Policy(PolicyArguments),
+    /// Makes policies and breakers' own configurations what a file says: all of it, or nothing.
+    Apply(ApplyArguments),
+    /// Writes the file that `apply` reads, with what is now in force.
+    Export(ExportArguments),
     /// Runs a command if the breaker allows it, and reports how it went.
     Run(RunArguments),
     /// Shows what a breaker would have decided of a trace of calls, or in a whole fleet; needs no
@@ -158,6 +166,9 @@ impl Arguments {
             Command::Create(arguments) => arguments.command(context).await?,
             Command::Update(arguments) => arguments.command(context).await?,
             Command::Delete(arguments) => arguments.command(context).await?,
+            Command::Policy(arguments) => arguments.command(context).await?,
+            Command::Apply(arguments) => arguments.command(context).await?,
+            Command::Export(arguments) => arguments.command(context).await?,
             Command::Run(arguments) => return arguments.command(context).await,
             // They ask no server.
             Command::Simulate(_) | Command::Completion(_) => {}

@@ -28,7 +28,7 @@ pub struct UpdateArguments {
     name: String,
     #[command(flatten)]
     set: SetArguments,
-    /// A key that goes back to the defaults; may be given several times.
+    /// A key that goes back to the breaker's policy and the defaults; may be given several times.
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     unset: Vec<Key>,
     /// Change it only if it still has this etag, as `get` shows it.
@@ -59,6 +59,7 @@ impl CreateArguments {
             .admin(&request, async |mut admin, request| admin.create_breaker(request).await)
             .await?;
         show(context, answer.breaker)?;
+        output::warn(&answer.warnings);
         output::warn_unless_durable(answer.durable);
         Ok(())
     }
@@ -80,6 +81,7 @@ impl UpdateArguments {
             .admin(&request, async |mut admin, request| admin.update_breaker(request).await)
             .await?;
         show(context, answer.breaker)?;
+        output::warn(&answer.warnings);
         output::warn_unless_durable(answer.durable);
         Ok(())
     }

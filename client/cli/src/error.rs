@@ -13,7 +13,7 @@ pub enum Error {
     /// The server refused a request.
     #[error("{}", describe(.0))]
     Refused(Box<Status>),
-    /// There is no such breaker.
+    /// There is no such breaker, or no such policy.
     #[error("{}", describe(.0))]
     NotFound(Box<Status>),
     /// No server answered. Holds what the last one that was tried said.
@@ -93,7 +93,7 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     /// The command line makes no sense.
     pub const USAGE: u8 = 2;
-    /// There is no such breaker.
+    /// There is no such breaker, or no such policy.
     pub const NOT_FOUND: u8 = 4;
     /// `EX_UNAVAILABLE`: no server answered.
     pub const UNAVAILABLE: u8 = 69;

@@ -25,12 +25,74 @@ pub(crate) fn breaker(breaker: &v1::Breaker) -> Value {
         "counts": breaker.counts.as_ref().map(counts),
         "permits_out": breaker.permits_out,
         "metrics": breaker.metrics.as_ref().map(metrics),
+        "policy": breaker.policy,
         "own_config": breaker.own_config.as_ref().map(config),
         "config_sources": sources,
         "etag": breaker.etag,
         "create_time": breaker.create_time.as_ref().and_then(time_text),
     });
     merged(state(&breaker.state.clone().unwrap_or_default()), more)
+}
+
+/// A policy.
+pub(crate) fn policy(policy: &v1::Policy) -> Value {
+    json!({
+        "name": policy.name,
+        "selector": policy.selector,
+        "priority": policy.priority,
+        "config": policy.config.as_ref().map(config),
+        "etag": policy.etag,
+        "create_time": policy.create_time.as_ref().and_then(time_text),
+        "update_time": policy.update_time.as_ref().and_then(time_text),
+        "breaker_count": policy.breaker_count,
+    })
+}
+
+/// How the configuration of a breaker comes about.
+pub(crate) fn explanation(message: &v1::ExplainConfigResponse) -> Value {
+    let value = |explained: &v1::ExplainedValue| {
+        json!({
+            "key": explained.key,
+            "value": value_of(Some(&explained.value)),
+            "source": word::<v1::ConfigSource>(explained.source),
+            "policy": explained.policy,
+        })
+    };
+    json!({
+        "name": message.name,
+        "exists": message.exists,
+        "policies": message.policies.iter().map(policy).collect::<Vec<_>>(),
+        "policy": message.policy,
+        "config": message.config.as_ref().map(config),
+        "values": message.values.iter().map(value).collect::<Vec<_>>(),
+    })
+}
+
+/// What was applied, or would be.
+pub(crate) fn applied(message: &v1::ApplyResponse) -> Value {
+    let value = |changed: &v1::ChangedValue| {
+        let [old, new] = [&changed.old_value, &changed.new_value].map(|v| value_of(v.as_ref()));
+        json!({ "key": changed.key, "old": old, "new": new })
+    };
+    let change = |change: &v1::AppliedChange| {
+        json!({
+            "kind": word::<v1::AppliedKind>(change.kind),
+            "name": change.name,
+            "action": word::<v1::AppliedAction>(change.action),
+            "values": change.values.iter().map(value).collect::<Vec<_>>(),
+        })
+    };
+    let warning = |warning: &v1::Warning| json!({ "field": warning.field, "description": warning.description });
+    json!({
+        "changes": message.changes.iter().map(change).collect::<Vec<_>>(),
+        "warnings": message.warnings.iter().map(warning).collect::<Vec<_>>(),
+        "durable": message.durable,
+    })
+}
+
+/// A value that the protocol carries as JSON.
+fn value_of(text: Option<&String>) -> Value {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 
 /// A state as clients see it.

@@ -4,12 +4,15 @@
 //! request and shows the answer. `json` and `table` are the two ways to show one.
 
 mod address;
+mod apply;
 mod arguments;
 mod backoff;
 mod change;
 mod clock;
 mod connection;
+mod declared;
 mod definition;
+mod diff;
 mod edit;
 mod error;
 mod get;
@@ -18,6 +21,7 @@ mod history;
 mod json;
 mod list;
 mod output;
+mod policy;
 pub mod simulate;
 mod stream;
 mod table;

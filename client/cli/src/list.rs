@@ -1,6 +1,8 @@
 use breaker_proto::v1;
 use clap::{Args, ValueEnum};
 
+use crate::connection::Connection;
+use crate::error::Error;
 use crate::output::{self, Format};
 use crate::{Context, json, table};
 
@@ -52,6 +54,24 @@ enum OrderArgument {
     LatestChange,
     /// Those with the highest failure rate.
     FailureRate,
+}
+
+/// Hands every breaker to `take`, by name.
+pub(crate) async fn each(
+    connection: &Connection,
+    mut take: impl FnMut(v1::Breaker),
+) -> Result<(), Error> {
+    let mut request = v1::ListBreakersRequest { page_size: PAGE_SIZE, ..Default::default() };
+    loop {
+        let page = connection
+            .admin(&request, async |mut admin, request| admin.list_breakers(request).await)
+            .await?;
+        page.breakers.into_iter().for_each(&mut take);
+        if page.next_page_token.is_empty() {
+            return Ok(());
+        }
+        request.page_token = page.next_page_token;
+    }
 }
 
 impl ListArguments {

@@ -4,8 +4,11 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use breaker_proto::v1;
 use comfy_table::{Table, presets};
 use serde_json::Value;
+
+use crate::words::printable;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -51,6 +54,14 @@ pub(crate) fn notice(text: impl Display) {
 /// The same for scripts: an object.
 pub(crate) fn diagnostic(object: Value) {
     let _ = writeln!(io::stderr(), "{object}");
+}
+
+/// Passes on what the server finds odd about a change.
+pub(crate) fn warn(warnings: &[v1::Warning]) {
+    for v1::Warning { field, description } in warnings {
+        let warning = format!("{field}: {description}");
+        notice(format_args!("warning: {}", printable(&warning)));
+    }
 }
 
 /// Warns that a change is not on disk yet.

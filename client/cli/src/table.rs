@@ -30,6 +30,56 @@ pub(crate) fn breaker(breaker: &v1::Breaker) -> io::Result<()> {
     output::table(["configuration", "value", "from"], config(breaker))
 }
 
+/// Policies, a row for each.
+pub(crate) fn policies(policies: &[v1::Policy]) -> io::Result<()> {
+    if policies.is_empty() {
+        output::notice("no policies");
+        return Ok(());
+    }
+    let header = ["name", "match", "priority", "breakers", "configuration"];
+    output::table(header, policies.iter().map(policy_row))
+}
+
+/// One policy, a row for each thing that is known of it.
+pub(crate) fn policy(policy: &v1::Policy) -> io::Result<()> {
+    let mut rows = vec![
+        ["match".to_owned(), printable(&policy.selector).into_owned()],
+        ["priority".into(), policy.priority.to_string()],
+        ["breakers".into(), policy.breaker_count.to_string()],
+        ["etag".into(), printable(&policy.etag).into_owned()],
+    ];
+    for (what, time) in [("created", &policy.create_time), ("changed", &policy.update_time)] {
+        rows.extend(time.as_ref().and_then(rough_time_text).map(|time| [what.to_owned(), time]));
+    }
+    output::table(["policy", &*policy.name], rows)?;
+    output::line("")?;
+    output::table(["configuration", "value"], policy_values(policy))
+}
+
+/// How the configuration of a breaker comes about.
+pub(crate) fn explanation(explanation: &v1::ExplainConfigResponse) -> io::Result<()> {
+    if !explanation.exists {
+        output::notice("there is no such breaker; this is what it would run on");
+    }
+    if explanation.policies.is_empty() {
+        output::line("no policy matches")?;
+    } else {
+        let rows = explanation.policies.iter().enumerate().map(|(index, policy)| {
+            let [name, selector, priority, _, config] = policy_row(policy);
+            let standing = if index == 0 { "in force" } else { "" };
+            [name, selector, priority, standing.to_owned(), config]
+        });
+        output::table(["policy", "match", "priority", "", "configuration"], rows)?;
+    }
+    output::line("")?;
+    let rows = explanation.values.iter().map(|explained| {
+        let value = serde_json::from_str(&explained.value).unwrap_or(Value::Null);
+        let value = if value.is_null() { String::new() } else { value_text(&value) };
+        [explained.key.clone(), value, source_text(explained.source, &explained.policy)]
+    });
+    output::table(["configuration", "value", "from"], rows)
+}
+
 /// Transitions, a row for each.
 pub(crate) fn transitions(transitions: &[v1::Transition]) -> io::Result<()> {
     if transitions.is_empty() {
@@ -93,6 +143,7 @@ fn about(breaker: &v1::Breaker) -> Vec<[String; 2]> {
     add("since", state.since.as_ref().and_then(rough_time_text));
     add("for", breaker.time_in_state.as_ref().and_then(rough_duration_text));
     add("retry after", breaker.retry_after.as_ref().and_then(rough_duration_text));
+    add("policy", Some(printable(&breaker.policy).into_owned()).filter(|name| !name.is_empty()));
     add("created", breaker.create_time.as_ref().and_then(rough_time_text));
     add("admits", state.admit_percent.map(|percent| format!("{percent} % of the calls")));
     add("level", state.level.as_ref().map(level_text));
@@ -178,8 +229,38 @@ fn metrics(metrics: &v1::Metrics) -> Vec<[String; 2]> {
 fn config(breaker: &v1::Breaker) -> Vec<[String; 3]> {
     let json = json::breaker(breaker);
     let Some(Value::Object(keys)) = json.get("config") else { return Vec::new() };
-    let source = |key: &String| json["config_sources"][key].as_str().unwrap_or_default().to_owned();
+    let source = |key: &String| {
+        let source = breaker.config_sources.get(key).copied().unwrap_or_default();
+        source_text(source, &breaker.policy)
+    };
     keys.iter().map(|(key, value)| [key.clone(), value_text(value), source(key)]).collect()
+}
+
+fn policy_row(policy: &v1::Policy) -> [String; 5] {
+    let values = policy_values(policy).into_iter().map(|[key, value]| format!("{key}={value}"));
+    [
+        printable(&policy.name).into_owned(),
+        printable(&policy.selector).into_owned(),
+        policy.priority.to_string(),
+        policy.breaker_count.to_string(),
+        values.collect::<Vec<_>>().join(" "),
+    ]
+}
+
+fn policy_values(policy: &v1::Policy) -> Vec<[String; 2]> {
+    let json = json::policy(policy);
+    let Some(Value::Object(keys)) = json.get("config") else { return Vec::new() };
+    keys.iter().map(|(key, value)| [key.clone(), value_text(value)]).collect()
+}
+
+/// Where a value comes from; of a policy, which one.
+fn source_text(source: i32, policy: &str) -> String {
+    let source_word = word::<v1::ConfigSource>(source);
+    if source == v1::ConfigSource::Policy as i32 {
+        format!("{source_word} {}", printable(policy))
+    } else {
+        source_word
+    }
 }
 
 fn value_text(value: &Value) -> String {

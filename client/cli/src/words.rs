@@ -30,6 +30,8 @@ word! {
     v1::Outcome => "OUTCOME_",
     v1::Cause => "CAUSE_",
     v1::ConfigSource => "CONFIG_SOURCE_",
+    v1::AppliedKind => "APPLIED_KIND_",
+    v1::AppliedAction => "APPLIED_ACTION_",
     v1::AcquireReason => "ACQUIRE_REASON_",
     v1::ThresholdReason => "THRESHOLD_REASON_",
     v1::DurationReason => "DURATION_REASON_",

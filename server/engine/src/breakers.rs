@@ -6,9 +6,10 @@ use breaker_core::{Breaker, BreakerName, Time};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
-use crate::defaults::{Configured, Defaults};
+use crate::defaults::Configured;
 use crate::error::EngineError;
 use crate::live::Live;
+use crate::policies::Policies;
 use crate::signals::Signals;
 use crate::store::{BreakerRow, Deletion, Opened};
 
@@ -27,7 +28,7 @@ pub(crate) struct Breakers {
     limit: usize,
     revision_floor: AtomicU64,
     generation_floor: AtomicU64,
-    defaults: Defaults,
+    policies: Policies,
     pub(crate) signals: Signals,
 }
 
@@ -37,7 +38,7 @@ pub(crate) const fn first_of_incarnation(incarnation: u64) -> u64 {
 }
 
 impl Breakers {
-    pub(crate) fn new(defaults: Defaults, limit: usize, opened: &Opened) -> Self {
+    pub(crate) fn new(policies: Policies, limit: usize, opened: &Opened) -> Self {
         let lost = first_of_incarnation(opened.incarnation);
         Self {
             map: DashMap::with_shard_amount(SHARDS),
@@ -45,13 +46,13 @@ impl Breakers {
             limit,
             revision_floor: AtomicU64::new(opened.revision_floor.max(lost)),
             generation_floor: AtomicU64::new(opened.generation_floor),
-            defaults,
+            policies,
             signals: Signals::default(),
         }
     }
 
-    pub(crate) const fn defaults(&self) -> &Defaults {
-        &self.defaults
+    pub(crate) const fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -88,9 +89,26 @@ impl Breakers {
             Entry::Occupied(mut entry) => Ok(f(&name, entry.get_mut())),
             Entry::Vacant(entry) => {
                 self.has_room_for(1)?;
-                let mut entry = entry.insert(self.fresh(now, self.defaults.configured()));
+                let mut entry = entry.insert(self.fresh(now, self.policies.configured(&name)));
                 self.welcome(&name, entry.value_mut());
                 Ok(f(&name, entry.value_mut()))
+            }
+        }
+    }
+
+    /// Gives a breaker another configuration of its own, and makes one if there is none of this
+    /// name, for which the caller has seen to the room. Returns its revision.
+    pub(crate) fn put(&self, name: BreakerName, now: Time, configured: Configured) -> u64 {
+        match self.map.entry(name.clone()) {
+            Entry::Occupied(mut entry) => {
+                let live = entry.get_mut();
+                live.reconfigure(&name, &self.signals, configured, now);
+                live.revision
+            }
+            Entry::Vacant(entry) => {
+                let mut entry = entry.insert(self.fresh(now, configured));
+                self.welcome(&name, entry.value_mut());
+                entry.revision
             }
         }
     }
@@ -138,16 +156,17 @@ impl Breakers {
     ) -> Result<(), EngineError> {
         let lost = if opened.after_crash { first_of_incarnation(opened.incarnation) } else { 0 };
         let revision = row.revision.max(lost);
-        let configured = self.defaults.with(row.own_config).unwrap_or_else(|violations| {
+        let configured = self.policies.with(&row.name, row.own_config);
+        let configured = configured.map(|(configured, _)| configured).unwrap_or_else(|violations| {
             tracing::warn!(
                 breaker = %row.name,
                 ?violations,
                 "the breaker's own configuration does not fit the server's defaults any more; it \
-                 runs on the defaults"
+                 runs without"
             );
-            self.defaults.configured()
+            self.policies.configured(&row.name)
         });
-        let breaker = Breaker::restore(row.snapshot, &configured.0)
+        let breaker = Breaker::restore(row.snapshot, &configured.config)
             .map_err(|error| EngineError::Corrupt(format!("breaker `{}`: {error}", row.name)))?;
         let mut live = Live::new(breaker, revision, row.created_at, configured);
         live.config_revision = row.config_revision;
@@ -183,6 +202,13 @@ impl Breakers {
 
     pub(crate) fn contains(&self, name: &BreakerName) -> bool {
         self.map.contains_key(name)
+    }
+
+    /// The names of all breakers. To look at each of them for long, without holding its shard.
+    pub(crate) fn names(&self) -> Vec<BreakerName> {
+        let mut names = Vec::with_capacity(self.len());
+        self.for_each(|name, _| names.push(name.clone()));
+        names
     }
 
     /// Looks at every breaker, one shard after another.

@@ -41,6 +41,15 @@ pub struct Changed<T> {
     pub result: T,
     /// Whether it is on disk.
     pub is_durable: bool,
+    /// Values that are allowed and make no sense.
+    pub warnings: Vec<Violation>,
+}
+
+impl Changed<()> {
+    /// The same change with a result.
+    pub(crate) fn with<T>(self, result: T) -> Changed<T> {
+        Changed { result, is_durable: self.is_durable, warnings: self.warnings }
+    }
 }
 
 /// The breakers that a selector matched.
@@ -83,15 +92,24 @@ impl Engine {
         let is_durable = self.wait_until_durable(&written).await;
         let shown = targets.iter().take(MAX_SHOWN).filter_map(|name| self.get(name).ok());
         let result = Matched { breakers: shown.collect(), count: targets.len() };
-        Ok(Changed { result, is_durable })
+        Ok(Changed { result, is_durable, warnings: Vec::new() })
     }
 
-    /// Checks what a breaker could be created with.
+    /// Checks what a breaker of this name could be created with, or one that no policy matches.
     ///
     /// # Errors
     /// Every value that would be refused.
-    pub fn check_config(&self, own_config: &ConfigPatch) -> Result<(), Vec<Violation>> {
-        self.breakers().defaults().with(own_config.clone()).map(|_| ())
+    pub fn check_config(
+        &self,
+        name: Option<&BreakerName>,
+        own_config: &ConfigPatch,
+    ) -> Result<(), Vec<Violation>> {
+        let (policies, own_config) = (self.policies(), own_config.clone());
+        let configured = match name {
+            Some(name) => policies.with(name, own_config),
+            None => policies.defaults().with(None, own_config),
+        };
+        configured.map(|_| ())
     }
 
     /// Creates a breaker.
@@ -104,21 +122,24 @@ impl Engine {
         own_config: ConfigPatch,
         durability: Durability,
     ) -> Result<Changed<BreakerView>, EngineError> {
-        let configured =
-            self.breakers().defaults().with(own_config).map_err(EngineError::Invalid)?;
         let change = {
             let (engine, name, now) = (Arc::clone(self), name.clone(), self.now());
-            move |target: Target<'_>| match target {
-                Target::Draft(batch) => {
-                    // The draft must not take the place of a breaker that is there.
-                    engine.breakers().may_insert(&name)?;
-                    batch.rows.push(engine.breakers().fresh(now, configured.clone()).row(&name));
-                    Ok(Vec::new())
-                }
-                Target::Live => {
-                    let revision =
-                        engine.breakers().insert_new(name.clone(), now, configured.clone())?;
-                    Ok(vec![Written::Row(name.clone(), revision)])
+            move |target: Target<'_>| {
+                let _nobody_else = engine.policies().changing();
+                let configured = engine.policies().with(&name, own_config.clone());
+                let (configured, _) = configured.map_err(EngineError::Invalid)?;
+                match target {
+                    Target::Draft(batch) => {
+                        // The draft must not take the place of a breaker that is there.
+                        engine.breakers().may_insert(&name)?;
+                        batch.rows.push(engine.breakers().fresh(now, configured).row(&name));
+                        Ok(Vec::new())
+                    }
+                    Target::Live => {
+                        let revision =
+                            engine.breakers().insert_new(name.clone(), now, configured)?;
+                        Ok(vec![Written::Row(name.clone(), revision)])
+                    }
                 }
             }
         };
@@ -142,16 +163,16 @@ impl Engine {
             move |target: Target<'_>| {
                 let update = |name: &BreakerName, live: &mut Live, signals: &Signals| {
                     check_etag(name, live, etag)?;
-                    // What is due was due under the configuration so far.
-                    live.advance(name, signals, now);
                     let mut own = live.own_patch().cloned().unwrap_or_default();
                     for &key in &update.keys {
                         own.copy_key(key, &update.values);
                     }
-                    let config = engine.breakers().defaults().with(own);
-                    live.reconfigure(name, signals, config.map_err(EngineError::Invalid)?);
+                    let configured = engine.policies().with(name, own);
+                    let (configured, _) = configured.map_err(EngineError::Invalid)?;
+                    live.reconfigure(name, signals, configured, now);
                     Ok(())
                 };
+                let _nobody_else = engine.policies().changing();
                 engine.change_one(&name, target, update).map(|written| vec![written])
             }
         };
@@ -171,24 +192,28 @@ impl Engine {
     ) -> Result<Changed<()>, EngineError> {
         let change = {
             let (engine, name) = (Arc::clone(self), name.clone());
-            move |target: Target<'_>| match target {
-                Target::Draft(batch) => {
-                    let deletion = engine.breakers().with(name.as_str(), |name, live| {
-                        check_etag(name, live, etag).map(|()| live.deletion(name))
-                    });
-                    batch.deletions.push(deletion.ok_or_else(|| unknown(&name))??);
-                    Ok(Vec::new())
-                }
-                Target::Live => {
-                    let deletion =
-                        engine.breakers().remove(&name, |live| check_etag(&name, live, etag))?;
-                    engine.desk().delete(deletion.clone());
-                    Ok(vec![Written::Deletion(deletion)])
+            move |target: Target<'_>| {
+                let _nobody_else = engine.policies().changing();
+                match target {
+                    Target::Draft(batch) => {
+                        let deletion = engine.breakers().with(name.as_str(), |name, live| {
+                            check_etag(name, live, etag).map(|()| live.deletion(name))
+                        });
+                        batch.deletions.push(deletion.ok_or_else(|| unknown(&name))??);
+                        Ok(Vec::new())
+                    }
+                    Target::Live => {
+                        let allowed = |live: &Live| check_etag(&name, live, etag);
+                        let deletion = engine.breakers().remove(&name, allowed)?;
+                        engine.desk().delete(deletion.clone());
+                        Ok(vec![Written::Deletion(deletion)])
+                    }
                 }
             }
         };
         let written = self.make(durability, change).await?;
-        Ok(Changed { result: (), is_durable: self.wait_until_durable(&written).await })
+        let is_durable = self.wait_until_durable(&written).await;
+        Ok(Changed { result: (), is_durable, warnings: Vec::new() })
     }
 
     async fn finish<F>(
@@ -202,7 +227,10 @@ impl Engine {
     {
         let written = self.make(durability, change).await?;
         let is_durable = self.wait_until_durable(&written).await;
-        Ok(Changed { result: self.get(name)?, is_durable })
+        let view = self.get(name)?;
+        let configured = self.policies().with(name, view.own_config.clone());
+        let warnings = configured.map(|(_, warnings)| warnings).unwrap_or_default();
+        Ok(Changed { result: view, is_durable, warnings })
     }
 
     fn targets(

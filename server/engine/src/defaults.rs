@@ -3,8 +3,9 @@ use std::sync::Arc;
 use breaker_core::{Config, ConfigPatch, Resolved, Source, Sources, Violation};
 
 use crate::live::OwnConfig;
+use crate::policy::{Policy, PolicyRow};
 
-/// The configuration of breakers that have none of their own, and the layer below those that do.
+/// The lowest layer of every breaker's configuration, below policies and own values.
 #[derive(Clone, Debug)]
 pub struct Defaults {
     patch: ConfigPatch,
@@ -12,8 +13,27 @@ pub struct Defaults {
     sources: Sources,
 }
 
-/// An effective configuration, and what of it is a breaker's own, if anything.
-pub(crate) type Configured = (Arc<Config>, Option<Box<OwnConfig>>);
+/// An effective configuration, and the layers that it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Configured {
+    /// Shared by all breakers of one policy that have no values of their own.
+    pub(crate) config: Arc<Config>,
+    /// The policy in force.
+    pub(crate) policy: Option<Arc<Policy>>,
+    /// What is the breaker's own, if anything.
+    pub(crate) own: Option<Box<OwnConfig>>,
+}
+
+impl Configured {
+    /// Where each value comes from.
+    pub(crate) fn sources<'a>(&'a self, defaults: &'a Defaults) -> &'a Sources {
+        match (&self.own, &self.policy) {
+            (Some(own), _) => &own.sources,
+            (None, Some(policy)) => &policy.sources,
+            (None, None) => &defaults.sources,
+        }
+    }
+}
 
 impl Defaults {
     /// Merges the server's values over the built-in ones.
@@ -25,27 +45,69 @@ impl Defaults {
         Ok(Self { patch, config: Arc::new(config), sources })
     }
 
-    /// The configuration of a breaker without one of its own.
-    pub(crate) fn configured(&self) -> Configured {
-        (Arc::clone(&self.config), None)
-    }
-
-    pub(crate) const fn sources(&self) -> &Sources {
-        &self.sources
-    }
-
     /// Every value, the built-in ones included.
     pub fn values(&self) -> ConfigPatch {
         self.config.to_patch()
     }
 
-    /// Merges a breaker's own values over these defaults.
-    pub(crate) fn with(&self, own: ConfigPatch) -> Result<Configured, Vec<Violation>> {
+    /// The configuration of a breaker without one of its own.
+    pub(crate) fn configured(&self, policy: Option<&Arc<Policy>>) -> Configured {
+        let config = policy.map_or(&self.config, |policy| &policy.config);
+        Configured { config: Arc::clone(config), policy: policy.cloned(), own: None }
+    }
+
+    /// Merges a breaker's own values over its policy's, and tells what is odd about them.
+    ///
+    /// # Errors
+    /// Every value that was refused.
+    pub(crate) fn with(
+        &self,
+        policy: Option<&Arc<Policy>>,
+        own: ConfigPatch,
+    ) -> Result<(Configured, Vec<Violation>), Vec<Violation>> {
         if own == ConfigPatch::default() {
-            return Ok(self.configured());
+            return Ok((self.configured(policy), Vec::new()));
         }
-        let layers = [(Source::Server, &self.patch), (Source::Breaker, &own)];
-        let Resolved { config, sources, .. } = Config::resolve(&layers)?;
-        Ok((Arc::new(config), Some(Box::new(OwnConfig { patch: own, sources }))))
+        let mut layers = vec![(Source::Server, &self.patch)];
+        layers.extend(policy.map(|policy| (Source::Policy, &policy.values)));
+        layers.push((Source::Breaker, &own));
+        let Resolved { config, sources, warnings } = Config::resolve(&layers)?;
+        let own = Some(Box::new(OwnConfig { patch: own, sources }));
+        Ok((Configured { config: Arc::new(config), policy: policy.cloned(), own }, warnings))
+    }
+
+    /// Checks the values of a policy.
+    ///
+    /// # Errors
+    /// Every value that would be refused.
+    pub(crate) fn check(&self, policy: &ConfigPatch) -> Result<(), Vec<Violation>> {
+        let layers = [(Source::Server, &self.patch), (Source::Policy, policy)];
+        Config::resolve(&layers).map(|_| ())
+    }
+
+    /// Merges a policy's values over these.
+    ///
+    /// # Errors
+    /// Every value that was refused.
+    pub(crate) fn policy(&self, row: PolicyRow) -> Result<Policy, Vec<Violation>> {
+        let layers = [(Source::Server, &self.patch), (Source::Policy, &row.spec.config)];
+        let Resolved { config, sources, warnings } = Config::resolve(&layers)?;
+        let (config, values) = (Arc::new(config), row.spec.config.clone());
+        Ok(Policy { row, values, config, sources, warnings })
+    }
+
+    /// The same for a policy from storage. Values that these defaults have made invalid since are
+    /// left out, not the policy.
+    pub(crate) fn stored_policy(&self, row: PolicyRow) -> Policy {
+        self.policy(row.clone()).unwrap_or_else(|violations| {
+            tracing::warn!(
+                policy = %row.name,
+                ?violations,
+                "the policy does not fit the server's defaults any more; its breakers run on the \
+                 defaults"
+            );
+            let (config, sources) = (Arc::clone(&self.config), self.sources);
+            Policy { row, values: ConfigPatch::default(), config, sources, warnings: violations }
+        })
     }
 }

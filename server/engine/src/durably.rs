@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::live::Live;
+use crate::policy::PolicyName;
 use crate::signals::Signals;
 use crate::store::{Batch, Deletion};
 use crate::writer::DurableChange;
@@ -30,6 +31,7 @@ pub enum Durability {
 pub(crate) enum Written {
     Row(BreakerName, u64),
     Deletion(Deletion),
+    Policy(PolicyName),
 }
 
 /// What a change is made to.
@@ -50,6 +52,14 @@ impl Target<'_> {
     }
 }
 
+/// Runs a change, which can go to every breaker and wait for another one that does, where it keeps
+/// no call waiting.
+pub(crate) async fn off_the_workers<R: Send + 'static>(
+    run: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, EngineError> {
+    tokio::task::spawn_blocking(run).await.map_err(|_| EngineError::ShuttingDown)
+}
+
 impl Engine {
     /// Makes a change, after it was written as a draft if it has to be durable. The writer does
     /// both then, so that no older write can come in between.
@@ -63,7 +73,7 @@ impl Engine {
         R: Send + 'static,
     {
         if durability == Durability::Preferred {
-            return change(Target::Live);
+            return off_the_workers(move || change(Target::Live)).await?;
         }
         let (sender, receiver) = oneshot::channel();
         let change = Arc::new(change);
@@ -72,14 +82,41 @@ impl Engine {
             let mut batch = Batch::default();
             draft(Target::Draft(&mut batch)).map(|_| batch)
         });
-        let finish = Box::new(move |written: Result<(), EngineError>| {
+        let engine = Arc::clone(self);
+        let finish = Box::new(move |written: Result<Batch, EngineError>| {
+            let made = written.and_then(|batch| {
+                // Somebody else can have changed since what the draft was checked against.
+                change(Target::Live).inspect_err(|_| engine.write_again(&batch))
+            });
             // Whoever asked may have gone meanwhile; the change stands.
-            let _ = sender.send(written.and_then(|()| change(Target::Live)));
+            let _ = sender.send(made);
         });
         let handed_in = self.desk().change_durably(DurableChange { prepare, finish }).await;
         handed_in.map_err(|()| EngineError::ShuttingDown)?;
         self.desk().hurry();
         receiver.await.map_err(|_| EngineError::ShuttingDown)?
+    }
+
+    /// Lets what a batch has written be written as it is, because the batch was not to be.
+    fn write_again(&self, batch: &Batch) {
+        let mark = |name: &BreakerName| {
+            let mark = |name: &BreakerName, live: &mut Live| {
+                live.mark_for_writing(name, self.signals());
+            };
+            self.breakers().with(name.as_str(), mark)
+        };
+        for row in &batch.rows {
+            if mark(&row.name).is_none() {
+                let generation = row.snapshot.generation;
+                let (name, revision) = (row.name.clone(), row.revision);
+                self.desk().delete(Deletion { name, revision, generation });
+            }
+        }
+        for deletion in &batch.deletions {
+            mark(&deletion.name);
+        }
+        self.policies().write_again(batch);
+        self.desk().hurry();
     }
 
     /// Changes one breaker for real, or a copy of it whose row becomes part of the draft.
@@ -133,6 +170,7 @@ impl Engine {
                 .with(name.as_str(), |_, live| live.marks.durable >= *revision)
                 .unwrap_or(true),
             Written::Deletion(deletion) => self.desk().is_deletion_durable(deletion),
+            Written::Policy(name) => self.policies().is_durable(name),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::defaults::Defaults;
 use crate::error::EngineError;
 use crate::journal::Journal;
+use crate::policies::Policies;
 use crate::reporters::Reporters;
 use crate::selectors::Selectors;
 use crate::signals::Signals;
@@ -29,7 +30,7 @@ pub type Encode = fn(&BreakerStatus) -> Bytes;
 /// How an engine is set up.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The configuration of breakers that have none of their own.
+    /// The configuration of breakers that have neither a policy nor one of their own.
     pub defaults: Defaults,
     /// Most breakers at a time.
     pub max_breakers: usize,
@@ -79,7 +80,7 @@ pub struct Tasks {
 const LENIENCY: std::time::Duration = std::time::Duration::from_secs(10 * 60);
 
 impl Engine {
-    /// Opens the store, loads every breaker and starts the tasks.
+    /// Opens the store, loads every policy and breaker, and starts the tasks.
     ///
     /// # Errors
     /// If the store cannot be used.
@@ -89,7 +90,8 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, Tasks), EngineError> {
         let opened = store.open().await?;
-        let breakers = Breakers::new(options.defaults, options.max_breakers, &opened);
+        let policies = Policies::new(options.defaults, store.policies().await?, &opened);
+        let breakers = Breakers::new(policies, options.max_breakers, &opened);
         let mut refused = None;
         store
             .load(&mut |row| {
@@ -138,7 +140,7 @@ impl Engine {
         self.breakers
             .with(name.as_str(), |name, live| {
                 live.advance(name, self.signals(), now);
-                BreakerView::of(name, live, self.breakers.defaults(), now)
+                BreakerView::of(name, live, self.policies().defaults(), now)
             })
             .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
     }
@@ -180,6 +182,10 @@ impl Engine {
 
     pub(crate) const fn breakers(&self) -> &Breakers {
         &self.breakers
+    }
+
+    pub(crate) const fn policies(&self) -> &Policies {
+        self.breakers.policies()
     }
 
     pub(crate) const fn signals(&self) -> &Signals {

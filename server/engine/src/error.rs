@@ -1,6 +1,8 @@
 use breaker_core::{BreakerName, Violation};
 use thiserror::Error;
 
+use crate::policies::MAX_POLICIES;
+use crate::policy::PolicyName;
 use crate::store::StoreError;
 
 /// Why the engine did not do what it was asked to.
@@ -36,6 +38,27 @@ pub enum EngineError {
         /// The etag that the change builds on.
         expected: u64,
         /// The etag of the breaker.
+        actual: u64,
+    },
+    /// There is no policy of this name.
+    #[error("there is no policy `{0}`")]
+    UnknownPolicy(PolicyName),
+    /// There is a policy of this name.
+    #[error("policy `{0}` exists already; update it, or delete it first")]
+    PolicyExists(PolicyName),
+    /// There would be more policies than there may be.
+    #[error("there would be {0} policies, and there may be {MAX_POLICIES}; delete some first")]
+    TooManyPolicies(usize),
+    /// Somebody else changed the policy meanwhile.
+    #[error(
+        "policy `{name}` has etag {actual}, not {expected}: somebody changed it; read it again"
+    )]
+    PolicyEtagMismatch {
+        /// The policy.
+        name: PolicyName,
+        /// The etag that the change builds on.
+        expected: u64,
+        /// The etag of the policy.
         actual: u64,
     },
     /// The transitions that would follow are no longer kept.

@@ -10,6 +10,10 @@
 //!                                                 └──► writer ──► store
 //! ```
 //!
+//! What a breaker is configured with comes from its own values, from the policies and from the
+//! server's defaults. It is settled when the breaker is made and when one of them changes, never
+//! during a call.
+//!
 //! The edges come in from outside: the clock, the store, and how a status is encoded. There is no
 //! transport and no database in here.
 
@@ -26,13 +30,19 @@ mod history;
 mod journal;
 mod list;
 mod live;
+mod plan;
+mod policies;
+mod policy;
+mod policy_changes;
 mod queue;
+mod reconcile;
 mod recorder;
 mod reporters;
 mod selectors;
 mod signals;
 mod stats;
 mod store;
+mod ties;
 mod view;
 mod watch;
 mod writer;
@@ -46,6 +56,11 @@ pub use engine::{Encode, Engine, Options, Tasks, UnknownBreakers};
 pub use error::EngineError;
 pub use history::HistoryPage;
 pub use list::{BreakerPage, Order, Place, Query};
+pub use plan::Change;
+pub use policies::MAX_POLICIES;
+pub use policy::{PolicyDeletion, PolicyName, PolicyNameError, PolicyRow, PolicySpec};
+pub use policy_changes::{Explanation, PolicyPage, PolicyUpdate, PolicyView};
+pub use reconcile::{Others, Wanted};
 pub use reporters::MAX_REPORTERS;
 pub use selectors::{Selector, Selectors};
 pub use stats::Stats;

@@ -2,11 +2,10 @@
 //! about it. Whoever changes it holds its shard of the map, and every change passes through
 //! [`Live::change`], which stamps it and marks the breaker for those who work behind.
 
-use std::sync::Arc;
-
 use breaker_core::{Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition};
 
 use crate::defaults::Configured;
+use crate::policy::{Policy, PolicyName};
 use crate::signals::Signals;
 use crate::store::{BreakerRow, Deletion};
 
@@ -24,16 +23,14 @@ pub(crate) struct Stamped {
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     pub(crate) breaker: Breaker,
-    /// The effective configuration; shared by all breakers without one of their own.
-    pub(crate) config: Arc<Config>,
-    pub(crate) own: Option<Box<OwnConfig>>,
+    pub(crate) configured: Configured,
     pub(crate) revision: u64,
     pub(crate) config_revision: u64,
     pub(crate) created_at: Time,
     pub(crate) marks: Marks,
 }
 
-/// What a breaker does not leave to the defaults.
+/// What a breaker does not leave to its policy and the defaults.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnConfig {
     pub(crate) patch: ConfigPatch,
@@ -66,12 +63,11 @@ impl Live {
         breaker: Breaker,
         revision: u64,
         created_at: Time,
-        (config, own): Configured,
+        configured: Configured,
     ) -> Self {
         Self {
             breaker,
-            config,
-            own,
+            configured,
             revision,
             config_revision: revision,
             created_at,
@@ -88,11 +84,11 @@ impl Live {
         signals: &Signals,
         act: impl FnOnce(&mut Breaker, &Config) -> (R, Vec<Transition>),
     ) -> R {
-        let aspect = self.breaker.aspect(&self.config);
-        let (result, transitions) = act(&mut self.breaker, &self.config);
+        let aspect = self.breaker.aspect(&self.configured.config);
+        let (result, transitions) = act(&mut self.breaker, &self.configured.config);
         if !transitions.is_empty() {
             self.stamp(name, signals, transitions);
-        } else if aspect != self.breaker.aspect(&self.config) {
+        } else if aspect != self.breaker.aspect(&self.configured.config) {
             self.revision += 1;
             self.announce(name, signals);
         }
@@ -105,19 +101,44 @@ impl Live {
         self.change(name, signals, |breaker, config| ((), breaker.advance(config, now)));
     }
 
-    /// Takes over a configuration. Gets a revision like any other change.
+    /// Takes over a configuration of its own. Gets a revision like any other change.
     pub(crate) fn reconfigure(
         &mut self,
         name: &BreakerName,
         signals: &Signals,
-        (config, own): Configured,
+        configured: Configured,
+        now: Time,
     ) {
-        self.config = config;
-        self.own = own;
-        self.breaker.reconfigure(&self.config);
+        self.run_on(name, signals, configured, now);
         self.revision += 1;
         self.config_revision = self.revision;
         self.announce(name, signals);
+    }
+
+    /// Takes over what a change of policies has made of its configuration. Nobody hears of a
+    /// change that leaves every value as it is.
+    pub(crate) fn follow_policy(
+        &mut self,
+        name: &BreakerName,
+        signals: &Signals,
+        configured: Configured,
+        now: Time,
+    ) {
+        if configured.config == self.configured.config {
+            // The layers that the values come from can be others all the same.
+            self.configured = configured;
+            return;
+        }
+        self.run_on(name, signals, configured, now);
+        self.revision += 1;
+        self.announce(name, signals);
+    }
+
+    fn run_on(&mut self, name: &BreakerName, signals: &Signals, configured: Configured, now: Time) {
+        // What is due was due under the configuration so far.
+        self.advance(name, signals, now);
+        self.configured = configured;
+        self.breaker.reconfigure(&self.configured.config);
         self.schedule(name, signals);
     }
 
@@ -147,7 +168,7 @@ impl Live {
 
     /// Tells the deadline task about a deadline that is earlier than what it waits for.
     pub(crate) fn schedule(&mut self, name: &BreakerName, signals: &Signals) {
-        let Some(next) = self.breaker.next_deadline(&self.config) else { return };
+        let Some(next) = self.breaker.next_deadline(&self.configured.config) else { return };
         if self.marks.deadline.is_none_or(|waiting| next < waiting) {
             self.marks.deadline = Some(next);
             signals.deadlines.push((next, name.clone()));
@@ -173,7 +194,11 @@ impl Live {
     }
 
     pub(crate) fn own_patch(&self) -> Option<&ConfigPatch> {
-        self.own.as_deref().map(|own| &own.patch)
+        self.configured.own.as_deref().map(|own| &own.patch)
+    }
+
+    pub(crate) fn policy_name(&self) -> Option<&PolicyName> {
+        self.configured.policy.as_deref().map(Policy::name)
     }
 
     fn stamp(&mut self, name: &BreakerName, signals: &Signals, transitions: Vec<Transition>) {

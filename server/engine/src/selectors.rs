@@ -24,6 +24,19 @@ impl Selector {
         }
     }
 
+    /// The selector as it was given.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Name(name) => name.as_str(),
+            Self::Glob(glob) => glob.as_str(),
+        }
+    }
+
+    /// How many bytes of it stand for themselves.
+    pub(crate) fn literal_bytes(&self) -> usize {
+        self.as_str().bytes().filter(|&byte| byte != b'*').count()
+    }
+
     /// Whether the breaker of this name is selected.
     pub fn matches(&self, name: &BreakerName) -> bool {
         match self {

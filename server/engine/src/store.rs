@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use breaker_core::{BreakerName, BreakerSnapshot, ConfigPatch, Time, Transition};
 use thiserror::Error;
 
+use crate::policy::{PolicyDeletion, PolicyRow};
+
 /// A breaker as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerRow {
@@ -54,6 +56,10 @@ pub struct Deletion {
 /// What is written in one transaction: all of it or nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
+    /// Policies to insert or to replace.
+    pub policies: Vec<PolicyRow>,
+    /// Policies to delete, after the others were written: each only up to its revision.
+    pub policy_deletions: Vec<PolicyDeletion>,
     /// Breakers to insert or to replace.
     pub rows: Vec<BreakerRow>,
     /// Breakers to delete, after the rows were written: each only up to its revision.
@@ -65,7 +71,11 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing to write.
     pub const fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.deletions.is_empty() && self.transitions.is_empty()
+        self.policies.is_empty()
+            && self.policy_deletions.is_empty()
+            && self.rows.is_empty()
+            && self.deletions.is_empty()
+            && self.transitions.is_empty()
     }
 }
 
@@ -82,6 +92,8 @@ pub struct Opened {
     pub revision_floor: u64,
     /// The highest generation of any deleted breaker.
     pub generation_floor: u64,
+    /// The highest revision of the deletion of any policy.
+    pub policy_revision_floor: u64,
     /// The highest transition id ever stored; 0 without one.
     pub last_transition_id: u64,
     /// The highest transition id that was trimmed; 0 without one.
@@ -121,6 +133,9 @@ pub trait Store: Send + Sync + 'static {
     /// Begins a life of the server: counts up the incarnation if the last life did not end with
     /// [`close`](Self::close), and notes durably that this one has not ended yet. Called once.
     async fn open(&self) -> Result<Opened, StoreError>;
+
+    /// Every policy, in no order. There are few enough to come at once.
+    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError>;
 
     /// Hands every breaker to `sink`, in no order.
     async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError>;

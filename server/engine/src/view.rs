@@ -10,6 +10,7 @@ use breaker_core::{
 
 use crate::defaults::Defaults;
 use crate::live::Live;
+use crate::policy::PolicyName;
 
 /// What a client needs to decide by itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,8 @@ pub struct BreakerView {
     pub breaker: Breaker,
     /// Its own configuration.
     pub own_config: ConfigPatch,
+    /// The policy in force.
+    pub policy: Option<PolicyName>,
     /// Where each value of the effective configuration comes from.
     pub sources: Sources,
     /// Changes with each change of the own configuration.
@@ -96,9 +99,9 @@ impl BreakerStatus {
             since: breaker.since(),
             retry_at: breaker.retry_at(),
             override_expires_at: breaker.override_in_force().and_then(|o| o.expires_at),
-            config: Arc::clone(&live.config),
-            effective: breaker.effective(&live.config),
-            admit_percent: breaker.admit_percent(&live.config),
+            config: Arc::clone(&live.configured.config),
+            effective: breaker.effective(&live.configured.config),
+            admit_percent: breaker.admit_percent(&live.configured.config),
             level_number: breaker.level_number(),
         }
     }
@@ -115,7 +118,8 @@ impl BreakerView {
             status: BreakerStatus::of(name, live),
             breaker: live.breaker.clone(),
             own_config: live.own_patch().cloned().unwrap_or_default(),
-            sources: live.own.as_deref().map_or(*defaults.sources(), |own| own.sources),
+            policy: live.policy_name().cloned(),
+            sources: *live.configured.sources(defaults),
             config_revision: live.config_revision,
             created_at: live.created_at,
             now,
@@ -131,12 +135,12 @@ impl Acquired {
             mode: live.breaker.mode(),
             generation: live.breaker.generation(),
             revision: live.revision,
-            call_timeout: live.config.call_timeout(),
-            on_unavailable: live.config.on_unavailable(),
-            slow_call_duration: live.config.slow_call_rate().map(|slow| slow.duration),
+            call_timeout: live.configured.config.call_timeout(),
+            on_unavailable: live.configured.config.on_unavailable(),
+            slow_call_duration: live.configured.config.slow_call_rate().map(|slow| slow.duration),
             level: live
                 .breaker
-                .level(&live.config)
+                .level(&live.configured.config)
                 .map(|level| (level.clone(), live.breaker.level_number())),
             now,
         }

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::durably::off_the_workers;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::store::{Batch, Deletion, StoreError};
@@ -57,8 +58,8 @@ pub struct Failing {
 pub(crate) struct DurableChange {
     /// What has to be on disk first.
     pub(crate) prepare: Box<dyn FnOnce() -> Result<Batch, EngineError> + Send>,
-    /// Makes the change if the write succeeded.
-    pub(crate) finish: Box<dyn FnOnce(Result<(), EngineError>) + Send>,
+    /// Makes the change if the write succeeded, and gets what was written.
+    pub(crate) finish: Box<dyn FnOnce(Result<Batch, EngineError>) + Send>,
 }
 
 /// What the writer shares with those who wait for it.
@@ -210,6 +211,7 @@ impl Writer {
                 });
             }
         }
+        self.engine.policies().gather(&mut batch);
         batch.deletions = self.engine.desk().waiting_deletions();
         batch.transitions = journal.waiting(MAX_TRANSITIONS);
         (batch, durable)
@@ -253,17 +255,20 @@ impl Writer {
             self.engine.journal().mark_stored(last.id);
         }
         self.engine.desk().forget_deletions(&batch.deletions);
+        self.engine.policies().settle(batch);
         // Those who wait look again at what is durable.
         self.engine.desk().status.send_modify(|_| {});
     }
 
     async fn write_first(&mut self, change: DurableChange) {
-        let written = match (change.prepare)() {
-            Ok(batch) if batch.is_empty() => Ok(()),
-            Ok(batch) => self.commit(&batch).await.map_err(EngineError::Store),
+        let written = match off_the_workers(change.prepare).await.flatten() {
+            Ok(batch) if batch.is_empty() => Ok(batch),
+            Ok(batch) => self.commit(&batch).await.map(|()| batch).map_err(EngineError::Store),
             Err(refused) => Err(refused),
         };
-        (change.finish)(written);
+        let finish = change.finish;
+        // Whoever asked learns of a runtime that has ended by hearing nothing.
+        let _ = off_the_workers(move || finish(written)).await;
     }
 
     /// Hands over the breakers of which only counters have changed.

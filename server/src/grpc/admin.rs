@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use breaker_core::{BreakerName, ConfigPatch, Key, OverrideKind, Violation};
+use breaker_core::{BreakerName, OverrideKind};
 use breaker_engine::{Action, ConfigUpdate, Engine, Order, Query};
 use breaker_proto::server::breaker_admin_server::BreakerAdmin;
 use breaker_proto::v1;
-use breaker_wire::{mode_from_message, patch_from_message, state_from_message};
+use breaker_wire::{mode_from_message, state_from_message};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::answers::{changed_to_message, view_to_message};
+use super::configs::{config_warnings, etag, keys, patch, within_config};
 use super::error::to_status;
-use super::page_token;
 use super::requests::{Check, Target, durability, name, page_size, selector, target};
 use super::transitions::{TransitionStream, list, stream};
+use super::{apply, page_token, policies};
 
 /// The service on top of the engine.
 pub(crate) struct Admin {
@@ -28,7 +29,7 @@ impl Admin {
         Self { engine, drain }
     }
 
-    async fn apply(&self, target: Target, action: Action) -> Result<v1::ChangeResult, Status> {
+    async fn act(&self, target: Target, action: Action) -> Result<v1::ChangeResult, Status> {
         let Target { selector, by, durability, .. } = target;
         tracing::info!(
             ?selector,
@@ -49,7 +50,7 @@ impl Admin {
     ) -> Result<Option<v1::ChangeResult>, Status> {
         let target = target(message, time_to_live)?;
         let action = Action::Override { kind, time_to_live: target.time_to_live };
-        self.apply(target, action).await.map(Some)
+        self.act(target, action).await.map(Some)
     }
 }
 
@@ -93,8 +94,8 @@ impl BreakerAdmin for Admin {
         let mut check = Check::default();
         let name = check.value(|| "name".to_owned(), BreakerName::new(&request.name));
         let own_config = patch(&mut check, &request.config.unwrap_or_default());
-        if let Some(Err(violations)) = own_config.as_ref().map(|own| self.engine.check_config(own))
-        {
+        let checked = own_config.as_ref().map(|own| self.engine.check_config(name.as_ref(), own));
+        if let Some(Err(violations)) = checked {
             check.extend(violations.into_iter().map(|violation| violation.within("config")));
         }
         let (name, own_config) = check.finish(name.zip(own_config))?;
@@ -104,6 +105,7 @@ impl BreakerAdmin for Admin {
         Ok(Response::new(v1::CreateBreakerResponse {
             breaker: Some(view_to_message(&created.result)),
             durable: created.is_durable,
+            warnings: config_warnings(created.warnings),
         }))
     }
 
@@ -125,6 +127,7 @@ impl BreakerAdmin for Admin {
         Ok(Response::new(v1::UpdateBreakerResponse {
             breaker: Some(view_to_message(&updated.result)),
             durable: updated.is_durable,
+            warnings: config_warnings(updated.warnings),
         }))
     }
 
@@ -183,7 +186,7 @@ impl BreakerAdmin for Admin {
         request: Request<v1::ReleaseRequest>,
     ) -> Result<Response<v1::ReleaseResponse>, Status> {
         let target = target(request.into_inner().target, None)?;
-        let result = Some(self.apply(target, Action::Release).await?);
+        let result = Some(self.act(target, Action::Release).await?);
         Ok(Response::new(v1::ReleaseResponse { result }))
     }
 
@@ -192,7 +195,7 @@ impl BreakerAdmin for Admin {
         request: Request<v1::TripRequest>,
     ) -> Result<Response<v1::TripResponse>, Status> {
         let target = target(request.into_inner().target, None)?;
-        let result = Some(self.apply(target, Action::Trip).await?);
+        let result = Some(self.act(target, Action::Trip).await?);
         Ok(Response::new(v1::TripResponse { result }))
     }
 
@@ -201,8 +204,57 @@ impl BreakerAdmin for Admin {
         request: Request<v1::ResetRequest>,
     ) -> Result<Response<v1::ResetResponse>, Status> {
         let target = target(request.into_inner().target, None)?;
-        let result = Some(self.apply(target, Action::Reset).await?);
+        let result = Some(self.act(target, Action::Reset).await?);
         Ok(Response::new(v1::ResetResponse { result }))
+    }
+
+    async fn get_policy(
+        &self,
+        request: Request<v1::GetPolicyRequest>,
+    ) -> Result<Response<v1::GetPolicyResponse>, Status> {
+        policies::get(&self.engine, &request.into_inner()).map(Response::new)
+    }
+
+    async fn list_policies(
+        &self,
+        request: Request<v1::ListPoliciesRequest>,
+    ) -> Result<Response<v1::ListPoliciesResponse>, Status> {
+        policies::list(&self.engine, &request.into_inner()).map(Response::new)
+    }
+
+    async fn create_policy(
+        &self,
+        request: Request<v1::CreatePolicyRequest>,
+    ) -> Result<Response<v1::CreatePolicyResponse>, Status> {
+        policies::create(&self.engine, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn update_policy(
+        &self,
+        request: Request<v1::UpdatePolicyRequest>,
+    ) -> Result<Response<v1::UpdatePolicyResponse>, Status> {
+        policies::update(&self.engine, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn delete_policy(
+        &self,
+        request: Request<v1::DeletePolicyRequest>,
+    ) -> Result<Response<v1::DeletePolicyResponse>, Status> {
+        policies::delete(&self.engine, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn explain_config(
+        &self,
+        request: Request<v1::ExplainConfigRequest>,
+    ) -> Result<Response<v1::ExplainConfigResponse>, Status> {
+        policies::explain(&self.engine, &request.into_inner()).map(Response::new)
+    }
+
+    async fn apply(
+        &self,
+        request: Request<v1::ApplyRequest>,
+    ) -> Result<Response<v1::ApplyResponse>, Status> {
+        apply::apply(&self.engine, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_transitions(
@@ -256,55 +308,4 @@ fn known<T>(
         }
     }
     all
-}
-
-/// A configuration as a request holds it, in its field `config`.
-fn patch(check: &mut Check, message: &v1::BreakerConfig) -> Option<ConfigPatch> {
-    patch_from_message(message)
-        .map_err(|violations| check.extend(violations.into_iter().map(|v| v.within("config"))))
-        .ok()
-}
-
-/// Violations of a configuration as violations of the request's field `config`.
-fn within_config(error: breaker_engine::EngineError) -> breaker_engine::EngineError {
-    use breaker_engine::EngineError::Invalid;
-    let within = |violation: Violation| violation.within("config");
-    match error {
-        Invalid(violations) => Invalid(violations.into_iter().map(within).collect()),
-        other => other,
-    }
-}
-
-/// The keys that an update is about: those of the mask, or without one those that are set.
-fn keys(check: &mut Check, mask: Option<prost_types::FieldMask>, values: &ConfigPatch) -> Vec<Key> {
-    let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else {
-        return Key::ALL.into_iter().filter(|&key| values.is_set(key)).collect();
-    };
-    let mut keys = Vec::new();
-    for (index, path) in mask.paths.iter().enumerate() {
-        match Key::from_name(path) {
-            Some(key) => keys.push(key),
-            None if path == "*" => keys.extend(Key::ALL),
-            None => {
-                let names: Vec<_> = Key::ALL.into_iter().map(Key::as_str).collect();
-                let description =
-                    format!("{path:?} is not a key; the keys are {} and `*`", names.join(", "));
-                check.refuse(format!("update_mask.paths[{index}]"), description);
-            }
-        }
-    }
-    keys
-}
-
-fn etag(check: &mut Check, text: &str) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    let etag = text.parse().ok();
-    if etag.is_none() {
-        let description =
-            format!("{text:?} is not one; give that of the breaker, or leave it empty");
-        check.refuse("etag", description);
-    }
-    etag
 }

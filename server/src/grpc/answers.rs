@@ -1,6 +1,8 @@
 //! What the engine shows, as messages.
 
-use breaker_core::{Attribution, Counts, Effective, Key, Level, Metrics, Override, Time};
+use breaker_core::{
+    Attribution, Counts, Effective, Key, Level, Metrics, Override, Time, Violation,
+};
 use breaker_engine::{Acquired, BreakerStatus, BreakerView, Changed, Matched, TransitionRecord};
 use breaker_proto::encoded::EncodedState;
 use breaker_proto::v1;
@@ -118,7 +120,16 @@ pub(crate) fn view_to_message(view: &BreakerView) -> v1::Breaker {
             .collect(),
         etag: view.config_revision.to_string(),
         create_time: Some(time_to_message(view.created_at)),
+        policy: view.policy.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
+}
+
+pub(crate) fn warnings_to_messages(
+    warnings: impl IntoIterator<Item = Violation>,
+) -> Vec<v1::Warning> {
+    let to_message =
+        |Violation { field, description }: Violation| v1::Warning { field, description };
+    warnings.into_iter().map(to_message).collect()
 }
 
 pub(crate) fn changed_to_message(changed: &Changed<Matched>) -> v1::ChangeResult {

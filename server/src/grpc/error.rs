@@ -44,7 +44,19 @@ pub(crate) fn to_status(error: EngineError) -> Status {
             details.add_precondition_failure_violation("OVERRIDE", name.as_str(), &message);
             Code::FailedPrecondition
         }
-        EngineError::EtagMismatch { .. } => {
+        EngineError::UnknownPolicy(name) => {
+            details.set_resource_info("policy", name.as_str(), "", &message);
+            Code::NotFound
+        }
+        EngineError::PolicyExists(name) => {
+            details.set_resource_info("policy", name.as_str(), "", &message);
+            Code::AlreadyExists
+        }
+        EngineError::TooManyPolicies(_) => {
+            details.add_quota_failure_violation("policies", &message);
+            Code::ResourceExhausted
+        }
+        EngineError::EtagMismatch { .. } | EngineError::PolicyEtagMismatch { .. } => {
             details.set_error_info("ETAG_MISMATCH", DOMAIN, []);
             Code::Aborted
         }

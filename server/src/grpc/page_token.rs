@@ -3,7 +3,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use breaker_core::{BreakerName, Violation};
-use breaker_engine::Place;
+use breaker_engine::{Place, PolicyName};
+
+/// The list of policies, which is the same for everybody.
+const POLICIES: u64 = 0;
 
 /// What a token must have been given for.
 pub(crate) fn query_hash(query: &impl Hash) -> u64 {
@@ -30,6 +33,14 @@ pub(crate) fn from_id(query: u64, id: u64) -> String {
 
 pub(crate) fn to_id(token: &str, query: u64) -> Result<Option<u64>, Violation> {
     parse(token, query, |rest| u64::from_str_radix(rest, 16).ok())
+}
+
+pub(crate) fn from_policy(name: &PolicyName) -> String {
+    format!("{POLICIES:x}.{name}")
+}
+
+pub(crate) fn to_policy(token: &str) -> Result<Option<PolicyName>, Violation> {
+    parse(token, POLICIES, |rest| PolicyName::new(rest).ok())
 }
 
 fn parse<T>(

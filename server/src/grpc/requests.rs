@@ -4,7 +4,9 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use breaker_core::{Attribution, BreakerName, ErrorKind, PermitId, Run, Violation};
+use breaker_core::{
+    Attribution, AttributionError, BreakerName, ErrorKind, PermitId, Run, Violation,
+};
 use breaker_engine::{BreakerReport, Durability, Selector, Selectors};
 use breaker_proto::v1;
 use breaker_wire::{duration_from_message, outcome_from_message};
@@ -54,6 +56,11 @@ impl Check {
         value.map_err(|violation| self.0.push(violation)).ok()
     }
 
+    /// Whether nothing is wrong so far.
+    pub(crate) const fn is_passed(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The request, if nothing is wrong with it.
     pub(crate) fn finish<T>(self, request: Option<T>) -> Result<T, Status> {
         match request {
@@ -62,7 +69,8 @@ impl Check {
         }
     }
 
-    fn at_most(&mut self, field: &str, what: &str, count: usize, most: usize) {
+    /// Notes that there are too many of something.
+    pub(crate) fn at_most(&mut self, field: &str, what: &str, count: usize, most: usize) {
         if count > most {
             self.refuse(field, format!("{count} {what}; at most {most} are allowed"));
         }
@@ -220,6 +228,23 @@ pub(crate) const fn durability(require_durable: bool) -> Durability {
     if require_durable { Durability::Required } else { Durability::Preferred }
 }
 
+/// Who and why, from these two fields.
+pub(crate) fn attribution(
+    check: &mut Check,
+    [actor_field, reason_field]: [&str; 2],
+    actor: &str,
+    reason: &str,
+) -> Option<Attribution> {
+    let refused = |error: AttributionError| {
+        let field = match error {
+            AttributionError::ActorTooLong(_) => actor_field,
+            AttributionError::ReasonTooLong(_) => reason_field,
+        };
+        Violation::new(field, error.to_string())
+    };
+    check.checked(Attribution::new(actor, reason).map_err(refused))
+}
+
 /// Which breakers to change, by whom and why.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -237,17 +262,8 @@ pub(crate) fn target(
     let mut check = Check::default();
     let message = message.unwrap_or_default();
     let selector = check.value(|| "target.selector".to_owned(), Selector::parse(&message.selector));
-    let by = match Attribution::new(&message.actor, &message.reason) {
-        Ok(by) => Some(by),
-        Err(error) => {
-            let field = match error {
-                breaker_core::AttributionError::ActorTooLong(_) => "target.actor",
-                breaker_core::AttributionError::ReasonTooLong(_) => "target.reason",
-            };
-            check.refuse(field, error.to_string());
-            None
-        }
-    };
+    let fields = ["target.actor", "target.reason"];
+    let by = attribution(&mut check, fields, &message.actor, &message.reason);
     let time_to_live = time_to_live.and_then(|message| {
         let time = check.checked(duration_from_message("time_to_live", &message))?;
         if !(MIN_TIME_TO_LIVE..=MAX_TIME_TO_LIVE).contains(&time) {

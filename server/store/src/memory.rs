@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
-use breaker_engine::{Batch, BreakerRow, Opened, Store, StoreError, TransitionRecord, Trimmed};
+use breaker_engine::{
+    Batch, BreakerRow, Opened, PolicyName, PolicyRow, Store, StoreError, TransitionRecord, Trimmed,
+};
 use parking_lot::Mutex;
 
 /// A store that lasts as long as the process. Clones are the same store, as two connections to one
@@ -16,12 +18,14 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Tables {
+    policies: HashMap<PolicyName, PolicyRow>,
     breakers: HashMap<BreakerName, BreakerRow>,
     transitions: BTreeMap<u64, Arc<TransitionRecord>>,
     life: Life,
     incarnation: u64,
     revision_floor: u64,
     generation_floor: u64,
+    policy_revision_floor: u64,
     trimmed_transition_id: u64,
 }
 
@@ -40,6 +44,14 @@ impl Tables {
     }
 
     fn write(&mut self, batch: &Batch) {
+        for row in &batch.policies {
+            self.policies.insert(row.name.clone(), row.clone());
+        }
+        for deletion in &batch.policy_deletions {
+            self.policies
+                .retain(|name, row| *name != deletion.name || row.revision > deletion.revision);
+            self.policy_revision_floor = self.policy_revision_floor.max(deletion.revision);
+        }
         for row in &batch.rows {
             self.breakers.insert(row.name.clone(), row.clone());
         }
@@ -84,9 +96,14 @@ impl Store for MemoryStore {
             after_crash,
             revision_floor: tables.revision_floor,
             generation_floor: tables.generation_floor,
+            policy_revision_floor: tables.policy_revision_floor,
             last_transition_id: tables.last_transition_id(),
             trimmed_transition_id: tables.trimmed_transition_id,
         })
+    }
+
+    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
+        Ok(self.tables.lock().policies.values().cloned().collect())
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {

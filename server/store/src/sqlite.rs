@@ -12,11 +12,14 @@ mod errors;
 mod file;
 mod history;
 mod life;
+mod policy_rows;
 mod transition_rows;
 
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
-use breaker_engine::{Batch, BreakerRow, Opened, Store, StoreError, TransitionRecord, Trimmed};
+use breaker_engine::{
+    Batch, BreakerRow, Opened, PolicyRow, Store, StoreError, TransitionRecord, Trimmed,
+};
 use sqlx::SqlitePool;
 
 use connection::Writer;
@@ -52,6 +55,10 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn open(&self) -> Result<Opened, StoreError> {
         life::begin(&self.writer).await.map_err(|error| errors::unusable(self.file.path(), &error))
+    }
+
+    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
+        policy_rows::load(&self.readers).await
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {

@@ -18,17 +18,25 @@ pub(super) fn bound(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Reads a row column by column. Whatever is not as breakerd writes it is told by the breaker and
-/// the column.
+/// Reads a row column by column. Whatever is not as breakerd writes it is told by the breaker or
+/// the policy, and the column.
 pub(super) struct Columns<'r> {
     row: &'r SqliteRow,
-    /// The column that holds the breaker's name.
+    /// What the row is of, for messages.
+    noun: &'static str,
+    /// The column that holds its name.
     name: &'static str,
 }
 
 impl<'r> Columns<'r> {
+    /// Those of a breaker, or of what happened to one.
     pub(super) const fn new(row: &'r SqliteRow, name: &'static str) -> Self {
-        Self { row, name }
+        Self { row, noun: "breaker", name }
+    }
+
+    /// Those of a policy.
+    pub(super) const fn of_policy(row: &'r SqliteRow) -> Self {
+        Self { row, noun: "policy", name: "name" }
     }
 
     /// A value as it is.
@@ -94,6 +102,6 @@ impl<'r> Columns<'r> {
     /// The error of a column that cannot be understood.
     pub(super) fn corrupt(&self, column: &str, what: impl Display) -> StoreError {
         let name = self.row.try_get::<&str, _>(self.name).unwrap_or("with an unreadable name");
-        StoreError::Corrupt(format!("breaker {name}, column {column}: {what}"))
+        StoreError::Corrupt(format!("{} {name}, column {column}: {what}", self.noun))
     }
 }

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
 
 use super::columns::bound;
 use super::connection::Writer;
-use super::{breaker_rows, transition_rows};
+use super::{breaker_rows, policy_rows, transition_rows};
 
 /// Rows of one statement. With more of them the statements themselves begin to cost.
 const ROWS_AT_ONCE: usize = 32;
@@ -22,20 +22,25 @@ struct Insert {
     many: Arc<str>,
 }
 
-static BREAKERS: LazyLock<Insert> = LazyLock::new(|| {
-    let replaced: Vec<_> = breaker_rows::COLUMNS
-        .iter()
-        .map(|column| format!("{column} = excluded.{column}"))
-        .collect();
-    let conflict = format!("ON CONFLICT (name) DO UPDATE SET {}", replaced.join(", "));
-    Insert::new("breakers", breaker_rows::COLUMNS, &conflict)
-});
+static POLICIES: LazyLock<Insert> =
+    LazyLock::new(|| Insert::or_replace("policies", policy_rows::COLUMNS));
+
+static BREAKERS: LazyLock<Insert> =
+    LazyLock::new(|| Insert::or_replace("breakers", breaker_rows::COLUMNS));
 
 static TRANSITIONS: LazyLock<Insert> = LazyLock::new(|| {
     Insert::new("transitions", transition_rows::COLUMNS, "ON CONFLICT (id) DO NOTHING")
 });
 
 impl Insert {
+    /// Rows that take the place of those with their names.
+    fn or_replace(table: &str, columns: &[&str]) -> Self {
+        let replaced: Vec<_> =
+            columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        let conflict = format!("ON CONFLICT (name) DO UPDATE SET {}", replaced.join(", "));
+        Self::new(table, columns, &conflict)
+    }
+
     fn new(table: &str, columns: &[&str], conflict: &str) -> Self {
         let row = format!("({})", vec!["?"; columns.len()].join(", "));
         let insert = |rows: usize| {
@@ -68,6 +73,8 @@ impl Insert {
 /// Writes all of a batch in one transaction.
 pub(super) async fn commit(writer: &Writer, batch: &Batch) -> Result<(), sqlx::Error> {
     let mut writing = writer.begin().await?;
+    POLICIES.run(&mut writing, &batch.policies, policy_rows::bind).await?;
+    policy_rows::delete(&mut writing, &batch.policy_deletions).await?;
     BREAKERS.run(&mut writing, &batch.rows, breaker_rows::bind).await?;
     delete(&mut writing, &batch.deletions).await?;
     TRANSITIONS

@@ -10,7 +10,8 @@ pub(super) async fn begin(writer: &Writer) -> Result<Opened, sqlx::Error> {
         sqlx::query_scalar("SELECT NOT ended FROM server").fetch_one(&mut *writing).await?;
     let row = sqlx::query(
         "UPDATE server SET incarnation = incarnation + NOT ended, ended = 0 \
-         RETURNING incarnation, revision_floor, generation_floor, trimmed_transition_id, \
+         RETURNING incarnation, revision_floor, generation_floor, policy_revision_floor, \
+         trimmed_transition_id, \
          (SELECT max(id) FROM transitions) AS last_transition_id",
     )
     .fetch_one(&mut *writing)
@@ -23,6 +24,7 @@ pub(super) async fn begin(writer: &Writer) -> Result<Opened, sqlx::Error> {
         after_crash,
         revision_floor: number("revision_floor")?,
         generation_floor: number("generation_floor")?,
+        policy_revision_floor: number("policy_revision_floor")?,
         last_transition_id: last.map_or(0, i64::cast_unsigned).max(trimmed_transition_id),
         trimmed_transition_id,
     };

@@ -201,7 +201,7 @@ pub(crate) async fn a_deletion_comes_after_the_rows_of_its_batch(
     let batch = Batch {
         rows: vec![row("a/b", 5)?, created_again.clone()],
         deletions: ["a/b", "a/c"].map(deletion).into_iter().collect::<Result<_>>()?,
-        transitions: Vec::new(),
+        ..Batch::default()
     };
     store.commit(&batch).await?;
     assert_eq!(load(&*store).await?, [created_again]);

@@ -3,6 +3,7 @@
 mod breakers;
 mod databases;
 mod lives;
+mod policies;
 mod samples;
 mod transitions;
 
@@ -25,6 +26,13 @@ macro_rules! contract {
                 a_life_that_did_not_end_is_followed_by_a_new_incarnation,
                 floors_are_those_of_all_deleted_breakers,
                 the_last_transition_is_known_even_when_it_was_trimmed,
+            ],
+            policies: [
+                every_field_survives,
+                a_later_row_replaces_an_earlier_one,
+                a_deletion_takes_a_policy_up_to_its_revision,
+                the_floor_is_that_of_all_deleted_policies,
+                as_many_as_there_may_be_are_written_at_once,
             ],
             transitions: [
                 every_field_survives,

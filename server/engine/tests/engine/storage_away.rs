@@ -1,116 +1,13 @@
 //! A database that goes away and comes back: nobody waits for it, and nothing is lost.
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use breaker_core::{
-    Attribution, BreakerName, ConfigPatch, Mode, Outcome, OverrideKind, Run, StateKind, Time,
-};
+use breaker_core::{Attribution, ConfigPatch, Mode, Outcome, OverrideKind, Run, StateKind};
 use breaker_engine::{
-    Action, Batch, BreakerReport, BreakerRow, Clock, Defaults, Durability, Engine, EngineError,
-    ManualClock, Opened, Options, Selector, Store, StoreError, Tasks, TransitionRecord, Trimmed,
-    UnknownBreakers,
+    Action, BreakerReport, Durability, Engine, EngineError, Selector, StoreError,
 };
-use bytes::Bytes;
-use parking_lot::Mutex;
 
-/// A store that can be away.
-#[derive(Default)]
-struct Flaky {
-    is_away: AtomicBool,
-    rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
-    transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
-}
-
-impl Flaky {
-    fn answer(&self) -> Result<(), StoreError> {
-        if self.is_away.load(Ordering::SeqCst) {
-            Err(StoreError::Unavailable("it is away".into()))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn go_away(&self) {
-        self.is_away.store(true, Ordering::SeqCst);
-    }
-
-    fn come_back(&self) {
-        self.is_away.store(false, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl Store for Flaky {
-    async fn open(&self) -> Result<Opened, StoreError> {
-        Ok(Opened::default())
-    }
-
-    async fn load(&self, _: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.answer()?;
-        let mut rows = self.rows.lock();
-        for row in &batch.rows {
-            rows.insert(row.name.clone(), row.clone());
-        }
-        for deletion in &batch.deletions {
-            rows.remove(&deletion.name);
-        }
-        let mut transitions = self.transitions.lock();
-        for record in &batch.transitions {
-            transitions.insert(record.id, TransitionRecord::clone(record));
-        }
-        Ok(())
-    }
-
-    async fn transitions_before(
-        &self,
-        _: u64,
-        _: Option<&BreakerName>,
-        _: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
-        self.answer().map(|()| Vec::new())
-    }
-
-    async fn transitions_after(
-        &self,
-        _: u64,
-        _: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
-        self.answer().map(|()| Vec::new())
-    }
-
-    async fn trim(&self, _: Time, _: usize) -> Result<Trimmed, StoreError> {
-        Ok(Trimmed { count: 0, trimmed_transition_id: 0 })
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.answer()
-    }
-}
-
-async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
-    let options = Options {
-        defaults: Defaults::new(ConfigPatch::default()).unwrap(),
-        max_breakers: 10,
-        unknown_breakers: UnknownBreakers::Create,
-        life: 1,
-        encode: |status| Bytes::from(status.name.to_string()),
-    };
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Time::from_millis(1)));
-    let store: Arc<dyn Store> = Arc::<Flaky>::clone(store);
-    Engine::start(options, store, clock).await.unwrap()
-}
-
-fn name(text: &str) -> BreakerName {
-    BreakerName::new(text).unwrap()
-}
+use crate::flaky::{Flaky, name, start};
 
 fn failures(breaker: &str) -> BreakerReport {
     let runs = vec![(Run::new(Outcome::Failure, 5), None)];

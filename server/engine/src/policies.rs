@@ -1,0 +1,146 @@
+//! The policies of one server: those in force, and those that storage does not know yet.
+//!
+//! A breaker asks for its policy once, when it is made, and keeps what it got; whoever changes
+//! policies goes to every breaker that they match. Both must not miss each other: a new breaker
+//! asks while its shard is locked, and a change is published before it goes through the shards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use breaker_core::{BreakerName, ConfigPatch, Violation};
+use parking_lot::{Mutex, MutexGuard, RwLock};
+
+use crate::breakers::first_of_incarnation;
+use crate::defaults::{Configured, Defaults};
+use crate::policy::{PolicyDeletion, PolicyName, PolicyRow, Ranked};
+use crate::store::{Batch, Opened};
+
+/// Most policies at a time.
+pub const MAX_POLICIES: usize = 1_000;
+
+pub(crate) struct Policies {
+    defaults: Defaults,
+    in_force: RwLock<InForce>,
+    /// Changes that are not on disk: the policy, or that there is none any more, and the revision.
+    /// At most one for each name that an admin uses while the database is away.
+    unwritten: Mutex<BTreeMap<PolicyName, u64>>,
+    changing: Mutex<()>,
+}
+
+struct InForce {
+    ranked: Arc<Ranked>,
+    /// The last revision that was given out.
+    revision: u64,
+}
+
+impl Policies {
+    pub(crate) fn new(defaults: Defaults, stored: Vec<PolicyRow>, opened: &Opened) -> Self {
+        let lost = if opened.after_crash { first_of_incarnation(opened.incarnation) } else { 0 };
+        let last = stored.iter().map(|row| row.revision).max().unwrap_or(0);
+        let policies = stored.into_iter().map(|row| Arc::new(defaults.stored_policy(row)));
+        let in_force = InForce {
+            ranked: Arc::new(Ranked::new(policies.collect())),
+            revision: last.max(opened.policy_revision_floor).max(lost),
+        };
+        Self {
+            defaults,
+            in_force: RwLock::new(in_force),
+            unwritten: Mutex::default(),
+            changing: Mutex::default(),
+        }
+    }
+
+    pub(crate) const fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+
+    /// The policies in force.
+    pub(crate) fn ranked(&self) -> Arc<Ranked> {
+        Arc::clone(&self.in_force.read().ranked)
+    }
+
+    /// The last revision that was given out.
+    pub(crate) fn revision(&self) -> u64 {
+        self.in_force.read().revision
+    }
+
+    /// Keeps everybody else from changing policies and breakers' own configurations, so that what
+    /// was checked against each other still goes together when it is made.
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock()
+    }
+
+    /// The configuration of a breaker without one of its own.
+    pub(crate) fn configured(&self, name: &BreakerName) -> Configured {
+        self.defaults.configured(self.in_force.read().ranked.best(name))
+    }
+
+    /// The configuration of a breaker with one of its own, and what is odd about it.
+    ///
+    /// # Errors
+    /// Every value that was refused.
+    pub(crate) fn with(
+        &self,
+        name: &BreakerName,
+        own: ConfigPatch,
+    ) -> Result<(Configured, Vec<Violation>), Vec<Violation>> {
+        self.defaults.with(self.in_force.read().ranked.best(name), own)
+    }
+
+    /// Puts policies into force, of which those of these names have changed.
+    pub(crate) fn publish(&self, ranked: Arc<Ranked>, changed: &[(PolicyName, u64)]) {
+        let last = changed.iter().map(|(_, revision)| *revision).max().unwrap_or(0);
+        {
+            let mut in_force = self.in_force.write();
+            in_force.ranked = ranked;
+            in_force.revision = in_force.revision.max(last);
+        }
+        // Only now: the writer must not take what was in force before for the change.
+        self.unwritten.lock().extend(changed.iter().cloned());
+    }
+
+    /// Adds what storage does not know yet to a batch.
+    pub(crate) fn gather(&self, batch: &mut Batch) {
+        let unwritten = self.unwritten.lock();
+        if unwritten.is_empty() {
+            return;
+        }
+        let ranked = self.ranked();
+        for (name, &revision) in &*unwritten {
+            match ranked.get(name) {
+                Some(policy) => batch.policies.push(policy.row.clone()),
+                None => {
+                    let name = name.clone();
+                    batch.policy_deletions.push(PolicyDeletion { name, revision });
+                }
+            }
+        }
+    }
+
+    /// Notes that a batch is on disk.
+    pub(crate) fn settle(&self, batch: &Batch) {
+        let mut unwritten = self.unwritten.lock();
+        let rows = batch.policies.iter().map(|row| (&row.name, row.revision));
+        let deletions = batch.policy_deletions.iter();
+        for (name, revision) in rows.chain(deletions.map(|gone| (&gone.name, gone.revision))) {
+            if unwritten.get(name) == Some(&revision) {
+                unwritten.remove(name);
+            }
+        }
+    }
+
+    /// Lets the policies of a batch be written as they are, whatever the batch has made of them.
+    pub(crate) fn write_again(&self, batch: &Batch) {
+        let names = batch.policies.iter().map(|row| &row.name);
+        let names = names.chain(batch.policy_deletions.iter().map(|gone| &gone.name));
+        let (ranked, mut unwritten) = (self.ranked(), self.unwritten.lock());
+        for name in names {
+            let revision = ranked.get(name).map_or(self.revision(), |policy| policy.row.revision);
+            unwritten.entry(name.clone()).or_insert(revision);
+        }
+    }
+
+    pub(crate) fn is_durable(&self, name: &PolicyName) -> bool {
+        !self.unwritten.lock().contains_key(name)
+    }
+}

@@ -1,0 +1,131 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use breaker_core::{BreakerName, ConfigPatch, Time};
+use breaker_engine::{
+    Batch, BreakerRow, Clock, Defaults, Engine, ManualClock, Opened, Options, PolicyName,
+    PolicyRow, Store, StoreError, Tasks, TransitionRecord, Trimmed, UnknownBreakers,
+};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+/// A store that can be away.
+#[derive(Default)]
+pub(crate) struct Flaky {
+    is_away: AtomicBool,
+    pub(crate) policies: Mutex<BTreeMap<PolicyName, PolicyRow>>,
+    pub(crate) rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
+    pub(crate) transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
+    /// Lets the next commit wait: it says that it has come, and goes on when it is told to.
+    pub(crate) gate: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    /// How many commits there were.
+    pub(crate) commits: AtomicUsize,
+}
+
+impl Flaky {
+    fn answer(&self) -> Result<(), StoreError> {
+        if self.is_away.load(Ordering::SeqCst) {
+            Err(StoreError::Unavailable("it is away".into()))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn go_away(&self) {
+        self.is_away.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn come_back(&self) {
+        self.is_away.store(false, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Store for Flaky {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        Ok(Opened::default())
+    }
+
+    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
+        Ok(self.policies.lock().values().cloned().collect())
+    }
+
+    async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
+        self.rows.lock().values().cloned().for_each(sink);
+        Ok(())
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.answer()?;
+        let gate = self.gate.lock().take();
+        if let Some((reached, go_on)) = gate {
+            reached.send(()).unwrap();
+            go_on.await.unwrap();
+        }
+        self.commits.fetch_add(1, Ordering::SeqCst);
+        let mut policies = self.policies.lock();
+        for row in &batch.policies {
+            policies.insert(row.name.clone(), row.clone());
+        }
+        for deletion in &batch.policy_deletions {
+            policies.remove(&deletion.name);
+        }
+        let mut rows = self.rows.lock();
+        for row in &batch.rows {
+            rows.insert(row.name.clone(), row.clone());
+        }
+        for deletion in &batch.deletions {
+            rows.remove(&deletion.name);
+        }
+        let mut transitions = self.transitions.lock();
+        for record in &batch.transitions {
+            transitions.insert(record.id, TransitionRecord::clone(record));
+        }
+        Ok(())
+    }
+
+    async fn transitions_before(
+        &self,
+        _: u64,
+        _: Option<&BreakerName>,
+        _: usize,
+    ) -> Result<Vec<TransitionRecord>, StoreError> {
+        self.answer().map(|()| Vec::new())
+    }
+
+    async fn transitions_after(
+        &self,
+        _: u64,
+        _: usize,
+    ) -> Result<Vec<TransitionRecord>, StoreError> {
+        self.answer().map(|()| Vec::new())
+    }
+
+    async fn trim(&self, _: Time, _: usize) -> Result<Trimmed, StoreError> {
+        Ok(Trimmed { count: 0, trimmed_transition_id: 0 })
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.answer()
+    }
+}
+
+pub(crate) async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
+    let options = Options {
+        defaults: Defaults::new(ConfigPatch::default()).unwrap(),
+        max_breakers: 10,
+        unknown_breakers: UnknownBreakers::Create,
+        life: 1,
+        encode: |status| Bytes::from(status.name.to_string()),
+    };
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Time::from_millis(1)));
+    let store: Arc<dyn Store> = Arc::<Flaky>::clone(store);
+    Engine::start(options, store, clock).await.unwrap()
+}
+
+pub(crate) fn name(text: &str) -> BreakerName {
+    BreakerName::new(text).unwrap()
+}

@@ -1,0 +1,6 @@
+//! The engine as its edges see it, on a store that can be away.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod flaky;
+mod policies;
+mod storage_away;
