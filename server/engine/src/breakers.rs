@@ -22,7 +22,8 @@ const SHARDS: usize = 256;
 const INCARNATION_SHIFT: u32 = 40;
 
 pub(crate) struct Breakers {
-    map: DashMap<BreakerName, Live>,
+    /// Boxed, because a table is half empty right after it has grown: what lies in it has to be small.
+    map: DashMap<BreakerName, Box<Live>>,
     /// Like `map.len()`, which would lock every shard.
     count: AtomicUsize,
     limit: usize,
@@ -89,7 +90,8 @@ impl Breakers {
             Entry::Occupied(mut entry) => Ok(f(&name, entry.get_mut())),
             Entry::Vacant(entry) => {
                 self.has_room_for(1)?;
-                let mut entry = entry.insert(self.fresh(now, self.policies.configured(&name)));
+                let mut entry =
+                    entry.insert(Box::new(self.fresh(now, self.policies.configured(&name))));
                 self.welcome(&name, entry.value_mut());
                 Ok(f(&name, entry.value_mut()))
             }
@@ -106,7 +108,7 @@ impl Breakers {
                 live.revision
             }
             Entry::Vacant(entry) => {
-                let mut entry = entry.insert(self.fresh(now, configured));
+                let mut entry = entry.insert(Box::new(self.fresh(now, configured)));
                 self.welcome(&name, entry.value_mut());
                 entry.revision
             }
@@ -132,7 +134,7 @@ impl Breakers {
             Entry::Occupied(_) => Err(EngineError::AlreadyExists(name)),
             Entry::Vacant(entry) => {
                 self.has_room_for(1)?;
-                let mut entry = entry.insert(self.fresh(now, configured));
+                let mut entry = entry.insert(Box::new(self.fresh(now, configured)));
                 self.welcome(&name, entry.value_mut());
                 Ok(entry.revision)
             }
@@ -175,7 +177,7 @@ impl Breakers {
         self.count.fetch_add(1, Ordering::Relaxed);
         live.announce(&row.name, &self.signals);
         live.schedule(&row.name, &self.signals);
-        self.map.insert(row.name, live);
+        self.map.insert(row.name, Box::new(live));
         Ok(())
     }
 
@@ -224,3 +226,6 @@ impl Breakers {
         live.announce(name, &self.signals);
     }
 }
+
+#[cfg(test)]
+mod tests;
