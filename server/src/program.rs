@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use breaker_engine::SystemClock;
+use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::server::Server;
@@ -22,6 +23,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match command {
         Some(Command::CheckConfig) => {
             print!("{}", described(&settings));
+            for warning in settings.defaults.warnings() {
+                eprintln!("warning: in [defaults], {warning}");
+            }
             Ok(())
         }
         None => {
@@ -33,6 +37,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     let database = settings.database.clone();
+    for warning in settings.defaults.warnings() {
+        tracing::warn!(%warning, "a value of [defaults] makes no sense");
+    }
     let mut server = Server::start(settings, Arc::new(SystemClock::start())).await?;
     print!("{}", welcome(&server, &database));
     let failed = tokio::select! {
@@ -86,8 +93,9 @@ fn counted(breakers: usize) -> String {
 }
 
 fn described(settings: &Settings) -> String {
-    let defaults = settings.defaults.values();
-    let table = toml::to_string(&breaker_wire::patch_to_value(&defaults)).unwrap_or_default();
+    let defaults = breaker_wire::patch_to_value(&settings.defaults.values());
+    // Written as one file, because tables within the table are named by it.
+    let table = toml::to_string(&json!({ "defaults": defaults })).unwrap_or_default();
     format!(
         "The configuration is good:
 database = {:?}
@@ -96,7 +104,6 @@ http_listen = \"{}\"
 max_breakers = {}
 unknown_breakers = \"{}\"
 
-[defaults]
 {table}",
         settings.database,
         settings.listen,

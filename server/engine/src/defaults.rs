@@ -11,6 +11,7 @@ pub struct Defaults {
     patch: ConfigPatch,
     config: Arc<Config>,
     sources: Sources,
+    warnings: Vec<Violation>,
 }
 
 /// An effective configuration, and the layers that it comes from.
@@ -41,8 +42,13 @@ impl Defaults {
     /// # Errors
     /// Every value that was refused.
     pub fn new(patch: ConfigPatch) -> Result<Self, Vec<Violation>> {
-        let Resolved { config, sources, .. } = Config::resolve(&[(Source::Server, &patch)])?;
-        Ok(Self { patch, config: Arc::new(config), sources })
+        let Resolved { config, sources, warnings } = Config::resolve(&[(Source::Server, &patch)])?;
+        Ok(Self { patch, config: Arc::new(config), sources, warnings })
+    }
+
+    /// Values that are allowed and make no sense.
+    pub fn warnings(&self) -> &[Violation] {
+        &self.warnings
     }
 
     /// Every value, the built-in ones included.
