@@ -73,7 +73,7 @@ pub(crate) enum Event {
     Report(Report),
     Admin(Admin),
     /// Values over those that the breaker is configured with.
-    Reconfigure(ConfigPatch),
+    Reconfigure(Box<ConfigPatch>),
     /// Nothing but time passes.
     Passes,
 }
@@ -194,7 +194,7 @@ impl Scenario {
         for (index, raw) in raw.steps.into_iter().enumerate() {
             let step = Step::checked(raw).with_context(|| format!("step {}", index + 1))?;
             if let Event::Reconfigure(patch) = &step.event {
-                layers.push(patch.clone());
+                layers.push((**patch).clone());
             }
             resolved(&layers)?;
             steps.push(step);
@@ -239,7 +239,7 @@ impl Step {
             raw.acquire.map(Event::Acquire),
             raw.report.map(Event::Report),
             raw.admin.map(Event::Admin),
-            reconfigured.map(Event::Reconfigure),
+            reconfigured.map(Box::new).map(Event::Reconfigure),
         ];
         let mut events = events.into_iter().flatten();
         let event = events.next().unwrap_or(Event::Passes);

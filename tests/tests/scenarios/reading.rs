@@ -28,7 +28,11 @@ fn what_makes_no_sense_is_refused() {
         ("", "{ at_ms = 0, call = { outcome = \"fine\" } }", "unknown variant `fine`"),
         ("", "{ at_ms = 0, call = { outcome = \"success\", count = 0 } }", "0 calls"),
         ("", "{ at_ms = 0, acquire = \"a\", admin = { action = \"trip\" } }", "two things"),
-        ("", "{ at_ms = 0, acquire = \"a\" }, { at_ms = 0, acquire = \"a\" }", "nothing is"),
+        (
+            "",
+            &format!("{step}, {{ at_ms = 0, acquire = \"a\" }}, {{ at_ms = 0, acquire = \"a\" }}"),
+            "two calls are \"a\"",
+        ),
         ("", "{ at_ms = 0, admin = { action = \"trip\", ttl_ms = 1 } }", "no time to live"),
         ("", &format!("{{ at_ms = 1, acquire = \"a\" }}, {step}"), "order of time"),
         (
