@@ -79,7 +79,7 @@ impl Breaker {
             return grown;
         }
         let longest_cut = nanos(jitter.of(grown));
-        let cut = u128::from(longest_cut) * u128::from(self.chance(ended_at)) >> u64::BITS;
+        let cut = (u128::from(longest_cut) * u128::from(self.chance(ended_at))) >> u64::BITS;
         grown - Duration::from_nanos(cut as u64)
     }
 
