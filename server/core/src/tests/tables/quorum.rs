@@ -1,8 +1,11 @@
 //! `min_reporters` and `max_reporter_share`: one sick replica must not open the fleet's breaker.
 
 use crate::tests::story::Seen::{Consecutive, FailureCount, State};
-use crate::tests::story::{Step, at, check, last_calls, last_millis};
-use crate::{Cause, ConfigPatch, FailureRate, SlowCallRate, StateKind};
+use crate::tests::story::{at, check, config, last_calls, last_millis, ms};
+use crate::{
+    Breaker, Cause, ConfigPatch, FailureRate, Outcome, Report, ReporterId, Run, SlowCallRate,
+    StateKind,
+};
 
 /// Four failures, of two reporters at least.
 fn of_two() -> ConfigPatch {
@@ -214,26 +217,18 @@ fn the_places_of_reporters_whose_failures_have_left_the_window_are_free() {
     check(&patch, &story);
 }
 
-/// Failures of so many reporters, one each.
-fn of_each(reporters: usize) -> Vec<Step> {
-    let name = |number: usize| &*format!("reporter-{number}").leak();
-    (0..reporters).map(|number| at(0).fails(1).told_by(name(number))).collect()
-}
-
 #[test]
 fn more_reporters_than_are_told_apart_are_estimated() {
     let of_thirty =
         ConfigPatch { failure_threshold: Some(20), min_reporters: Some(30), ..Default::default() };
-    let (few, many) = (of_each(20), of_each(60));
-    check(&of_thirty, &few);
-    let last = many.len() - 1;
-    let trips_at = (20..last).find(|&calls| {
-        let mut story = many[..calls].to_vec();
-        let trips = story.pop().unwrap().enters(StateKind::Open, Cause::FailureThreshold);
-        story.push(trips);
-        std::panic::catch_unwind(|| check(&of_thirty, &story)).is_ok()
+    let config = config(&of_thirty);
+    let mut breaker = Breaker::new(ms(0));
+    let reporters = (1..=64).find(|number| {
+        let reporter = ReporterId::of(&format!("reporter-{number}"));
+        let failure = Report::current(Run::new(Outcome::Failure, 1)).by(reporter);
+        !breaker.record(&config, &failure, ms(0)).is_empty()
     });
-    assert!(trips_at.is_some_and(|calls| (24..=38).contains(&calls)), "{trips_at:?}");
+    assert!(reporters.is_some_and(|count| (24..=38).contains(&count)), "{reporters:?}");
 }
 
 #[test]
