@@ -56,7 +56,8 @@ fn resolve(patch: &ConfigPatch) -> Config {
 
 fn reports() -> Vec<Report> {
     let report = |number: usize| {
-        let outcome = if number % FAILS_EACH == 0 { Outcome::Failure } else { Outcome::Success };
+        let outcome =
+            if number.is_multiple_of(FAILS_EACH) { Outcome::Failure } else { Outcome::Success };
         let run = Run::new(outcome, 1).lasting(Duration::from_millis(30));
         Report::admitted(run, 1).by(ReporterId::of(&format!("reporter-{}", number / FAILS_EACH)))
     };

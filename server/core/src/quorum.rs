@@ -98,6 +98,11 @@ impl Quorum {
         window.push(call, count, ended_at, now);
     }
 
+    /// What each brought to the rates.
+    pub(crate) fn bad_calls(&self) -> BadCalls {
+        self.window.as_ref().map(|window| *window.sums()).unwrap_or_default()
+    }
+
     /// Whether enough reporters brought so much of what was needed.
     pub(crate) fn agrees(&self, config: &Config, shares: &Shares, needed: u32) -> bool {
         let others = self.crowd_size();
@@ -150,7 +155,7 @@ impl Quorum {
 
     /// Whatever is still remembered of this place.
     fn brought(&self, slot: usize) -> u64 {
-        let window = self.window.as_ref().map(Window::sums).copied().unwrap_or_default();
+        let window = self.bad_calls();
         [self.count, self.streak, window.failures, window.slow]
             .into_iter()
             .map(|shares| u64::from(shares.0[slot]))
@@ -230,9 +235,13 @@ impl Sums for BadCalls {
     }
 
     fn remove(&mut self, call: BadCall) {
-        let mut one = Self::default();
-        one.add(call, 1);
-        self.subtract(&one);
+        let slot = usize::from(call >> SLOT_SHIFT).min(CROWD);
+        if call & FAILED_BIT != 0 {
+            self.failures.take(slot, 1);
+        }
+        if call & SLOW_BIT != 0 {
+            self.slow.take(slot, 1);
+        }
     }
 
     fn join(&mut self, others: &Self) {
