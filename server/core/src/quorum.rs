@@ -45,7 +45,7 @@ pub(crate) struct Quorum {
     pub(crate) count: Shares,
     /// Towards `consecutive_failures`.
     pub(crate) streak: Shares,
-    /// Towards the rates; every call of the window is in it, the good ones as nobody's.
+    /// Towards the rates; of a window over calls every one is in it, the good ones as nobody's.
     pub(crate) window: Option<Window<BadCalls>>,
 }
 
@@ -60,16 +60,9 @@ impl Quorum {
         }
     }
 
-    /// Lets leave the window what is too old by now, so that its reporters' places are free.
-    pub(crate) fn advance(&mut self, now: Time) {
-        if let Some(window) = &mut self.window {
-            window.advance(now);
-        }
-    }
-
     /// Notes that so many calls of a reporter failed.
-    pub(crate) fn fail(&mut self, reporter: ReporterId, count: u32) {
-        let slot = self.slot_of(reporter);
+    pub(crate) fn fail(&mut self, reporter: ReporterId, count: u32, now: Time) {
+        let slot = self.slot_of(reporter, now);
         self.count.add(slot, count);
         self.streak.add(slot, count);
     }
@@ -77,8 +70,10 @@ impl Quorum {
     /// Notes that calls of a reporter succeeded, which took so much off the count: off its own
     /// share first, then off the largest.
     pub(crate) fn succeed(&mut self, reporter: ReporterId, taken: u32) {
-        let own = self.known_place(reporter).map_or(0, |place| self.count.take(place, taken));
-        self.count.level(&self.slots, taken - own);
+        if taken > 0 {
+            let own = self.known_place(reporter).map_or(0, |place| self.count.take(place, taken));
+            self.count.level(&self.slots, taken - own);
+        }
         self.streak = Shares::default();
     }
 
@@ -90,12 +85,16 @@ impl Quorum {
         (reporter, count): (ReporterId, u32),
         (ended_at, now): (Time, Time),
     ) {
-        let slot = if is_failure || is_slow { self.slot_of(reporter) } else { 0 };
+        let slot = if is_failure || is_slow { self.slot_of(reporter, now) } else { 0 };
         let failed = if is_failure { FAILED_BIT } else { 0 };
         let slow = if is_slow { SLOW_BIT } else { 0 };
         let call = (slot as u8) << SLOT_SHIFT | slow | failed;
         let window = self.window.get_or_insert_with(|| Window::new(size));
-        window.push(call, count, ended_at, now);
+        // Over time a good call leaves no trace; over calls it pushes out the oldest.
+        match window.room() {
+            None if call == 0 => window.advance(now),
+            _ => window.push(call, count, ended_at, now),
+        }
     }
 
     /// What each brought to the rates.
@@ -137,10 +136,14 @@ impl Quorum {
         slot.or_else(|| (self.crowd & crowd_bit(reporter) != 0).then_some(CROWD))
     }
 
-    fn slot_of(&mut self, reporter: ReporterId) -> usize {
+    fn slot_of(&mut self, reporter: ReporterId, now: Time) -> usize {
         let reporter = not_nobody(reporter);
         if let Some(slot) = self.slots.iter().position(|&other| other == reporter) {
             return slot;
+        }
+        // The places of those whose calls have left the window by now are free.
+        if let Some(window) = &mut self.window {
+            window.advance(now);
         }
         if let Some(slot) = (0..SLOTS).find(|&slot| self.brought(slot) == 0) {
             self.slots[slot] = reporter;

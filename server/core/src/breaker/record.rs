@@ -71,7 +71,7 @@ impl Breaker {
         };
         match standing {
             Standing::Probe => calls.count = 1,
-            Standing::Counted if outcome != Outcome::Ignored => {
+            Standing::Counted if outcome != Outcome::Ignored && calls.count > 1 => {
                 self.advance_windows(now);
                 let threshold = self.threshold_for(config, outcome);
                 let before = first - begin.max(changed_at);
