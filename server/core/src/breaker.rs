@@ -180,14 +180,19 @@ impl Breaker {
     /// Opens the breaker for `open_duration`; its automatic life goes on. A breaker that is
     /// [held](Self::is_held) stays as it is.
     pub fn trip(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
+        let mut transitions = self.advance(config, now);
+        // For how long depends on what was due by now.
         let state = State::Open { retry_at: Some(now + self.first_open_duration(config)) };
-        self.enter_unless_held(config, state, Cause::Tripped, by, now)
+        self.enter_unless_held(config, state, Cause::Tripped, by, now, &mut transitions);
+        transitions
     }
 
     /// Closes the breaker with fresh counters and on its first level; its automatic life goes on. A
     /// breaker that is [held](Self::is_held) stays as it is.
     pub fn reset(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
-        self.enter_unless_held(config, State::Closed, Cause::Reset, by, now)
+        let mut transitions = self.advance(config, now);
+        self.enter_unless_held(config, State::Closed, Cause::Reset, by, now, &mut transitions);
+        transitions
     }
 
     /// Takes over a changed configuration, losing nothing but the calls that a smaller window has
@@ -279,13 +284,12 @@ impl Breaker {
         cause: Cause,
         by: Attribution,
         at: Time,
-    ) -> Vec<Transition> {
-        let mut transitions = self.advance(config, at);
+        transitions: &mut Vec<Transition>,
+    ) {
         if !self.is_held() {
             let change = Change { state: Some(state), mode: None, cause, by, at };
-            self.change(config, change, &mut transitions);
+            self.change(config, change, transitions);
         }
-        transitions
     }
 
     fn enter_by_itself(

@@ -5,7 +5,7 @@ use crate::calls::CallSums;
 use crate::config::{Config, FailureRate, SlowCallRate, WindowSize};
 use crate::memory::Memory;
 use crate::outcome::Calls;
-use crate::quorum::{BadCalls, Quorum, Shares};
+use crate::quorum::{Quorum, Shares};
 use crate::time::Time;
 use crate::transition::Cause;
 use crate::window::Window;
@@ -26,36 +26,32 @@ impl Breaker {
         let memory = self.memory.as_deref();
         let window = memory.and_then(|memory| memory.window.as_ref()).map(Window::sums);
         let quorum = memory.and_then(|memory| memory.quorum.as_deref());
-        let bad_calls = quorum
-            .and_then(|quorum| quorum.window.as_ref())
-            .map(|window| *window.sums())
-            .unwrap_or_default();
-        let agreed = |shares: fn(&Quorum, &BadCalls) -> Shares, needed: u32| {
+        let agreed = |shares: fn(&Quorum) -> Shares, needed: u32| {
             !config.needs_quorum()
-                || quorum.is_some_and(|q| q.agrees(config, &shares(q, &bad_calls), needed))
+                || quorum.is_some_and(|quorum| quorum.agrees(config, &shares(quorum), needed))
         };
         let counted =
             |threshold: u32, count: u32| is_failure && threshold != 0 && count >= threshold;
         if counted(failure_threshold, self.counters.failures)
-            && agreed(|quorum, _| quorum.count, failure_threshold)
+            && agreed(|quorum| quorum.count, failure_threshold)
         {
             return Some(Cause::FailureThreshold);
         }
         if counted(config.consecutive_failures(), self.counters.consecutive)
-            && agreed(|quorum, _| quorum.streak, config.consecutive_failures())
+            && agreed(|quorum| quorum.streak, config.consecutive_failures())
         {
             return Some(Cause::ConsecutiveFailures);
         }
         let window = window?;
         if let Some(FailureRate { percent, minimum_calls }) = config.failure_rate()
             && is_met(percent, minimum_calls, window.calls, window.failures)
-            && agreed(|_, bad| bad.failures, needed(percent, window.calls))
+            && agreed(|quorum| quorum.bad_calls().failures, needed(percent, window.calls))
         {
             return Some(Cause::FailureRate);
         }
         if let Some(SlowCallRate { percent, minimum_calls, .. }) = config.slow_call_rate()
             && is_met(percent, minimum_calls, window.calls, window.slow)
-            && agreed(|_, bad| bad.slow, needed(percent, window.calls))
+            && agreed(|quorum| quorum.bad_calls().slow, needed(percent, window.calls))
         {
             return Some(Cause::SlowCallRate);
         }

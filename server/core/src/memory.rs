@@ -41,9 +41,8 @@ impl Memory {
         }
         if config.needs_quorum() {
             let quorum = self.quorum.get_or_insert_with(|| Box::new(Quorum::new()));
-            quorum.advance(now);
             if calls.outcome.is_failure() {
-                quorum.fail(calls.reporter, calls.count);
+                quorum.fail(calls.reporter, calls.count, now);
             } else {
                 quorum.succeed(calls.reporter, taken);
             }

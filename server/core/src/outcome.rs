@@ -140,6 +140,10 @@ impl Run {
     /// How long each of the calls lasted.
     pub(crate) fn durations(&self) -> Durations {
         let total = nanos(self.total_duration);
+        if self.count == 1 {
+            // Most runs are of one call, and a division takes longer than all the rest.
+            return Durations { share: total, longer_from: 1, count: 1 };
+        }
         let count = u64::from(self.count).max(1);
         let longer = (total % count) as u32;
         Durations {

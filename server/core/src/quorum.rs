@@ -45,7 +45,7 @@ pub(crate) struct Quorum {
     pub(crate) count: Shares,
     /// Towards `consecutive_failures`.
     pub(crate) streak: Shares,
-    /// Towards the rates; every call of the window is in it, the good ones as nobody's.
+    /// Towards the rates; of a window over calls every one is in it, the good ones as nobody's.
     pub(crate) window: Option<Window<BadCalls>>,
 }
 
@@ -60,16 +60,9 @@ impl Quorum {
         }
     }
 
-    /// Lets leave the window what is too old by now, so that its reporters' places are free.
-    pub(crate) fn advance(&mut self, now: Time) {
-        if let Some(window) = &mut self.window {
-            window.advance(now);
-        }
-    }
-
     /// Notes that so many calls of a reporter failed.
-    pub(crate) fn fail(&mut self, reporter: ReporterId, count: u32) {
-        let slot = self.slot_of(reporter);
+    pub(crate) fn fail(&mut self, reporter: ReporterId, count: u32, now: Time) {
+        let slot = self.slot_of(reporter, now);
         self.count.add(slot, count);
         self.streak.add(slot, count);
     }
@@ -77,8 +70,10 @@ impl Quorum {
     /// Notes that calls of a reporter succeeded, which took so much off the count: off its own
     /// share first, then off the largest.
     pub(crate) fn succeed(&mut self, reporter: ReporterId, taken: u32) {
-        let own = self.known_place(reporter).map_or(0, |place| self.count.take(place, taken));
-        self.count.level(&self.slots, taken - own);
+        if taken > 0 {
+            let own = self.known_place(reporter).map_or(0, |place| self.count.take(place, taken));
+            self.count.level(&self.slots, taken - own);
+        }
         self.streak = Shares::default();
     }
 
@@ -90,12 +85,21 @@ impl Quorum {
         (reporter, count): (ReporterId, u32),
         (ended_at, now): (Time, Time),
     ) {
-        let slot = if is_failure || is_slow { self.slot_of(reporter) } else { 0 };
+        let slot = if is_failure || is_slow { self.slot_of(reporter, now) } else { 0 };
         let failed = if is_failure { FAILED_BIT } else { 0 };
         let slow = if is_slow { SLOW_BIT } else { 0 };
         let call = (slot as u8) << SLOT_SHIFT | slow | failed;
         let window = self.window.get_or_insert_with(|| Window::new(size));
-        window.push(call, count, ended_at, now);
+        // Over time a good call leaves no trace; over calls it pushes out the oldest.
+        match window.room() {
+            None if call == 0 => window.advance(now),
+            _ => window.push(call, count, ended_at, now),
+        }
+    }
+
+    /// What each brought to the rates.
+    pub(crate) fn bad_calls(&self) -> BadCalls {
+        self.window.as_ref().map(|window| *window.sums()).unwrap_or_default()
     }
 
     /// Whether enough reporters brought so much of what was needed.
@@ -132,10 +136,14 @@ impl Quorum {
         slot.or_else(|| (self.crowd & crowd_bit(reporter) != 0).then_some(CROWD))
     }
 
-    fn slot_of(&mut self, reporter: ReporterId) -> usize {
+    fn slot_of(&mut self, reporter: ReporterId, now: Time) -> usize {
         let reporter = not_nobody(reporter);
         if let Some(slot) = self.slots.iter().position(|&other| other == reporter) {
             return slot;
+        }
+        // The places of those whose calls have left the window by now are free.
+        if let Some(window) = &mut self.window {
+            window.advance(now);
         }
         if let Some(slot) = (0..SLOTS).find(|&slot| self.brought(slot) == 0) {
             self.slots[slot] = reporter;
@@ -150,7 +158,7 @@ impl Quorum {
 
     /// Whatever is still remembered of this place.
     fn brought(&self, slot: usize) -> u64 {
-        let window = self.window.as_ref().map(Window::sums).copied().unwrap_or_default();
+        let window = self.bad_calls();
         [self.count, self.streak, window.failures, window.slow]
             .into_iter()
             .map(|shares| u64::from(shares.0[slot]))
@@ -230,9 +238,13 @@ impl Sums for BadCalls {
     }
 
     fn remove(&mut self, call: BadCall) {
-        let mut one = Self::default();
-        one.add(call, 1);
-        self.subtract(&one);
+        let slot = usize::from(call >> SLOT_SHIFT).min(CROWD);
+        if call & FAILED_BIT != 0 {
+            self.failures.take(slot, 1);
+        }
+        if call & SLOW_BIT != 0 {
+            self.slow.take(slot, 1);
+        }
     }
 
     fn join(&mut self, others: &Self) {

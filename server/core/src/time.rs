@@ -40,7 +40,8 @@ impl Time {
 
 /// A duration in nanoseconds, clamped to what fits 64 bits (584 years).
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let whole_seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    whole_seconds.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 impl Add<Duration> for Time {

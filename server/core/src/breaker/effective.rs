@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::adapted::{DurationReason, ThresholdReason};
+use crate::adapted::{Adapted, DurationReason, ThresholdReason};
 use crate::breaker::Breaker;
-use crate::config::{Config, Level};
+use crate::config::{Adaptive, Config, Level};
 
 /// The values in force, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,35 +35,45 @@ pub struct Aspect {
 impl Breaker {
     /// The values in force.
     pub fn effective(&self, config: &Config) -> Effective {
-        if let Some(level) = self.level(config) {
-            return Effective {
-                failure_threshold: level.failure_threshold,
-                threshold_reason: ThresholdReason::Level,
-                open_duration: level.open_duration,
-                duration_reason: DurationReason::Level,
-                success_threshold: level.success_threshold,
-                max_probes: config.max_probes_beside(level.success_threshold),
-            };
-        }
-        let base = config.failure_threshold();
-        let adapted = self.memory.as_deref().and_then(|memory| memory.adapted.as_deref());
-        let learnt = adapted.zip(config.adaptive());
-        let (failure_threshold, threshold_reason) = learnt
-            .map_or((base, ThresholdReason::Configured), |(adapted, adaptive)| {
-                adapted.failure_threshold(adaptive, base)
-            });
-        let (open_duration, duration_reason) = learnt
-            .map_or((config.open_duration(), DurationReason::Configured), |(adapted, _)| {
-                (adapted.open_duration, adapted.duration_reason())
-            });
+        let (failure_threshold, threshold_reason) = self.failure_threshold(config);
+        let (open_duration, duration_reason) = self.first_open(config);
+        let level = self.level(config);
+        let success_threshold =
+            level.map_or(config.success_threshold(), |level| level.success_threshold);
         Effective {
             failure_threshold,
             threshold_reason,
             open_duration,
             duration_reason,
-            success_threshold: config.success_threshold(),
-            max_probes: config.max_probes(),
+            success_threshold,
+            max_probes: config.max_probes_beside(success_threshold),
         }
+    }
+
+    pub(super) fn failure_threshold(&self, config: &Config) -> (u32, ThresholdReason) {
+        let base = config.failure_threshold();
+        if let Some(level) = self.level(config) {
+            (level.failure_threshold, ThresholdReason::Level)
+        } else if let Some((adapted, adaptive)) = self.learnt(config) {
+            adapted.failure_threshold(adaptive, base)
+        } else {
+            (base, ThresholdReason::Configured)
+        }
+    }
+
+    fn first_open(&self, config: &Config) -> (Duration, DurationReason) {
+        if let Some(level) = self.level(config) {
+            (level.open_duration, DurationReason::Level)
+        } else if let Some((adapted, _)) = self.learnt(config) {
+            (adapted.open_duration, adapted.duration_reason())
+        } else {
+            (config.open_duration(), DurationReason::Configured)
+        }
+    }
+
+    fn learnt<'a>(&'a self, config: &'a Config) -> Option<(&'a Adapted, &'a Adaptive)> {
+        let adaptive = config.adaptive()?;
+        Some((self.memory.as_deref()?.adapted.as_deref()?, adaptive))
     }
 
     /// The level, and its number from 0; `None` without levels.

@@ -38,8 +38,9 @@ impl Breaker {
             let known = transitions.len();
             recorded +=
                 self.record_piece(config, report, (changed_at, recorded), now, &mut transitions);
-            self.pass_timers(config, now, &mut transitions);
+            // Nothing becomes due without a change.
             if transitions.len() > known {
+                self.pass_timers(config, now, &mut transitions);
                 changed_at = recorded;
             }
         }
@@ -70,9 +71,9 @@ impl Breaker {
         };
         match standing {
             Standing::Probe => calls.count = 1,
-            Standing::Counted if outcome != Outcome::Ignored => {
+            Standing::Counted if outcome != Outcome::Ignored && calls.count > 1 => {
                 self.advance_windows(now);
-                let threshold = self.effective(config).failure_threshold;
+                let threshold = self.threshold_for(config, outcome);
                 let before = first - begin.max(changed_at);
                 calls.count = self.calls_at_once(config, threshold, &calls, before, now);
             }
@@ -106,7 +107,7 @@ impl Breaker {
         }
         let is_failure = calls.outcome.is_failure();
         // A call is judged under the threshold that those before it have made.
-        let threshold = self.effective(config).failure_threshold;
+        let threshold = self.threshold_for(config, calls.outcome);
         let taken = if is_failure {
             self.counters.fail(calls.count);
             0
@@ -182,6 +183,11 @@ impl Breaker {
                 self.enter_by_itself(config, State::Closed, cause, now, transitions);
             }
         }
+    }
+
+    /// The threshold that failures are judged under; nothing else is, and need not find it out.
+    fn threshold_for(&self, config: &Config, outcome: Outcome) -> u32 {
+        if outcome.is_failure() { self.failure_threshold(config).0 } else { 0 }
     }
 
     fn advance_windows(&mut self, now: Time) {

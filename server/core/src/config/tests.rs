@@ -1,3 +1,8 @@
+mod odd;
+mod refused;
+
+use proptest::prelude::*;
+
 use super::*;
 
 fn resolve(patch: ConfigPatch) -> Result<Config, Vec<Violation>> {
@@ -18,6 +23,30 @@ fn max_probes_follows_success_threshold_until_it_is_set() {
     assert_eq!(resolve(patch.clone()).unwrap().max_probes(), 7);
     let patch = ConfigPatch { max_probes: Some(1), ..patch };
     assert_eq!(resolve(patch).unwrap().max_probes(), 1);
+}
+
+#[test]
+fn max_probes_follows_probe_calls_and_the_level_until_it_is_set() {
+    let judged = ProbeCalls { calls: 8, failure_percent: 50 };
+    let judged = ConfigPatch { probe_calls: Some(Some(judged)), ..Default::default() };
+    assert_eq!(resolve(judged.clone()).unwrap().max_probes(), 8);
+    assert_eq!(resolve(ConfigPatch { max_probes: Some(2), ..judged }).unwrap().max_probes(), 2);
+    let levels = ConfigPatch { levels: Some(Some(Levels::default())), ..Default::default() };
+    assert_eq!(resolve(levels.clone()).unwrap().max_probes_beside(5), 5);
+    let always_three = ConfigPatch { max_probes: Some(3), ..levels };
+    assert_eq!(resolve(always_three).unwrap().max_probes_beside(5), 3);
+}
+
+proptest! {
+    #![proptest_config(crate::tests::deterministic(500))]
+
+    #[test]
+    fn every_configuration_comes_back_from_the_patch_of_all_its_values(
+        patch in crate::tests::config(),
+    ) {
+        let config = resolve(patch).unwrap();
+        prop_assert_eq!(resolve(config.to_patch()).unwrap(), config);
+    }
 }
 
 #[test]

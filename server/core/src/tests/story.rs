@@ -67,7 +67,7 @@ enum Event {
     Releases,
     Trips,
     Resets,
-    Reconfigures(ConfigPatch),
+    Reconfigures(Box<ConfigPatch>),
 }
 
 /// The decision a step expects.
@@ -151,7 +151,7 @@ impl Step {
     }
 
     pub(super) fn reconfigures(self, patch: ConfigPatch) -> Self {
-        self.happens(Event::Reconfigures(patch))
+        self.happens(Event::Reconfigures(Box::new(patch)))
     }
 }
 

@@ -8,3 +8,5 @@ mod reference;
 mod same_as_reference;
 mod steps;
 mod walker;
+
+pub(crate) use self::configs::config;

@@ -140,7 +140,7 @@ fn backoff() -> impl Strategy<Value = Option<Backoff>> {
 }
 
 /// Configurations that resolve.
-pub(super) fn config() -> impl Strategy<Value = ConfigPatch> {
+pub(crate) fn config() -> impl Strategy<Value = ConfigPatch> {
     let trips = (1..7_u32, 0..4_u32, 0..6_u32, any::<bool>());
     let quorum = (prop_oneof![2 => Just(1), 1 => 2..4_u32], weighted(0.3, 1..=100_u32));
     let durations = (millis(1..30), millis(1..6));

@@ -132,8 +132,9 @@ fn fits(transition: &Transition, event: &Event) -> bool {
         | Cause::ConsecutiveFailures
         | Cause::FailureRate
         | Cause::SlowCallRate
+        | Cause::ProbesSucceeded
         | Cause::ProbeRate => has_outcome,
-        Cause::ProbesSucceeded | Cause::ProbeFailed => matches!(event, Event::Record(_)),
+        Cause::ProbeFailed => matches!(event, Event::Record(_)),
         Cause::ForcedOpen | Cause::ForcedClosed | Cause::Disabled | Cause::Shadowed => {
             matches!(event, Event::Override(..))
         }
