@@ -121,7 +121,7 @@ impl Breaker {
                     .first_to_expire()
                     .map(|permit| (permit.deadline.just_after(), Timer::Permit(permit)));
                 let step = half_open.ramp.map(|ramping| (ramping.ends_at, Timer::RampStep));
-                step.into_iter().chain(permit).min_by_key(|(due, _)| *due)
+                permit.into_iter().chain(step).min_by_key(|(due, _)| *due)
             }
         };
         match (expiry, of_state) {

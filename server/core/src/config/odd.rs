@@ -78,6 +78,18 @@ impl Config {
             ),
             _ => {}
         }
+        if let Some(backoff) =
+            self.backoff.filter(|backoff| backoff.max < adaptive.max_open_duration)
+        {
+            warn(
+                "backoff.max",
+                format!(
+                    "OPEN never lasts longer than {:?}, so adaptive.max_open_duration of {:?} is \
+                     never reached",
+                    backoff.max, adaptive.max_open_duration
+                ),
+            );
+        }
         let (least, most) = (adaptive.min_open_duration, adaptive.max_open_duration);
         if !(least..=most).contains(&self.open_duration) {
             warn(
