@@ -48,6 +48,16 @@ fn few_failures_raise_the_threshold_and_many_lower_it() {
 }
 
 #[test]
+fn a_threshold_that_falls_in_the_midst_of_a_run_holds_for_its_next_call() {
+    // Judged under 7, then under 5 from the second on, and that is what the fifth reaches.
+    let story = [
+        at(0).succeeds(10).sees(&[Threshold(7)]),
+        at(1).fails(9).enters(StateKind::Open, Cause::FailureThreshold).sees(&[FailureCount(5)]),
+    ];
+    check(&adaptive(), &story);
+}
+
+#[test]
 fn exactly_half_is_not_many_and_exactly_a_tenth_is_not_few() {
     check(
         &ConfigPatch { failure_threshold: Some(6), ..adaptive() },

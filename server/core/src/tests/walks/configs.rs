@@ -123,7 +123,7 @@ fn levels() -> impl Strategy<Value = Levels> {
 fn severity() -> impl Strategy<Value = (Option<Adaptive>, Option<Levels>)> {
     prop_oneof![
         3 => Just((None, None)),
-        1 => adaptive().prop_map(|adaptive| (Some(adaptive), None)),
+        2 => adaptive().prop_map(|adaptive| (Some(adaptive), None)),
         1 => levels().prop_map(|levels| (None, Some(levels))),
     ]
 }
