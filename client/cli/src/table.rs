@@ -2,6 +2,7 @@
 
 use std::io;
 
+use breaker_core::Key;
 use breaker_proto::v1;
 use serde_json::Value;
 
@@ -233,7 +234,8 @@ fn config(breaker: &v1::Breaker) -> Vec<[String; 3]> {
         let source = breaker.config_sources.get(key).copied().unwrap_or_default();
         source_text(source, &breaker.policy)
     };
-    keys.iter().map(|(key, value)| [key.clone(), value_text(value), source(key)]).collect()
+    let named = Key::ALL.into_iter().map(|key| key.as_str().to_owned());
+    named.filter_map(|key| Some([key.clone(), value_text(keys.get(&key)?), source(&key)])).collect()
 }
 
 fn policy_row(policy: &v1::Policy) -> [String; 5] {
@@ -250,7 +252,8 @@ fn policy_row(policy: &v1::Policy) -> [String; 5] {
 fn policy_values(policy: &v1::Policy) -> Vec<[String; 2]> {
     let json = json::policy(policy);
     let Some(Value::Object(keys)) = json.get("config") else { return Vec::new() };
-    keys.iter().map(|(key, value)| [key.clone(), value_text(value)]).collect()
+    let named = Key::ALL.into_iter().map(|key| key.as_str().to_owned());
+    named.filter_map(|key| Some([key.clone(), value_text(keys.get(&key)?)])).collect()
 }
 
 /// Where a value comes from; of a policy, which one.
@@ -263,8 +266,30 @@ fn source_text(source: i32, policy: &str) -> String {
     }
 }
 
+/// A value of a configuration much as it stands in a file, but short enough for a cell.
 fn value_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), |text| printable(text).into_owned())
+    match value {
+        Value::String(text) => printable(text).into_owned(),
+        Value::Bool(false) => "off".to_owned(),
+        Value::Object(keys) => {
+            let keys = keys.iter().map(|(key, value)| match value {
+                Value::Array(levels) if key == "levels" => level_texts(levels),
+                value => format!("{key} = {}", value_text(value)),
+            });
+            format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Levels, each as its name and what it sets.
+fn level_texts(levels: &[Value]) -> String {
+    const KEYS: [&str; 4] = ["failure_threshold", "open_duration", "success_threshold", "serve"];
+    let level = |level: &Value| {
+        let values = KEYS.map(|key| value_text(&level[key]));
+        format!("{} {{{}}}", value_text(&level["name"]), values.join(", "))
+    };
+    levels.iter().map(level).collect::<Vec<_>>().join(", ")
 }
 
 fn transition_cells(transition: &v1::Transition) -> [String; 7] {

@@ -67,6 +67,6 @@ pub use stats::Stats;
 pub use store::{
     Batch, BreakerRow, Deletion, Opened, Store, StoreError, TransitionRecord, Trimmed,
 };
-pub use view::{Acquired, BreakerStatus, BreakerView};
+pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Subscription, Update};
 pub use writer::{Failing, StorageStatus};

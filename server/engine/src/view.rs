@@ -81,10 +81,25 @@ pub struct Acquired {
     pub on_unavailable: OnUnavailable,
     /// A call longer than this is slow.
     pub slow_call_duration: Option<Duration>,
-    /// The level and its number, from 0, of a breaker that has levels.
-    pub level: Option<(Level, usize)>,
+    /// The level of a breaker that has levels.
+    pub level: Option<CurrentLevel>,
     /// When it was decided.
     pub now: Time,
+}
+
+/// The level of a breaker, by reference to the configuration that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentLevel {
+    config: Arc<Config>,
+    /// Its number, from 0.
+    pub number: usize,
+}
+
+impl CurrentLevel {
+    /// The level itself.
+    pub fn level(&self) -> Option<&Level> {
+        self.config.levels()?.levels.get(self.number)
+    }
 }
 
 impl BreakerStatus {
@@ -138,10 +153,10 @@ impl Acquired {
             call_timeout: live.configured.config.call_timeout(),
             on_unavailable: live.configured.config.on_unavailable(),
             slow_call_duration: live.configured.config.slow_call_rate().map(|slow| slow.duration),
-            level: live
-                .breaker
-                .level(&live.configured.config)
-                .map(|level| (level.clone(), live.breaker.level_number())),
+            level: live.configured.config.levels().is_some().then(|| CurrentLevel {
+                config: Arc::clone(&live.configured.config),
+                number: live.breaker.level_number(),
+            }),
             now,
         }
     }

@@ -91,7 +91,9 @@ pub(crate) fn acquired_to_message(acquired: &Acquired) -> v1::AcquireResponse {
             time_left: Some(duration_to_message(permit.deadline.since(acquired.now))),
         }),
         retry_after: retry_after.map(duration_to_message),
-        level: acquired.level.as_ref().map(|(level, number)| level_to_message(level, *number)),
+        level: acquired.level.as_ref().and_then(|current| {
+            current.level().map(|level| level_to_message(level, current.number))
+        }),
         settings: Some(v1::ClientSettings {
             call_timeout: Some(duration_to_message(acquired.call_timeout)),
             on_unavailable: on_unavailable_to_message(acquired.on_unavailable).into(),
