@@ -168,6 +168,26 @@ fn a_permit_that_is_still_out_counts_as_any_call_when_it_comes_back_or_passes_it
     check(&ConfigPatch { ramp: longer_ramp(), ..ignores }, &story);
 }
 
+#[test]
+fn of_a_run_with_a_permit_that_comes_back_on_the_ramp_the_first_call_counts() {
+    for ignored in [false, true] {
+        let run = at(102);
+        let run = if ignored { run.ends_ignored(3) } else { run.fails(3) };
+        let opening = [
+            at(0).fails(2).enters(StateKind::Open, Cause::FailureThreshold),
+            at(100).asks().enters(StateKind::HalfOpen, Cause::OpenElapsed).gets_probe("a", 150),
+            at(100).asks().gets_probe("b", 150),
+            at(101).succeeds(1).of_probe("a").sees(&[Admits(Some(10))]),
+            run.of_probe("b").sees(&[
+                FailureCount(u32::from(!ignored)),
+                Late(2),
+                State(StateKind::HalfOpen),
+            ]),
+        ];
+        check(&ConfigPatch { max_probes: Some(2), ..ramping() }, &opening);
+    }
+}
+
 fn longer_ramp() -> Option<Option<Ramp>> {
     Some(Some(Ramp { percents: vec![10], step: Duration::from_millis(500) }))
 }
