@@ -70,7 +70,9 @@ impl Breaker {
             reporter: report.reporter,
         };
         match standing {
+            // The permit is good for one call.
             Standing::Probe => calls.count = 1,
+            Standing::Counted if report.permit.is_some() => calls.count = 1,
             Standing::Counted if outcome != Outcome::Ignored && calls.count > 1 => {
                 self.advance_windows(now);
                 let threshold = self.threshold_for(config, outcome);

@@ -196,22 +196,20 @@ fn slow_calls_need_reporters_who_saw_slow_ones() {
 
 #[test]
 fn the_places_of_reporters_whose_failures_have_left_the_window_are_free() {
-    let rate = FailureRate { percent: 50, minimum_calls: 100 };
+    let rate = FailureRate { percent: 50, minimum_calls: 30 };
     let patch = ConfigPatch {
         failure_threshold: Some(0),
         failure_rate: Some(Some(rate)),
         window: last_millis(10_000),
-        max_reporter_share: Some(Some(60)),
         ..of_two()
     };
     let early = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let early = early.into_iter().map(|name| at(0).fails(1).told_by(name));
     let breaks_the_row = [at(1).succeeds(9)];
-    // With places of their own: 60 of each count, which the estimate of a crowd would not know.
+    // One that had a place among the crowd first and of its own then would count as two.
     let later = [
-        at(20_000).fails(60).told_by("x"),
-        at(20_001).fails(39).told_by("y").sees(&[State(StateKind::Closed)]),
-        at(20_002).fails(1).told_by("y").enters(StateKind::Open, Cause::FailureRate),
+        at(20_000).fails(60).told_by("x").sees(&[State(StateKind::Closed)]),
+        at(20_001).fails(1).told_by("y").enters(StateKind::Open, Cause::FailureRate),
     ];
     let story: Vec<_> = early.chain(breaks_the_row).chain(later).collect();
     check(&patch, &story);

@@ -68,6 +68,33 @@ fn exactly_the_share_of_each_step_flows_and_after_the_last_everything() {
 }
 
 #[test]
+fn a_share_that_does_not_divide_a_hundred_is_exact_all_the_same() {
+    let ramp = Ramp { percents: vec![30], step: Duration::from_millis(20) };
+    let flows = [4, 7, 10, 14, 17, 20];
+    let ask = |number| match flows.contains(&number) {
+        true => at(102).asks().allowed(AllowReason::Ramp),
+        false => at(102).asks().denied(DenyReason::Ramp, None),
+    };
+    let patch = ConfigPatch { ramp: Some(Some(ramp)), ..ramping() };
+    let opening = [
+        at(0).fails(2).enters(StateKind::Open, Cause::FailureThreshold),
+        at(100).asks().enters(StateKind::HalfOpen, Cause::OpenElapsed).gets_probe("a", 150),
+        at(101).succeeds(1).of_probe("a").sees(&[Admits(Some(30))]),
+    ];
+    check(&patch, &opening.into_iter().chain((1..=20).map(ask)).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_was_not_used_of_one_share_is_used_in_the_next_step() {
+    let story = [
+        asks_of_which_each(102, 10, 5),
+        vec![at(121).asks().allowed(AllowReason::Ramp)],
+        vec![at(121).asks().denied(DenyReason::Ramp, None)],
+    ];
+    check_ramp(&ramping(), &story.concat());
+}
+
+#[test]
 fn steps_that_nobody_watched_end_when_they_were_due() {
     check_ramp(
         &ramping(),
@@ -139,6 +166,26 @@ fn a_permit_that_is_still_out_counts_as_any_call_when_it_comes_back_or_passes_it
     let goes_on = [at(151).sees(&[FailureCount(1), PermitsOut(0), State(StateKind::HalfOpen)])];
     let story = [&opening[..], &goes_on].concat();
     check(&ConfigPatch { ramp: longer_ramp(), ..ignores }, &story);
+}
+
+#[test]
+fn of_a_run_with_a_permit_that_comes_back_on_the_ramp_the_first_call_counts() {
+    for ignored in [false, true] {
+        let run = at(102);
+        let run = if ignored { run.ends_ignored(3) } else { run.fails(3) };
+        let opening = [
+            at(0).fails(2).enters(StateKind::Open, Cause::FailureThreshold),
+            at(100).asks().enters(StateKind::HalfOpen, Cause::OpenElapsed).gets_probe("a", 150),
+            at(100).asks().gets_probe("b", 150),
+            at(101).succeeds(1).of_probe("a").sees(&[Admits(Some(10))]),
+            run.of_probe("b").sees(&[
+                FailureCount(u32::from(!ignored)),
+                Late(2),
+                State(StateKind::HalfOpen),
+            ]),
+        ];
+        check(&ConfigPatch { max_probes: Some(2), ..ramping() }, &opening);
+    }
 }
 
 fn longer_ramp() -> Option<Option<Ramp>> {
