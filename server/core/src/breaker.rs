@@ -196,8 +196,9 @@ impl Breaker {
     }
 
     /// Takes over a changed configuration, losing nothing but the calls that a smaller window has
-    /// no room for, or all of them where it is over another time or of another kind. Conditions are judged anew at the next outcome. What was due before the change
-    /// is due under the configuration before it: [`advance`](Self::advance) with that one first.
+    /// no room for, or all of them where it is over another time or of another kind. Conditions are
+    /// judged anew at the next outcome. What was due before the change is due under the
+    /// configuration before it: [`advance`](Self::advance) with that one first.
     pub fn reconfigure(&mut self, config: &Config) {
         if let Some(metrics) = &mut self.metrics {
             metrics.window.resize(config.window());

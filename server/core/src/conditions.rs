@@ -105,9 +105,12 @@ impl Breaker {
         if window.is_some_and(|window| window.has_left(calls.ended_at, now)) {
             return if before == 0 { 1 } else { u32::MAX };
         }
-        // Where each call pushes another one out, the rates can go either way.
+        // Where each call pushes another one out, good ones can only lower the rates: after the
+        // first of them none can meet one. Bad ones can push out bad ones or good ones.
         if room == 0 {
-            return if is_steady { u32::MAX } else { 1 };
+            let is_bad = (config.failure_rate().is_some() && calls.outcome.is_failure())
+                || (config.slow_call_rate().is_some() && calls.is_slow);
+            return if is_steady || (!is_bad && before > 0) { u32::MAX } else { 1 };
         }
         let to_failure_rate = config.failure_rate().map(|rate| {
             let bad = calls.outcome.is_failure();

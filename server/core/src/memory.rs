@@ -41,16 +41,19 @@ impl Memory {
         }
         if config.needs_quorum() {
             let quorum = self.quorum.get_or_insert_with(|| Box::new(Quorum::new()));
-            if calls.outcome.is_failure() {
-                quorum.fail(calls.reporter, calls.count, now);
-            } else {
-                quorum.succeed(calls.reporter, taken);
+            // A bad call that nobody reported counts, but vouches for nobody.
+            let is_told = calls.reporter.is_some();
+            let reporter = calls.reporter.unwrap_or_default();
+            if !calls.outcome.is_failure() {
+                quorum.succeed(reporter, taken);
+            } else if is_told {
+                quorum.fail(reporter, calls.count, now);
             }
             if config.has_rates() {
                 quorum.push(
                     config.window(),
-                    (calls.outcome.is_failure(), calls.is_slow),
-                    (calls.reporter, calls.count),
+                    (is_told && calls.outcome.is_failure(), is_told && calls.is_slow),
+                    (reporter, calls.count),
                     (calls.ended_at, now),
                 );
             }

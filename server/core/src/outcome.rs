@@ -111,13 +111,21 @@ impl Run {
         self
     }
 
-    /// The calls from `first` on that are alike in every way: what they count as, how long they
-    /// lasted, and whether they were slow. An error that the configuration does not take for a
-    /// failure counts for nothing, and a call longer than `call_timeout` is a TIMEOUT.
-    pub(crate) fn alike(&self, config: &Config, first: u32) -> Alike {
-        let pardoned = self.outcome.is_failure()
+    /// An error that the configuration does not take for a failure counts for nothing.
+    pub(crate) fn counts_as(&self, config: &Config) -> CountsAs {
+        let is_pardoned = self.outcome.is_failure()
             && self.error_kind.as_ref().is_some_and(|kind| !config.is_failure_kind(kind));
-        if pardoned || self.outcome == Outcome::Ignored {
+        if is_pardoned || self.outcome == Outcome::Ignored {
+            CountsAs::Nothing
+        } else {
+            CountsAs::Itself
+        }
+    }
+
+    /// The calls from `first` on that are alike in every way: what they count as, how long they
+    /// lasted, and whether they were slow. A call longer than `call_timeout` is a TIMEOUT.
+    pub(crate) fn alike(&self, config: &Config, first: u32, counts: CountsAs) -> Alike {
+        if counts == CountsAs::Nothing {
             let (outcome, end) = (Outcome::Ignored, self.count);
             return Alike { outcome, nanos: 0, is_slow: false, begin: 0, end };
         }
@@ -154,6 +162,13 @@ impl Run {
     }
 }
 
+/// Whether the calls of a run count for anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CountsAs {
+    Itself,
+    Nothing,
+}
+
 /// Calls of a run that are alike.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Alike {
@@ -176,7 +191,8 @@ pub(crate) struct Calls<'a> {
     pub(crate) is_slow: bool,
     pub(crate) error_kind: Option<&'a ErrorKind>,
     pub(crate) ended_at: Time,
-    pub(crate) reporter: ReporterId,
+    /// Who vouches for them; nobody for a permit whose holder never came back.
+    pub(crate) reporter: Option<ReporterId>,
 }
 
 impl Calls<'_> {

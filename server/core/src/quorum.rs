@@ -145,12 +145,14 @@ impl Quorum {
         if let Some(window) = &mut self.window {
             window.advance(now);
         }
-        if let Some(slot) = (0..SLOTS).find(|&slot| self.brought(slot) == 0) {
-            self.slots[slot] = reporter;
-            return slot;
-        }
         if self.brought(CROWD) == 0 {
             self.crowd = 0;
+        }
+        // Whoever may be in the crowd stays there: nobody vouches from two places.
+        let is_in_crowd = self.crowd & crowd_bit(reporter) != 0;
+        if !is_in_crowd && let Some(slot) = (0..SLOTS).find(|&slot| self.brought(slot) == 0) {
+            self.slots[slot] = reporter;
+            return slot;
         }
         self.crowd |= crowd_bit(reporter);
         CROWD

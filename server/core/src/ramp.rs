@@ -20,10 +20,15 @@ impl Ramping {
         Self { step: 0, ends_at: now + ramp.step, credit: 0 }
     }
 
+    /// A ramp as it was stored. A credit that no ramp leaves would let a crowd through.
+    pub(crate) fn restored(self) -> Self {
+        Self { credit: self.credit.min(99), ..self }
+    }
+
     /// The step after this one, if there is one.
     pub(crate) fn next(self, ramp: Option<&Ramp>) -> Option<Self> {
         let ramp = ramp?;
-        let step = self.step + 1;
+        let step = self.step.saturating_add(1);
         ((step as usize) < ramp.percents.len()).then(|| Self {
             step,
             ends_at: self.ends_at + ramp.step,

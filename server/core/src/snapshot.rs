@@ -139,6 +139,7 @@ impl Breaker {
                 StateSnapshot::Open { retry_at } => State::Open { retry_at },
                 StateSnapshot::HalfOpen { permits, successes, failures, next_serial, ramp } => {
                     let probes = Probes::restored(permits, (successes, failures), next_serial);
+                    let ramp = ramp.map(Ramping::restored);
                     State::HalfOpen(Box::new(HalfOpen { probes, ramp }))
                 }
             },

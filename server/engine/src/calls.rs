@@ -71,8 +71,9 @@ impl Engine {
             return Ok(Reported::Duplicate);
         }
         let mut moved = Vec::new();
+        let reporter = ReporterId::of(reporter);
         for report in reports {
-            moved.extend(self.count(ReporterId::of(reporter), report));
+            moved.extend(self.count(reporter, report));
         }
         Ok(Reported::Counted(moved))
     }

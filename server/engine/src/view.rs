@@ -98,7 +98,7 @@ pub struct CurrentLevel {
 impl CurrentLevel {
     /// The level itself.
     pub fn level(&self) -> Option<&Level> {
-        self.config.levels()?.levels.get(self.number)
+        self.config.levels()?.at(self.number)
     }
 }
 
@@ -123,7 +123,7 @@ impl BreakerStatus {
 
     /// The level; `None` without levels.
     pub fn level(&self) -> Option<&Level> {
-        self.config.levels()?.levels.get(self.level_number)
+        self.config.levels()?.at(self.level_number)
     }
 }
 

@@ -78,8 +78,7 @@ impl Breaker {
 
     /// The level, and its number from 0; `None` without levels.
     pub fn level<'c>(&self, config: &'c Config) -> Option<&'c Level> {
-        let levels = &config.levels()?.levels;
-        levels.get(self.level_number()).or(levels.last())
+        config.levels()?.at(self.level_number())
     }
 
     /// The number of the level, from 0.

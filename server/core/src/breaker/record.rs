@@ -8,7 +8,7 @@ use crate::breaker::Breaker;
 use crate::config::{Config, ProbeCalls};
 use crate::counters::Counters;
 use crate::memory::Memory;
-use crate::outcome::{Alike, Calls, Outcome, Report};
+use crate::outcome::{Alike, Calls, CountsAs, Outcome, Report};
 use crate::ramp::Ramping;
 use crate::state::State;
 use crate::time::Time;
@@ -31,13 +31,14 @@ impl Breaker {
     /// Records how calls ended.
     pub fn record(&mut self, config: &Config, report: &Report, now: Time) -> Vec<Transition> {
         let mut transitions = self.advance(config, now);
+        let counts = report.run.counts_as(config);
         let mut recorded = 0;
         // Where the state last changed within the run.
         let mut changed_at = 0;
         while recorded < report.run.count {
             let known = transitions.len();
-            recorded +=
-                self.record_piece(config, report, (changed_at, recorded), now, &mut transitions);
+            let piece = (changed_at, recorded);
+            recorded += self.record_piece(config, report, counts, piece, now, &mut transitions);
             // Nothing becomes due without a change.
             if transitions.len() > known {
                 self.pass_timers(config, now, &mut transitions);
@@ -53,12 +54,13 @@ impl Breaker {
         &mut self,
         config: &Config,
         report: &Report,
+        counts: CountsAs,
         (changed_at, first): (u32, u32),
         now: Time,
         transitions: &mut Vec<Transition>,
     ) -> u32 {
         let run = &report.run;
-        let Alike { outcome, nanos, is_slow, begin, end } = run.alike(config, first);
+        let Alike { outcome, nanos, is_slow, begin, end } = run.alike(config, first, counts);
         let standing = self.standing(report);
         let mut calls = Calls {
             outcome,
@@ -67,7 +69,7 @@ impl Breaker {
             is_slow,
             error_kind: run.error_kind.as_ref(),
             ended_at: now - run.age,
-            reporter: report.reporter,
+            reporter: Some(report.reporter),
         };
         match standing {
             // The permit is good for one call.

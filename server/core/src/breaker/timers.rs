@@ -7,7 +7,7 @@
 
 use crate::breaker::{Breaker, Change};
 use crate::config::{Config, ExpiredProbe};
-use crate::outcome::{Calls, Outcome, ReporterId};
+use crate::outcome::{Calls, Outcome};
 use crate::overrides::Attribution;
 use crate::probes::Permit;
 use crate::state::State;
@@ -75,7 +75,7 @@ impl Breaker {
             is_slow: config.slow_call_rate().is_some_and(|slow| lasted > slow.duration),
             error_kind: None,
             ended_at: permit.deadline,
-            reporter: ReporterId::default(),
+            reporter: None,
         };
         let at = permit.deadline;
         self.metrics_mut(config).record(&calls, at);

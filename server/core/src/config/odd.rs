@@ -1,6 +1,6 @@
 //! What is allowed and makes no sense: told as warnings when a configuration is applied.
 
-use crate::config::{Config, ConfigPatch, Key, Thousandths, Violation};
+use crate::config::{Config, ConfigPatch, Key, Thousandths, Violation, WindowSize};
 
 impl Config {
     /// Everything about this configuration that somebody probably did not mean. `asked` is what it
@@ -21,6 +21,19 @@ impl Config {
                 format!(
                     "{in_a_row} failures in a row reach failure_threshold = {threshold} first; \
                      lower it, or raise failure_threshold"
+                ),
+            );
+        }
+        if let WindowSize::Calls(calls) = self.window
+            && self.has_rates()
+            && self.min_reporters > calls
+        {
+            warn(
+                "min_reporters",
+                format!(
+                    "{} reporters are never in a window of {calls} calls, so no rate can trip; \
+                     lower it, or raise window.calls",
+                    self.min_reporters
                 ),
             );
         }

@@ -143,6 +143,13 @@ pub struct Levels {
     pub deescalate_after: Duration,
 }
 
+impl Levels {
+    /// The level of this number, from 0; beyond the last, that one.
+    pub fn at(&self, number: usize) -> Option<&Level> {
+        self.levels.get(number).or(self.levels.last())
+    }
+}
+
 /// One level.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Level {

@@ -1,9 +1,11 @@
 //! `min_reporters` and `max_reporter_share`: one sick replica must not open the fleet's breaker.
 
+use std::time::Duration;
+
 use crate::tests::story::Seen::{Consecutive, FailureCount, State};
 use crate::tests::story::{at, check, config, last_calls, last_millis, ms};
 use crate::{
-    Breaker, Cause, ConfigPatch, FailureRate, Outcome, Report, ReporterId, Run, SlowCallRate,
+    Breaker, Cause, ConfigPatch, FailureRate, Outcome, Ramp, Report, ReporterId, Run, SlowCallRate,
     StateKind,
 };
 
@@ -229,6 +231,25 @@ fn more_reporters_than_are_told_apart_are_estimated() {
     assert!(reporters.is_some_and(|count| (24..=38).contains(&count)), "{reporters:?}");
 }
 
+/// Eight reporters have the places, and a ninth is in the crowd when places become free.
+#[test]
+fn a_reporter_of_the_crowd_does_not_count_twice() {
+    let of_two =
+        ConfigPatch { failure_threshold: Some(10), min_reporters: Some(2), ..Default::default() };
+    let eight = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let fail = eight.map(|name| at(0).fails(1).told_by(name));
+    let succeed = eight.map(|name| at(2).succeeds(1).told_by(name));
+    let alone = [
+        at(1).fails(1).told_by("sick"),
+        at(3).fails(9).told_by("sick").sees(&[State(StateKind::Closed), FailureCount(10)]),
+        at(4).fails(1).told_by("a").enters(StateKind::Open, Cause::FailureThreshold),
+    ];
+    let [crowded, again, other] = alone;
+    let story: Vec<_> =
+        fail.into_iter().chain([crowded]).chain(succeed).chain([again, other]).collect();
+    check(&of_two, &story);
+}
+
 #[test]
 fn a_quorum_that_is_turned_on_knows_only_those_who_fail_from_then_on() {
     let alone = ConfigPatch { min_reporters: Some(1), failure_threshold: Some(9), ..of_two() };
@@ -239,6 +260,37 @@ fn a_quorum_that_is_turned_on_knows_only_those_who_fail_from_then_on() {
             at(1).reconfigures(of_two()),
             at(2).fails(3).told_by("b").sees(&[State(StateKind::Closed)]),
             at(3).fails(1).told_by("a").enters(StateKind::Open, Cause::FailureThreshold),
+        ],
+    );
+}
+
+/// A permit that nobody brought back counts, but is no second reporter.
+#[test]
+fn an_expired_permit_vouches_for_nobody() {
+    let patch = ConfigPatch {
+        failure_threshold: Some(2),
+        min_reporters: Some(2),
+        success_threshold: Some(1),
+        max_probes: Some(2),
+        open_duration: Some(Duration::from_millis(10)),
+        call_timeout: Some(Duration::from_millis(100)),
+        ramp: Some(Some(Ramp { percents: vec![50], step: Duration::from_secs(10) })),
+        ..Default::default()
+    };
+    check(
+        &patch,
+        &[
+            at(0).fails(1).told_by("a"),
+            at(1).fails(1).told_by("b").enters(StateKind::Open, Cause::FailureThreshold),
+            at(11)
+                .asks()
+                .entered(11, StateKind::HalfOpen, Cause::OpenElapsed)
+                .gets_probe("lost", 111),
+            at(12).asks().gets_probe("back", 112),
+            at(13).succeeds(1).of_probe("back"),
+            at(20).fails(2).told_by("a"),
+            at(200).sees(&[State(StateKind::HalfOpen), FailureCount(3)]),
+            at(201).fails(1).told_by("b").enters(StateKind::Open, Cause::FailureThreshold),
         ],
     );
 }
