@@ -1,21 +1,20 @@
-//! The state machine itself: what a breaker is, what can be asked of it, and what admins do to it.
+//! The state machine itself: what a breaker is, and how it changes.
 //!
 //! The time that callers pass in must not run backwards from one event to the next.
 
+mod admin;
+mod asking;
 mod effective;
 mod opening;
 mod record;
 mod timers;
 
-use std::time::Duration;
-
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::decision::{AllowReason, Decision, DenyReason};
 use crate::memory::Memory;
 use crate::metrics::Metrics;
-use crate::overrides::{Attribution, Mode, Override, OverrideKind};
-use crate::probes::{PermitId, Probes, was_handed_out};
+use crate::overrides::{Attribution, Mode, Override};
+use crate::probes::Probes;
 use crate::ramp::Ramping;
 use crate::state::{State, StateKind};
 use crate::time::Time;
@@ -127,74 +126,6 @@ impl Breaker {
         self.metrics.as_deref()
     }
 
-    /// Asks whether a call may be made.
-    pub fn acquire(&mut self, config: &Config, now: Time) -> (Decision, Vec<Transition>) {
-        let transitions = self.advance(config, now);
-        let decision = self.decide(config, now);
-        if !decision.is_allowed() {
-            self.metrics_mut(config).totals.denied += 1;
-        }
-        (decision, transitions)
-    }
-
-    /// Whether the breaker can have handed out this permit, now or earlier.
-    pub fn knows_permit(&self, id: PermitId) -> bool {
-        was_handed_out(id, self.generation, self.probes())
-    }
-
-    /// Sets an override. Setting one over another replaces it.
-    pub fn override_with(
-        &mut self,
-        config: &Config,
-        kind: OverrideKind,
-        by: Attribution,
-        time_to_live: Option<Duration>,
-        now: Time,
-    ) -> Vec<Transition> {
-        let mut transitions = self.advance(config, now);
-        let (state, cause) = match kind {
-            OverrideKind::ForcedOpen => (Some(State::Open { retry_at: None }), Cause::ForcedOpen),
-            OverrideKind::ForcedClosed => (Some(State::Closed), Cause::ForcedClosed),
-            OverrideKind::Disabled => (Some(State::Closed), Cause::Disabled),
-            // A breaker held open would stay so without a timer: it goes on as if released.
-            OverrideKind::Shadow if self.mode() == Mode::ForcedOpen => {
-                (Some(State::probing()), Cause::Shadowed)
-            }
-            OverrideKind::Shadow => (None, Cause::Shadowed),
-        };
-        let expires_at = time_to_live.map(|ttl| now + ttl);
-        let new = Override { kind, by: by.clone(), set_at: now, expires_at };
-        let change = Change { state, mode: Some(Some(new)), cause, by, at: now };
-        self.change(config, change, &mut transitions);
-        transitions
-    }
-
-    /// Ends the override in force, if there is one: FORCED_OPEN goes to HALF_OPEN, to probe first,
-    /// every other mode to CLOSED.
-    pub fn release(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
-        let mut transitions = self.advance(config, now);
-        self.end_override(config, Cause::Released, by, now, &mut transitions);
-        transitions
-    }
-
-    /// Opens the breaker for `open_duration`; its automatic life goes on. A breaker that is
-    /// [held](Self::is_held) stays as it is.
-    pub fn trip(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
-        let mut transitions = self.advance(config, now);
-        // For how long depends on what was due by now.
-        let state = State::Open { retry_at: Some(now + self.first_open_duration(config)) };
-        self.enter_unless_held(config, state, Cause::Tripped, by, now, &mut transitions);
-        transitions
-    }
-
-    /// Closes the breaker with fresh counters and on its first level; its automatic life goes on. A
-    /// breaker that is [held](Self::is_held) stays as it is.
-    pub fn reset(&mut self, config: &Config, by: Attribution, now: Time) -> Vec<Transition> {
-        let mut transitions = self.advance(config, now);
-        self.enter_unless_held(config, State::Closed, Cause::Reset, by, now, &mut transitions);
-        transitions
-    }
-
     /// Takes over a changed configuration, losing nothing but the calls that a smaller window has
     /// no room for, or all of them where it is over another time or of another kind. Conditions are
     /// judged anew at the next outcome. What was due before the change is due under the
@@ -221,78 +152,6 @@ impl Breaker {
         self.memory.get_or_insert_with(|| Box::new(Memory::new(now)))
     }
 
-    fn decide(&mut self, config: &Config, now: Time) -> Decision {
-        let mode = self.mode();
-        match mode {
-            Mode::ForcedOpen => {
-                let expires_at = self.override_.as_ref().and_then(|o| o.expires_at);
-                let retry_after = expires_at.map(|at| at.since(now));
-                return Decision::Denied { reason: DenyReason::ForcedOpen, retry_after };
-            }
-            Mode::ForcedClosed => return Decision::Allowed(AllowReason::ForcedClosed),
-            Mode::Disabled => return Decision::Allowed(AllowReason::Disabled),
-            Mode::Normal | Mode::Shadow => {}
-        }
-        let max_probes = self.max_probes(config);
-        let (reason, retry_at) = match &mut self.state {
-            State::Closed => return Decision::Allowed(AllowReason::Closed),
-            State::Open { retry_at } => (DenyReason::Open, *retry_at),
-            State::HalfOpen(half_open) => match &mut half_open.ramp {
-                Some(ramping) => {
-                    if ramping.admits(ramping.admit_percent(config.ramp())) {
-                        return Decision::Allowed(AllowReason::Ramp);
-                    }
-                    (DenyReason::Ramp, None)
-                }
-                None => {
-                    let probes = &mut half_open.probes;
-                    let together = config.probe_calls().map(|judged| judged.calls);
-                    if probes.has_room(max_probes, together) {
-                        let deadline = now + config.call_timeout();
-                        let permit = probes.hand_out(self.generation, deadline);
-                        return Decision::Allowed(AllowReason::Probe(permit));
-                    }
-                    let first = probes.first_to_expire();
-                    (DenyReason::NoPermit, first.map(|permit| permit.deadline))
-                }
-            },
-        };
-        match mode {
-            Mode::Shadow => Decision::Allowed(AllowReason::Shadow),
-            _ => Decision::Denied { reason, retry_after: retry_at.map(|at| at.since(now)) },
-        }
-    }
-
-    fn take_back(&mut self, id: PermitId) -> bool {
-        match &mut self.state {
-            State::HalfOpen(half_open) => half_open.probes.take_back(id),
-            State::Closed | State::Open { .. } => false,
-        }
-    }
-
-    /// How many probes may be out at once on this level.
-    fn max_probes(&self, config: &Config) -> u32 {
-        match self.level(config) {
-            Some(level) => config.max_probes_beside(level.success_threshold),
-            None => config.max_probes(),
-        }
-    }
-
-    fn enter_unless_held(
-        &mut self,
-        config: &Config,
-        state: State,
-        cause: Cause,
-        by: Attribution,
-        at: Time,
-        transitions: &mut Vec<Transition>,
-    ) {
-        if !self.is_held() {
-            let change = Change { state: Some(state), mode: None, cause, by, at };
-            self.change(config, change, transitions);
-        }
-    }
-
     fn enter_by_itself(
         &mut self,
         config: &Config,
@@ -303,23 +162,6 @@ impl Breaker {
     ) {
         let by = Attribution::default();
         let change = Change { state: Some(state), mode: None, cause, by, at };
-        self.change(config, change, transitions);
-    }
-
-    fn end_override(
-        &mut self,
-        config: &Config,
-        cause: Cause,
-        by: Attribution,
-        at: Time,
-        transitions: &mut Vec<Transition>,
-    ) {
-        let state = match self.mode() {
-            Mode::Normal => return,
-            Mode::ForcedOpen => State::probing(),
-            Mode::ForcedClosed | Mode::Disabled | Mode::Shadow => State::Closed,
-        };
-        let change = Change { state: Some(state), mode: Some(None), cause, by, at };
         self.change(config, change, transitions);
     }
 
