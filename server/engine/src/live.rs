@@ -193,6 +193,11 @@ impl Live {
         Deletion { name: name.clone(), revision, generation }
     }
 
+    /// Whether what is the breaker's own is on disk as it is.
+    pub(crate) const fn is_own_durable(&self) -> bool {
+        self.marks.durable >= self.config_revision
+    }
+
     pub(crate) fn own_patch(&self) -> Option<&ConfigPatch> {
         self.configured.own.as_deref().map(|own| &own.patch)
     }

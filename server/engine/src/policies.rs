@@ -101,12 +101,17 @@ impl Policies {
 
     /// Adds what storage does not know yet to a batch.
     pub(crate) fn gather(&self, batch: &mut Batch) {
+        self.gather_those(batch, |_| true);
+    }
+
+    /// Adds what storage does not know yet of these policies to a batch.
+    pub(crate) fn gather_those(&self, batch: &mut Batch, wanted: impl Fn(&PolicyName) -> bool) {
         let unwritten = self.unwritten.lock();
         if unwritten.is_empty() {
             return;
         }
         let ranked = self.ranked();
-        for (name, &revision) in &*unwritten {
+        for (name, &revision) in unwritten.iter().filter(|(name, _)| wanted(name)) {
             match ranked.get(name) {
                 Some(policy) => batch.policies.push(policy.row.clone()),
                 None => {
@@ -115,6 +120,11 @@ impl Policies {
                 }
             }
         }
+    }
+
+    /// The policies whose last change, be it that they were deleted, is not on disk.
+    pub(crate) fn unwritten(&self) -> Vec<PolicyName> {
+        self.unwritten.lock().keys().cloned().collect()
     }
 
     /// Notes that a batch is on disk.

@@ -1,0 +1,99 @@
+//! What answers say of the disk, and what a change that was not to be leaves there.
+
+use std::sync::Arc;
+
+use breaker_core::ConfigPatch;
+use breaker_engine::{
+    Durability, Engine, EngineError, Others, PolicyName, PolicySpec, PolicyUpdate, Selector,
+    StoreError, Wanted,
+};
+
+use crate::flaky::{Flaky, name, start};
+
+fn policy(text: &str) -> PolicyName {
+    PolicyName::new(text).unwrap()
+}
+
+fn threshold(failure_threshold: u32) -> ConfigPatch {
+    ConfigPatch { failure_threshold: Some(failure_threshold), ..ConfigPatch::default() }
+}
+
+fn spec(selector: &str, config: ConfigPatch) -> PolicySpec {
+    PolicySpec { selector: Selector::parse(selector).unwrap(), priority: 0, config }
+}
+
+fn file(others: Others) -> Wanted {
+    Wanted {
+        policies: [(policy("a"), (spec("a/*", threshold(9)), "policies[0]".into()))].into(),
+        breakers: [(name("a/own"), (threshold(4), "breakers[0]".into()))].into(),
+        others,
+    }
+}
+
+fn is_unavailable<T>(result: Result<T, EngineError>) -> bool {
+    matches!(result, Err(EngineError::Store(StoreError::Unavailable(_))))
+}
+
+/// Storage is away: whatever is applied cannot be on disk, the second time as the first.
+async fn assert_not_durable(engine: &Arc<Engine>, wanted: Wanted) {
+    for _ in 0..2 {
+        let applied = engine.reconcile(wanted.clone(), Durability::Preferred).await.unwrap();
+        assert!(!applied.is_durable);
+        assert!(is_unavailable(engine.reconcile(wanted.clone(), Durability::Required).await));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_changes_nothing_is_not_durable_before_what_it_names_is() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    store.go_away();
+    assert_not_durable(&engine, file(Others::Keep)).await;
+    let policies_alone = Wanted { breakers: [].into(), ..file(Others::Keep) };
+    assert_not_durable(&engine, policies_alone).await;
+    let breakers_alone = Wanted { policies: [].into(), ..file(Others::Keep) };
+    assert_not_durable(&engine, breakers_alone).await;
+
+    store.come_back();
+    assert!(engine.reconcile(file(Others::Keep), Durability::Required).await.unwrap().is_durable);
+    assert!(store.policies.lock().contains_key(&policy("a")));
+    assert_eq!(store.rows.lock()[&name("a/own")].own_config, threshold(4));
+    tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_prunes_is_not_durable_before_what_was_pruned_is_gone_from_disk() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let nothing = Wanted { others: Others::Prune, ..Wanted::default() };
+    engine.reconcile(file(Others::Keep), Durability::Required).await.unwrap();
+    store.go_away();
+    engine.delete_policy(&policy("a"), None, Durability::Preferred).await.unwrap();
+    assert_not_durable(&engine, nothing.clone()).await;
+
+    let (changes, _) = engine.plan(nothing.clone()).await.unwrap();
+    assert_eq!(changes, [], "there is nothing left to change");
+    store.come_back();
+    assert!(engine.reconcile(nothing, Durability::Required).await.unwrap().is_durable);
+    assert!(store.policies.lock().is_empty());
+    assert_eq!(store.rows.lock()[&name("a/own")].own_config, ConfigPatch::default());
+    tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_leaves_a_policy_as_it_is_is_not_durable_before_the_policy_is() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    store.go_away();
+    let created = spec("a/*", threshold(9));
+    engine.create_policy(policy("a"), created, Durability::Preferred).await.unwrap();
+    let update = |durability| {
+        let (engine, update) = (Arc::clone(&engine), PolicyUpdate::default());
+        async move { engine.update_policy(&policy("a"), update, None, durability).await }
+    };
+    assert!(!update(Durability::Preferred).await.unwrap().is_durable);
+    assert!(is_unavailable(update(Durability::Required).await));
+    store.come_back();
+    assert!(update(Durability::Required).await.unwrap().is_durable);
+    tasks.shut_down().await.unwrap();
+}
