@@ -140,13 +140,23 @@ impl Policies {
     }
 
     /// Lets the policies of a batch be written as they are, whatever the batch has made of them.
+    /// Its revisions count as given out: a policy that is not to be is deleted at the last of them,
+    /// and whatever is made later lies above.
     pub(crate) fn write_again(&self, batch: &Batch) {
-        let names = batch.policies.iter().map(|row| &row.name);
-        let names = names.chain(batch.policy_deletions.iter().map(|gone| &gone.name));
-        let (ranked, mut unwritten) = (self.ranked(), self.unwritten.lock());
-        for name in names {
-            let revision = ranked.get(name).map_or(self.revision(), |policy| policy.row.revision);
-            unwritten.entry(name.clone()).or_insert(revision);
+        let rows = batch.policies.iter().map(|row| (&row.name, row.revision));
+        let deletions = batch.policy_deletions.iter().map(|gone| (&gone.name, gone.revision));
+        let names: Vec<_> = rows.chain(deletions).collect();
+        let last = names.iter().map(|(_, revision)| *revision).max().unwrap_or(0);
+        let _nobody_else = self.changing();
+        let (ranked, last) = {
+            let mut in_force = self.in_force.write();
+            in_force.revision = in_force.revision.max(last);
+            (Arc::clone(&in_force.ranked), in_force.revision)
+        };
+        let mut unwritten = self.unwritten.lock();
+        for (name, _) in names {
+            let revision = ranked.get(name).map_or(last, |policy| policy.row.revision);
+            unwritten.insert(name.clone(), revision);
         }
     }
 
