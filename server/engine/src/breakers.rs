@@ -193,13 +193,18 @@ impl Breakers {
         allowed(entry.get())?;
         let live = entry.get();
         let deletion = live.deletion(name);
-        self.revision_floor.fetch_max(deletion.revision, Ordering::AcqRel);
-        self.generation_floor.fetch_max(deletion.generation, Ordering::AcqRel);
+        self.raise_floors(&deletion);
         self.signals.stats.leave(live.breaker.state(), live.breaker.mode());
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.signals.deleted(deletion.clone(), live.marks.position);
         entry.remove();
         Ok(deletion)
+    }
+
+    /// Lets no breaker be made any more that a deletion would take for the one it is about.
+    pub(crate) fn raise_floors(&self, deletion: &Deletion) {
+        self.revision_floor.fetch_max(deletion.revision, Ordering::AcqRel);
+        self.generation_floor.fetch_max(deletion.generation, Ordering::AcqRel);
     }
 
     pub(crate) fn contains(&self, name: &BreakerName) -> bool {

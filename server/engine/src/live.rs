@@ -142,6 +142,15 @@ impl Live {
         self.schedule(name, signals);
     }
 
+    /// Makes sure that its revision is not below one that storage has seen under its name: its
+    /// deletion would leave that row.
+    pub(crate) fn outlive(&mut self, name: &BreakerName, signals: &Signals, revision: u64) {
+        if self.revision < revision {
+            self.revision = revision;
+            self.announce(name, signals);
+        }
+    }
+
     /// Tells the recorder that something of this breaker is new.
     pub(crate) fn announce(&mut self, name: &BreakerName, signals: &Signals) {
         if !self.marks.to_record {

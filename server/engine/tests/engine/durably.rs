@@ -8,6 +8,9 @@ use breaker_engine::{
     StoreError, Wanted,
 };
 
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
 use crate::flaky::{Flaky, name, start};
 
 fn policy(text: &str) -> PolicyName {
@@ -96,4 +99,89 @@ async fn an_update_that_leaves_a_policy_as_it_is_is_not_durable_before_the_polic
     store.come_back();
     assert!(update(Durability::Required).await.unwrap().is_durable);
     tasks.shut_down().await.unwrap();
+}
+
+/// Starts a change that has to be durable and returns once it is on its way to the disk.
+async fn on_its_way<T: Send + 'static>(
+    store: &Flaky,
+    change: impl Future<Output = T> + Send + 'static,
+) -> (JoinHandle<T>, oneshot::Sender<()>) {
+    let ((reached, has_come), (go, go_on)) = (oneshot::channel(), oneshot::channel());
+    *store.gate.lock() = Some((reached, go_on));
+    let change = tokio::spawn(change);
+    has_come.await.unwrap();
+    (change, go)
+}
+
+/// Trips on failures in a row alone, which a policy has to ask for: see [`in_a_row`].
+fn odd() -> ConfigPatch {
+    threshold(0)
+}
+
+fn in_a_row() -> ConfigPatch {
+    ConfigPatch { consecutive_failures: Some(3), ..ConfigPatch::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_was_written_and_then_refused_is_not_left_on_disk() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let row = spec("a/*", in_a_row());
+    engine.create_policy(policy("row"), row, Durability::Required).await.unwrap();
+    let ghost = {
+        let (engine, over) = (Arc::clone(&engine), PolicySpec { priority: 1, ..off("a/odd") });
+        async move { engine.create_policy(policy("ghost"), over, Durability::Required).await }
+    };
+    let (ghost, go) = on_its_way(&store, ghost).await;
+    // It cannot run on the policy that is on its way to the disk.
+    let created = {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(
+            async move { engine.create(name("a/odd"), odd(), Durability::Preferred).await },
+        )
+    };
+    while engine.get(&name("a/odd")).is_err() {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).unwrap();
+    assert!(matches!(ghost.await.unwrap(), Err(EngineError::Invalid(_))));
+    created.await.unwrap().unwrap();
+    tasks.shut_down().await.unwrap();
+    assert_eq!(store.policies.lock().keys().collect::<Vec<_>>(), [&policy("row")]);
+}
+
+/// What keeps a breaker that is [`odd`] from running.
+fn off(selector: &str) -> PolicySpec {
+    spec(selector, ConfigPatch { consecutive_failures: Some(0), ..ConfigPatch::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_made_after_one_of_its_name_was_written_and_refused_stays_on_disk() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let row = spec("a/*", in_a_row());
+    engine.create_policy(policy("row"), row, Durability::Required).await.unwrap();
+    let refused = {
+        let engine = Arc::clone(&engine);
+        async move { engine.create(name("a/odd"), odd(), Durability::Required).await }
+    };
+    let (refused, go) = on_its_way(&store, refused).await;
+    let deletion = {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            engine.delete_policy(&policy("row"), None, Durability::Preferred).await
+        })
+    };
+    while engine.policy(&policy("row")).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    store.go_away();
+    go.send(()).unwrap();
+    assert!(matches!(refused.await.unwrap(), Err(EngineError::Invalid(_))));
+    deletion.await.unwrap().unwrap();
+    assert_eq!(store.rows.lock()[&name("a/odd")].own_config, odd(), "what was refused");
+    engine.acquire("a/odd").unwrap();
+    store.come_back();
+    tasks.shut_down().await.unwrap();
+    assert_eq!(store.rows.lock()[&name("a/odd")].own_config, ConfigPatch::default());
 }
