@@ -34,7 +34,11 @@ pub(crate) struct Live {
 #[derive(Clone, Debug)]
 pub(crate) struct OwnConfig {
     pub(crate) patch: ConfigPatch,
+    /// Where the effective values come from.
     pub(crate) sources: Sources,
+    /// Whether the patch is in force. One from storage that does not go with the layers below any
+    /// more is kept and left out.
+    pub(crate) is_in_force: bool,
 }
 
 /// How far those who work behind have come with this breaker.

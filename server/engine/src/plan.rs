@@ -164,10 +164,10 @@ impl Plan {
             }
             breakers.with(name.as_str(), |name, live| {
                 let own = live.own_patch().cloned().unwrap_or_default();
-                // It was checked, and nobody can have changed it since.
-                if let Ok((configured, _)) = engine.policies().with(name, own) {
-                    live.follow_policy(name, signals, configured, now);
-                }
+                // It was checked, and nobody can have changed it since. One that did not fit before
+                // either comes into force if it fits now.
+                let (configured, _) = engine.policies().with_accepted(name, own);
+                live.follow_policy(name, signals, configured, now);
             });
         }
         written
@@ -316,9 +316,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Refuses a change of policies that a breaker's own values would not go with.
+    /// Refuses a change of policies that a breaker's own values would not go with, unless they do
+    /// not go with what there is either.
     fn check_own(&mut self, name: &BreakerName, ranked: &Ranked) {
-        let own = self.breakers.with(name.as_str(), |_, live| live.own_patch().cloned());
+        let own = |_: &BreakerName, live: &mut Live| {
+            let own = live.configured.own.as_deref().filter(|own| own.is_in_force);
+            own.map(|own| own.patch.clone())
+        };
+        let own = self.breakers.with(name.as_str(), own);
         let Some(own) = own.flatten().filter(|_| self.violations.len() < MAX_REFUSED) else {
             return;
         };

@@ -35,12 +35,14 @@ struct InForce {
 
 impl Policies {
     pub(crate) fn new(defaults: Defaults, stored: Vec<PolicyRow>, opened: &Opened) -> Self {
-        let lost = if opened.after_crash { first_of_incarnation(opened.incarnation) } else { 0 };
+        // However the last life ended: what an earlier one gave out after a crash, and what storage
+        // never saw, lies below.
+        let first = first_of_incarnation(opened.incarnation);
         let last = stored.iter().map(|row| row.revision).max().unwrap_or(0);
         let policies = stored.into_iter().map(|row| Arc::new(defaults.stored_policy(row)));
         let in_force = InForce {
             ranked: Arc::new(Ranked::new(policies.collect())),
-            revision: last.max(opened.policy_revision_floor).max(lost),
+            revision: last.max(opened.policy_revision_floor).max(first),
         };
         Self {
             defaults,
@@ -85,6 +87,15 @@ impl Policies {
         own: ConfigPatch,
     ) -> Result<(Configured, Vec<Violation>), Vec<Violation>> {
         self.defaults.with(self.in_force.read().ranked.best(name), own)
+    }
+
+    /// The same for own values that were accepted once: those that do not fit are left out and kept.
+    pub(crate) fn with_accepted(
+        &self,
+        name: &BreakerName,
+        own: ConfigPatch,
+    ) -> (Configured, Vec<Violation>) {
+        self.defaults.with_accepted(self.in_force.read().ranked.best(name), own)
     }
 
     /// Puts policies into force, of which those of these names have changed.

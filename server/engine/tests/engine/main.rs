@@ -4,4 +4,5 @@
 mod durably;
 mod flaky;
 mod policies;
+mod restarts;
 mod storage_away;
