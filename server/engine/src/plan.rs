@@ -106,6 +106,11 @@ impl Plan {
         Ok(planner.plan)
     }
 
+    /// The policies that will be.
+    pub(crate) const fn ranked(&self) -> &Arc<Ranked> {
+        &self.ranked
+    }
+
     /// Adds what would have to be written to a batch, with what should have been already.
     pub(crate) fn draft(self, breakers: &Breakers, batch: &mut Batch) {
         let unchanged = &self.unchanged;
@@ -210,6 +215,8 @@ impl<'a> Planner<'a> {
                 self.plan.changes.push(change);
             }
             if is_same {
+                let warnings = old.iter().flat_map(|policy| &policy.warnings).cloned();
+                self.plan.warnings.extend(warnings.map(|w| at(&edit.place, w.within("config"))));
                 self.plan.unchanged.policies.push(name.clone());
                 continue;
             }
@@ -271,12 +278,17 @@ impl<'a> Planner<'a> {
                 let change = Change::Breaker(name.clone(), old, edit.own.clone());
                 self.plan.changes.push(change);
             }
+            let (defaults, best) =
+                (self.breakers.policies().defaults(), self.plan.ranked.best(name));
             if is_same {
+                let (_, warnings) = defaults.with_accepted(best, edit.own.clone());
+                let warnings = warnings.into_iter();
+                let warnings = warnings.map(|w| at(&edit.place, w.within("config")));
+                self.plan.warnings.extend(warnings);
                 self.plan.unchanged.breakers.push(name.clone());
                 continue;
             }
-            let defaults = self.breakers.policies().defaults();
-            match defaults.with(self.plan.ranked.best(name), edit.own.clone()) {
+            match defaults.with(best, edit.own.clone()) {
                 Ok((configured, warnings)) => {
                     let warnings = warnings.into_iter();
                     let warnings = warnings.map(|w| at(&edit.place, w.within("config")));
@@ -292,15 +304,15 @@ impl<'a> Planner<'a> {
         created
     }
 
-    /// Looks at every breaker that a different policy matches.
+    /// Looks at every breaker that a different policy matches. Where policies that were named and
+    /// stay as they are tie, their selectors alone tell: going to every breaker for each file that
+    /// changes nothing would cost too much.
     fn check_followers(&mut self, created: &[BreakerName]) {
-        if self.plan.touched.is_empty() {
-            return;
-        }
         let ranked = Arc::clone(&self.plan.ranked);
-        let mut ties = Ties::new(&ranked, self.plan.policies.iter().map(|(name, _)| name));
+        let mut ties = Ties::new(&ranked, self.edits.policies.keys());
         let edited: HashSet<_> = self.plan.breakers.iter().map(|(name, _)| name.clone()).collect();
-        let names = self.breakers.names();
+        let is_untouched = self.plan.touched.is_empty();
+        let names = if is_untouched { Vec::new() } else { self.breakers.names() };
         for name in names.iter().chain(created) {
             if !self.plan.touched.iter().any(|policy| policy.matches(name)) {
                 continue;

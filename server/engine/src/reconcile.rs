@@ -74,7 +74,7 @@ impl Engine {
             }
             edited => edited,
         };
-        let Edited { written, changes, warnings } = edited?;
+        let Edited { written, changes, warnings, .. } = edited?;
         let is_durable = self.wait_until_durable(&written).await;
         Ok(Changed { result: changes, is_durable, warnings })
     }

@@ -185,3 +185,29 @@ async fn a_breaker_made_after_one_of_its_name_was_written_and_refused_stays_on_d
     tasks.shut_down().await.unwrap();
     assert_eq!(store.rows.lock()[&name("a/odd")].own_config, ConfigPatch::default());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_is_deleted_before_its_change_is_answered_was_changed_all_the_same() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let created = {
+        let engine = Arc::clone(&engine);
+        let spec = spec("a/*", threshold(9));
+        async move { engine.create_policy(policy("a"), spec, Durability::Preferred).await }
+    };
+    let (created, go) = on_its_way(&store, created).await;
+    let deleted = {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            engine.delete_policy(&policy("a"), None, Durability::Preferred).await
+        })
+    };
+    while engine.policy(&policy("a")).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).unwrap();
+    let created = created.await.unwrap().unwrap().result;
+    assert_eq!((created.row.name, created.breaker_count), (policy("a"), 0));
+    deleted.await.unwrap().unwrap();
+    tasks.shut_down().await.unwrap();
+}
