@@ -33,7 +33,7 @@ pub(crate) struct Breakers {
     pub(crate) signals: Signals,
 }
 
-/// The smallest revision or id that a life of the server after a crash may give out.
+/// The smallest revision or id that a life of the server may give out, after so many crashes.
 pub(crate) const fn first_of_incarnation(incarnation: u64) -> u64 {
     incarnation << INCARNATION_SHIFT
 }
@@ -150,24 +150,24 @@ impl Breakers {
     }
 
     /// Adds a breaker as it was stored. A stored configuration that the server's defaults have
-    /// made invalid since is left out, not the breaker.
+    /// made invalid since is kept and left out, not the breaker.
     pub(crate) fn insert_stored(
         &self,
         row: BreakerRow,
         opened: &Opened,
     ) -> Result<(), EngineError> {
-        let lost = if opened.after_crash { first_of_incarnation(opened.incarnation) } else { 0 };
-        let revision = row.revision.max(lost);
-        let configured = self.policies.with(&row.name, row.own_config);
-        let configured = configured.map(|(configured, _)| configured).unwrap_or_else(|violations| {
+        // However the last life ended: it showed this revision too, if it began with a crash, and
+        // need not have written the breaker.
+        let revision = row.revision.max(first_of_incarnation(opened.incarnation));
+        let (configured, violations) = self.policies.with_accepted(&row.name, row.own_config);
+        if configured.own.as_deref().is_some_and(|own| !own.is_in_force) {
             tracing::warn!(
                 breaker = %row.name,
                 ?violations,
-                "the breaker's own configuration does not fit the server's defaults any more; it \
-                 runs without"
+                "the breaker's own configuration does not fit its policy and the server's defaults \
+                 any more; it is kept, and the breaker runs without"
             );
-            self.policies.configured(&row.name)
-        });
+        }
         let breaker = Breaker::restore(row.snapshot, &configured.config)
             .map_err(|error| EngineError::Corrupt(format!("breaker `{}`: {error}", row.name)))?;
         let mut live = Live::new(breaker, revision, row.created_at, configured);
@@ -193,13 +193,18 @@ impl Breakers {
         allowed(entry.get())?;
         let live = entry.get();
         let deletion = live.deletion(name);
-        self.revision_floor.fetch_max(deletion.revision, Ordering::AcqRel);
-        self.generation_floor.fetch_max(deletion.generation, Ordering::AcqRel);
+        self.raise_floors(&deletion);
         self.signals.stats.leave(live.breaker.state(), live.breaker.mode());
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.signals.deleted(deletion.clone(), live.marks.position);
         entry.remove();
         Ok(deletion)
+    }
+
+    /// Lets no breaker be made any more that a deletion would take for the one it is about.
+    pub(crate) fn raise_floors(&self, deletion: &Deletion) {
+        self.revision_floor.fetch_max(deletion.revision, Ordering::AcqRel);
+        self.generation_floor.fetch_max(deletion.generation, Ordering::AcqRel);
     }
 
     pub(crate) fn contains(&self, name: &BreakerName) -> bool {

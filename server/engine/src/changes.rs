@@ -45,13 +45,6 @@ pub struct Changed<T> {
     pub warnings: Vec<Violation>,
 }
 
-impl Changed<()> {
-    /// The same change with a result.
-    pub(crate) fn with<T>(self, result: T) -> Changed<T> {
-        Changed { result, is_durable: self.is_durable, warnings: self.warnings }
-    }
-}
-
 /// The breakers that a selector matched.
 #[derive(Clone, Debug, Default)]
 pub struct Matched {

@@ -78,8 +78,25 @@ impl Defaults {
         layers.extend(policy.map(|policy| (Source::Policy, &policy.values)));
         layers.push((Source::Breaker, &own));
         let Resolved { config, sources, warnings } = Config::resolve(&layers)?;
-        let own = Some(Box::new(OwnConfig { patch: own, sources }));
+        let own = Some(Box::new(OwnConfig { patch: own, sources, is_in_force: true }));
         Ok((Configured { config: Arc::new(config), policy: policy.cloned(), own }, warnings))
+    }
+
+    /// The same for own values that were accepted once, and what is odd about them. If they do not
+    /// go with the layers below any more they are left out, and kept: they are not the server's to
+    /// forget.
+    pub(crate) fn with_accepted(
+        &self,
+        policy: Option<&Arc<Policy>>,
+        own: ConfigPatch,
+    ) -> (Configured, Vec<Violation>) {
+        self.with(policy, own.clone()).unwrap_or_else(|violations| {
+            let mut configured = self.configured(policy);
+            let sources = *configured.sources(self);
+            let own = OwnConfig { patch: own, sources, is_in_force: false };
+            configured.own = Some(Box::new(own));
+            (configured, violations)
+        })
     }
 
     /// Checks the values of a policy.

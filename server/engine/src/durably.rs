@@ -99,21 +99,25 @@ impl Engine {
 
     /// Lets what a batch has written be written as it is, because the batch was not to be.
     fn write_again(&self, batch: &Batch) {
-        let mark = |name: &BreakerName| {
+        let mark = |name: &BreakerName, revision: u64| {
             let mark = |name: &BreakerName, live: &mut Live| {
+                live.outlive(name, self.signals(), revision);
                 live.mark_for_writing(name, self.signals());
             };
             self.breakers().with(name.as_str(), mark)
         };
         for row in &batch.rows {
-            if mark(&row.name).is_none() {
-                let generation = row.snapshot.generation;
-                let (name, revision) = (row.name.clone(), row.revision);
-                self.desk().delete(Deletion { name, revision, generation });
+            let (name, generation) = (row.name.clone(), row.snapshot.generation);
+            let deletion = Deletion { name, revision: row.revision, generation };
+            // First of all, so that a breaker of this name that is made from now on lies above the
+            // deletion. The row of one that is there already takes the place of the draft's.
+            self.breakers().raise_floors(&deletion);
+            if mark(&row.name, row.revision).is_none() {
+                self.desk().delete(deletion);
             }
         }
         for deletion in &batch.deletions {
-            mark(&deletion.name);
+            mark(&deletion.name, deletion.revision);
         }
         self.policies().write_again(batch);
         self.desk().hurry();

@@ -34,7 +34,11 @@ pub(crate) struct Live {
 #[derive(Clone, Debug)]
 pub(crate) struct OwnConfig {
     pub(crate) patch: ConfigPatch,
+    /// Where the effective values come from.
     pub(crate) sources: Sources,
+    /// Whether the patch is in force. One from storage that does not go with the layers below any
+    /// more is kept and left out.
+    pub(crate) is_in_force: bool,
 }
 
 /// How far those who work behind have come with this breaker.
@@ -142,6 +146,15 @@ impl Live {
         self.schedule(name, signals);
     }
 
+    /// Makes sure that its revision is not below one that storage has seen under its name: its
+    /// deletion would leave that row.
+    pub(crate) fn outlive(&mut self, name: &BreakerName, signals: &Signals, revision: u64) {
+        if self.revision < revision {
+            self.revision = revision;
+            self.announce(name, signals);
+        }
+    }
+
     /// Tells the recorder that something of this breaker is new.
     pub(crate) fn announce(&mut self, name: &BreakerName, signals: &Signals) {
         if !self.marks.to_record {
@@ -191,6 +204,11 @@ impl Live {
     pub(crate) fn deletion(&self, name: &BreakerName) -> Deletion {
         let (revision, generation) = (self.revision, self.breaker.generation());
         Deletion { name: name.clone(), revision, generation }
+    }
+
+    /// Whether what is the breaker's own is on disk as it is.
+    pub(crate) const fn is_own_durable(&self) -> bool {
+        self.marks.durable >= self.config_revision
     }
 
     pub(crate) fn own_patch(&self) -> Option<&ConfigPatch> {

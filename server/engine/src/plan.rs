@@ -14,6 +14,7 @@ use crate::defaults::Configured;
 use crate::durably::Written;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::live::Live;
 use crate::policies::MAX_POLICIES;
 use crate::policy::{Policy, PolicyDeletion, PolicyName, PolicyRow, PolicySpec, Ranked};
 use crate::signals::Signals;
@@ -65,11 +66,20 @@ pub(crate) struct Plan {
     policies: Vec<(PolicyName, u64)>,
     /// The breakers whose own configuration is different.
     breakers: Vec<(BreakerName, Configured)>,
+    /// What was named and is as it is wanted, though perhaps not on disk yet.
+    unchanged: Unchanged,
     /// The policies that are different, as they were and as they will be.
     touched: Vec<Arc<Policy>>,
     pub(crate) changes: Vec<Change>,
     pub(crate) warnings: Vec<Violation>,
     now: Time,
+}
+
+#[derive(Default)]
+struct Unchanged {
+    /// In the order of their names. One that is to be gone is among them.
+    policies: Vec<PolicyName>,
+    breakers: Vec<BreakerName>,
 }
 
 impl Plan {
@@ -96,8 +106,22 @@ impl Plan {
         Ok(planner.plan)
     }
 
-    /// Adds what would have to be written to a batch.
+    /// The policies that will be.
+    pub(crate) const fn ranked(&self) -> &Arc<Ranked> {
+        &self.ranked
+    }
+
+    /// Adds what would have to be written to a batch, with what should have been already.
     pub(crate) fn draft(self, breakers: &Breakers, batch: &mut Batch) {
+        let unchanged = &self.unchanged;
+        let is_named = |name: &PolicyName| unchanged.policies.binary_search(name).is_ok();
+        breakers.policies().gather_those(batch, is_named);
+        for name in &unchanged.breakers {
+            let row = |name: &BreakerName, live: &mut Live| {
+                (!live.is_own_durable()).then(|| live.row(name))
+            };
+            batch.rows.extend(breakers.with(name.as_str(), row).flatten());
+        }
         for (name, revision) in self.policies {
             match self.ranked.get(&name) {
                 Some(policy) => batch.policies.push(policy.row.clone()),
@@ -118,13 +142,19 @@ impl Plan {
         }
     }
 
-    /// Makes the change.
+    /// Makes the change. Durable is it once all that it names is on disk, changed or not: what it
+    /// leaves as it is can be from a change that storage has never seen.
     pub(crate) fn carry_out(self, engine: &Engine) -> Vec<Written> {
         let (breakers, signals, now) = (engine.breakers(), engine.signals(), self.now);
         engine.policies().publish(Arc::clone(&self.ranked), &self.policies);
         engine.desk().hurry();
+        let changed = self.policies.into_iter().map(|(name, _)| name);
         let mut written: Vec<_> =
-            self.policies.into_iter().map(|(name, _)| Written::Policy(name)).collect();
+            changed.chain(self.unchanged.policies).map(Written::Policy).collect();
+        for name in self.unchanged.breakers {
+            let revision = breakers.with(name.as_str(), |_, live| live.config_revision);
+            written.extend(revision.map(|revision| Written::Row(name, revision)));
+        }
         for (name, configured) in self.breakers {
             let revision = breakers.put(name.clone(), now, configured);
             written.push(Written::Row(name, revision));
@@ -139,10 +169,10 @@ impl Plan {
             }
             breakers.with(name.as_str(), |name, live| {
                 let own = live.own_patch().cloned().unwrap_or_default();
-                // It was checked, and nobody can have changed it since.
-                if let Ok((configured, _)) = engine.policies().with(name, own) {
-                    live.follow_policy(name, signals, configured, now);
-                }
+                // It was checked, and nobody can have changed it since. One that did not fit before
+                // either comes into force if it fits now.
+                let (configured, _) = engine.policies().with_accepted(name, own);
+                live.follow_policy(name, signals, configured, now);
             });
         }
         written
@@ -163,6 +193,7 @@ impl<'a> Planner<'a> {
             ranked: breakers.policies().ranked(),
             policies: Vec::new(),
             breakers: Vec::new(),
+            unchanged: Unchanged::default(),
             touched: Vec::new(),
             changes: Vec::new(),
             warnings: Vec::new(),
@@ -178,8 +209,15 @@ impl<'a> Planner<'a> {
         for (name, edit) in &self.edits.policies {
             let old = policies.get(name).cloned();
             let spec = old.as_ref().map(|policy| policy.row.spec.clone());
-            self.plan.changes.push(Change::Policy(name.clone(), spec.clone(), edit.spec.clone()));
-            if spec == edit.spec {
+            let is_same = spec == edit.spec;
+            if !is_same || edit.spec.is_some() {
+                let change = Change::Policy(name.clone(), spec, edit.spec.clone());
+                self.plan.changes.push(change);
+            }
+            if is_same {
+                let warnings = old.iter().flat_map(|policy| &policy.warnings).cloned();
+                self.plan.warnings.extend(warnings.map(|w| at(&edit.place, w.within("config"))));
+                self.plan.unchanged.policies.push(name.clone());
                 continue;
             }
             revision += 1;
@@ -235,12 +273,22 @@ impl<'a> Planner<'a> {
             if old.is_none() {
                 created.push(name.clone());
             }
-            self.plan.changes.push(Change::Breaker(name.clone(), old, edit.own.clone()));
+            // Nobody named those without a place: that they stay as they are is no news.
+            if !is_same || edit.place.is_some() {
+                let change = Change::Breaker(name.clone(), old, edit.own.clone());
+                self.plan.changes.push(change);
+            }
+            let (defaults, best) =
+                (self.breakers.policies().defaults(), self.plan.ranked.best(name));
             if is_same {
+                let (_, warnings) = defaults.with_accepted(best, edit.own.clone());
+                let warnings = warnings.into_iter();
+                let warnings = warnings.map(|w| at(&edit.place, w.within("config")));
+                self.plan.warnings.extend(warnings);
+                self.plan.unchanged.breakers.push(name.clone());
                 continue;
             }
-            let defaults = self.breakers.policies().defaults();
-            match defaults.with(self.plan.ranked.best(name), edit.own.clone()) {
+            match defaults.with(best, edit.own.clone()) {
                 Ok((configured, warnings)) => {
                     let warnings = warnings.into_iter();
                     let warnings = warnings.map(|w| at(&edit.place, w.within("config")));
@@ -256,15 +304,15 @@ impl<'a> Planner<'a> {
         created
     }
 
-    /// Looks at every breaker that a different policy matches.
+    /// Looks at every breaker that a different policy matches. Where policies that were named and
+    /// stay as they are tie, their selectors alone tell: going to every breaker for each file that
+    /// changes nothing would cost too much.
     fn check_followers(&mut self, created: &[BreakerName]) {
-        if self.plan.touched.is_empty() {
-            return;
-        }
         let ranked = Arc::clone(&self.plan.ranked);
-        let mut ties = Ties::new(&ranked, self.plan.policies.iter().map(|(name, _)| name));
+        let mut ties = Ties::new(&ranked, self.edits.policies.keys());
         let edited: HashSet<_> = self.plan.breakers.iter().map(|(name, _)| name.clone()).collect();
-        let names = self.breakers.names();
+        let is_untouched = self.plan.touched.is_empty();
+        let names = if is_untouched { Vec::new() } else { self.breakers.names() };
         for name in names.iter().chain(created) {
             if !self.plan.touched.iter().any(|policy| policy.matches(name)) {
                 continue;
@@ -280,9 +328,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Refuses a change of policies that a breaker's own values would not go with.
+    /// Refuses a change of policies that a breaker's own values would not go with, unless they do
+    /// not go with what there is either.
     fn check_own(&mut self, name: &BreakerName, ranked: &Ranked) {
-        let own = self.breakers.with(name.as_str(), |_, live| live.own_patch().cloned());
+        let own = |_: &BreakerName, live: &mut Live| {
+            let own = live.configured.own.as_deref().filter(|own| own.is_in_force);
+            own.map(|own| own.patch.clone())
+        };
+        let own = self.breakers.with(name.as_str(), own);
         let Some(own) = own.flatten().filter(|_| self.violations.len() < MAX_REFUSED) else {
             return;
         };

@@ -35,12 +35,14 @@ struct InForce {
 
 impl Policies {
     pub(crate) fn new(defaults: Defaults, stored: Vec<PolicyRow>, opened: &Opened) -> Self {
-        let lost = if opened.after_crash { first_of_incarnation(opened.incarnation) } else { 0 };
+        // However the last life ended: what an earlier one gave out after a crash, and what storage
+        // never saw, lies below.
+        let first = first_of_incarnation(opened.incarnation);
         let last = stored.iter().map(|row| row.revision).max().unwrap_or(0);
         let policies = stored.into_iter().map(|row| Arc::new(defaults.stored_policy(row)));
         let in_force = InForce {
             ranked: Arc::new(Ranked::new(policies.collect())),
-            revision: last.max(opened.policy_revision_floor).max(lost),
+            revision: last.max(opened.policy_revision_floor).max(first),
         };
         Self {
             defaults,
@@ -87,6 +89,15 @@ impl Policies {
         self.defaults.with(self.in_force.read().ranked.best(name), own)
     }
 
+    /// The same for own values that were accepted once: those that do not fit are left out and kept.
+    pub(crate) fn with_accepted(
+        &self,
+        name: &BreakerName,
+        own: ConfigPatch,
+    ) -> (Configured, Vec<Violation>) {
+        self.defaults.with_accepted(self.in_force.read().ranked.best(name), own)
+    }
+
     /// Puts policies into force, of which those of these names have changed.
     pub(crate) fn publish(&self, ranked: Arc<Ranked>, changed: &[(PolicyName, u64)]) {
         let last = changed.iter().map(|(_, revision)| *revision).max().unwrap_or(0);
@@ -101,12 +112,17 @@ impl Policies {
 
     /// Adds what storage does not know yet to a batch.
     pub(crate) fn gather(&self, batch: &mut Batch) {
+        self.gather_those(batch, |_| true);
+    }
+
+    /// Adds what storage does not know yet of these policies to a batch.
+    pub(crate) fn gather_those(&self, batch: &mut Batch, wanted: impl Fn(&PolicyName) -> bool) {
         let unwritten = self.unwritten.lock();
         if unwritten.is_empty() {
             return;
         }
         let ranked = self.ranked();
-        for (name, &revision) in &*unwritten {
+        for (name, &revision) in unwritten.iter().filter(|(name, _)| wanted(name)) {
             match ranked.get(name) {
                 Some(policy) => batch.policies.push(policy.row.clone()),
                 None => {
@@ -115,6 +131,11 @@ impl Policies {
                 }
             }
         }
+    }
+
+    /// The policies whose last change, be it that they were deleted, is not on disk.
+    pub(crate) fn unwritten(&self) -> Vec<PolicyName> {
+        self.unwritten.lock().keys().cloned().collect()
     }
 
     /// Notes that a batch is on disk.
@@ -130,13 +151,23 @@ impl Policies {
     }
 
     /// Lets the policies of a batch be written as they are, whatever the batch has made of them.
+    /// Its revisions count as given out: a policy that is not to be is deleted at the last of them,
+    /// and whatever is made later lies above.
     pub(crate) fn write_again(&self, batch: &Batch) {
-        let names = batch.policies.iter().map(|row| &row.name);
-        let names = names.chain(batch.policy_deletions.iter().map(|gone| &gone.name));
-        let (ranked, mut unwritten) = (self.ranked(), self.unwritten.lock());
-        for name in names {
-            let revision = ranked.get(name).map_or(self.revision(), |policy| policy.row.revision);
-            unwritten.entry(name.clone()).or_insert(revision);
+        let rows = batch.policies.iter().map(|row| (&row.name, row.revision));
+        let deletions = batch.policy_deletions.iter().map(|gone| (&gone.name, gone.revision));
+        let names: Vec<_> = rows.chain(deletions).collect();
+        let last = names.iter().map(|(_, revision)| *revision).max().unwrap_or(0);
+        let _nobody_else = self.changing();
+        let (ranked, last) = {
+            let mut in_force = self.in_force.write();
+            in_force.revision = in_force.revision.max(last);
+            (Arc::clone(&in_force.ranked), in_force.revision)
+        };
+        let mut unwritten = self.unwritten.lock();
+        for (name, _) in names {
+            let revision = ranked.get(name).map_or(last, |policy| policy.row.revision);
+            unwritten.insert(name.clone(), revision);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use breaker_core::{BreakerName, Config, ConfigPatch, Key, Sources, Violation};
 
 use crate::changes::Changed;
-use crate::durably::{Durability, Target, Written};
+use crate::durably::{Durability, Target, Written, off_the_workers};
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::plan::{Change, Edits, Plan, PolicyEdit};
@@ -62,6 +62,8 @@ pub(crate) struct Edited {
     pub(crate) written: Vec<Written>,
     pub(crate) changes: Vec<Change>,
     pub(crate) warnings: Vec<Violation>,
+    /// The policies as the edit has left them.
+    ranked: Arc<Ranked>,
 }
 
 impl Engine {
@@ -136,8 +138,7 @@ impl Engine {
                 None => Ok(edits.clone()),
             }
         };
-        let changed = self.edit_and_wait(durability, edit).await?;
-        Ok(changed.with(self.policy(&name)?))
+        self.edit_and_show(&name, durability, edit).await
     }
 
     /// Changes a policy. Every breaker that it was or is in force for follows at once.
@@ -166,8 +167,7 @@ impl Engine {
                 Ok(edits_of(name.clone(), Some(spec), "config"))
             }
         };
-        let changed = self.edit_and_wait(durability, edit).await?;
-        Ok(changed.with(self.policy(name)?))
+        self.edit_and_show(name, durability, edit).await
     }
 
     /// Deletes a policy. Its breakers fall back to the next best one, or to the defaults.
@@ -187,16 +187,29 @@ impl Engine {
             check_etag(&policy, etag)?;
             Ok(edits_of(name.clone(), None, "name"))
         };
-        self.edit_and_wait(durability, edit).await
-    }
-
-    async fn edit_and_wait(
-        self: &Arc<Self>,
-        durability: Durability,
-        edit: impl Fn(&Self) -> Result<Edits, EngineError> + Send + Sync + 'static,
-    ) -> Result<Changed<()>, EngineError> {
         let Edited { written, warnings, .. } = self.edit(durability, edit).await?;
         Ok(Changed { result: (), is_durable: self.wait_until_durable(&written).await, warnings })
+    }
+
+    /// Edits a policy and shows it as it is then; as the edit has left it if somebody has deleted
+    /// it since, for the change was made.
+    async fn edit_and_show(
+        self: &Arc<Self>,
+        name: &PolicyName,
+        durability: Durability,
+        edit: impl Fn(&Self) -> Result<Edits, EngineError> + Send + Sync + 'static,
+    ) -> Result<Changed<PolicyView>, EngineError> {
+        let Edited { written, warnings, ranked, .. } = self.edit(durability, edit).await?;
+        let is_durable = self.wait_until_durable(&written).await;
+        let engine = Arc::clone(self);
+        let shown = {
+            let name = name.clone();
+            off_the_workers(move || engine.policy(&name)).await
+        };
+        let as_left =
+            |policy: Arc<Policy>| PolicyView { row: policy.row.clone(), breaker_count: 0 };
+        let result = shown.flatten().or_else(|_| known(&ranked, name).map(as_left))?;
+        Ok(Changed { result, is_durable, warnings })
     }
 
     /// Makes the edits that `edit` finds necessary, all of them or none.
@@ -211,6 +224,7 @@ impl Engine {
             let mut plan = Plan::new(engine.breakers(), &edit(&engine)?, engine.now())?;
             let changes = std::mem::take(&mut plan.changes);
             let warnings = std::mem::take(&mut plan.warnings);
+            let ranked = Arc::clone(plan.ranked());
             let written = match target {
                 Target::Draft(batch) => {
                     plan.draft(engine.breakers(), batch);
@@ -218,7 +232,7 @@ impl Engine {
                 }
                 Target::Live => plan.carry_out(&engine),
             };
-            Ok(Edited { written, changes, warnings })
+            Ok(Edited { written, changes, warnings, ranked })
         };
         self.make(durability, change).await
     }

@@ -74,7 +74,7 @@ impl Engine {
             }
             edited => edited,
         };
-        let Edited { written, changes, warnings } = edited?;
+        let Edited { written, changes, warnings, .. } = edited?;
         let is_durable = self.wait_until_durable(&written).await;
         Ok(Changed { result: changes, is_durable, warnings })
     }
@@ -91,12 +91,15 @@ impl Engine {
             edits.breakers.insert(name.clone(), edit);
         }
         if wanted.others == Others::Prune {
-            for policy in self.policies().ranked().iter() {
+            // With those that were pruned before, and are not on disk as they are.
+            let mut others = self.policies().unwritten();
+            others.extend(self.policies().ranked().iter().map(|policy| policy.name().clone()));
+            for name in others {
                 let gone = || PolicyEdit { spec: None, place: None };
-                edits.policies.entry(policy.name().clone()).or_insert_with(gone);
+                edits.policies.entry(name).or_insert_with(gone);
             }
             self.breakers().for_each(|name, live| {
-                if live.configured.own.is_some() {
+                if live.configured.own.is_some() || !live.is_own_durable() {
                     let bare = || BreakerEdit { own: ConfigPatch::default(), place: None };
                     edits.breakers.entry(name.clone()).or_insert_with(bare);
                 }

@@ -19,7 +19,7 @@ pub(crate) struct Ties<'a> {
 }
 
 struct Tie {
-    /// The one of the two that is new or different.
+    /// The one of the two that was named.
     policy: PolicyName,
     /// What they both match.
     meeting: String,
@@ -32,11 +32,11 @@ impl<'a> Ties<'a> {
         policies: impl Iterator<Item = &'n PolicyName>,
     ) -> Self {
         let with_rivals = |policy: &'a Arc<Policy>| {
-            let rivals = ranked.iter().filter(|other| policy.ties_with(other)).collect();
-            (policy, rivals)
+            let rivals: Vec<_> = ranked.iter().filter(|other| policy.ties_with(other)).collect();
+            (!rivals.is_empty()).then_some((policy, rivals))
         };
         let rivals: Vec<_> =
-            policies.filter_map(|name| ranked.get(name)).map(with_rivals).collect();
+            policies.filter_map(|name| ranked.get(name)).filter_map(with_rivals).collect();
         let mut ties = Self { rivals, found: BTreeMap::new() };
         ties.look_at_selectors();
         ties

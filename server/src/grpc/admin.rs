@@ -212,14 +212,14 @@ impl BreakerAdmin for Admin {
         &self,
         request: Request<v1::GetPolicyRequest>,
     ) -> Result<Response<v1::GetPolicyResponse>, Status> {
-        policies::get(&self.engine, &request.into_inner()).map(Response::new)
+        policies::get(&self.engine, &request.into_inner()).await.map(Response::new)
     }
 
     async fn list_policies(
         &self,
         request: Request<v1::ListPoliciesRequest>,
     ) -> Result<Response<v1::ListPoliciesResponse>, Status> {
-        policies::list(&self.engine, &request.into_inner()).map(Response::new)
+        policies::list(&self.engine, &request.into_inner()).await.map(Response::new)
     }
 
     async fn create_policy(

@@ -18,6 +18,8 @@ const MAX_MESSAGE_VIOLATIONS: usize = 4;
 
 /// When to try again while the database is away.
 const RETRY_STORAGE: Duration = Duration::from_secs(1);
+/// When to try again while there is no room: somebody has to make some.
+const RETRY_FULL: Duration = Duration::from_secs(60);
 /// When to try again elsewhere while the server is going down.
 const RETRY_DRAINING: Duration = Duration::from_millis(100);
 
@@ -37,7 +39,7 @@ pub(crate) fn to_status(error: EngineError) -> Status {
         }
         EngineError::TooManyBreakers { .. } => {
             details.add_quota_failure_violation("max_breakers", &message);
-            details.set_retry_info(Some(Duration::from_secs(60)));
+            details.set_retry_info(Some(RETRY_FULL));
             Code::ResourceExhausted
         }
         EngineError::Held(name) => {
@@ -54,6 +56,7 @@ pub(crate) fn to_status(error: EngineError) -> Status {
         }
         EngineError::TooManyPolicies(_) => {
             details.add_quota_failure_violation("policies", &message);
+            details.set_retry_info(Some(RETRY_FULL));
             Code::ResourceExhausted
         }
         EngineError::EtagMismatch { .. } | EngineError::PolicyEtagMismatch { .. } => {
@@ -122,6 +125,15 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_finds_no_room_is_told_when_to_try_again() {
+        for error in [EngineError::TooManyBreakers { limit: 1 }, EngineError::TooManyPolicies(1)] {
+            let details = to_status(error).get_error_details();
+            assert!(details.quota_failure().is_some());
+            assert_eq!(details.retry_info().unwrap().retry_delay, Some(RETRY_FULL));
+        }
+    }
 
     #[test]
     fn every_bad_field_is_named_and_the_answer_stays_small() {

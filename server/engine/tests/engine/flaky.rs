@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 #[derive(Default)]
 pub(crate) struct Flaky {
     is_away: AtomicBool,
+    /// What the next opening finds.
+    pub(crate) opened: Mutex<Opened>,
     pub(crate) policies: Mutex<BTreeMap<PolicyName, PolicyRow>>,
     pub(crate) rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
     pub(crate) transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
@@ -46,7 +48,7 @@ impl Flaky {
 #[async_trait]
 impl Store for Flaky {
     async fn open(&self) -> Result<Opened, StoreError> {
-        Ok(Opened::default())
+        Ok(self.opened.lock().clone())
     }
 
     async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
@@ -71,14 +73,14 @@ impl Store for Flaky {
             policies.insert(row.name.clone(), row.clone());
         }
         for deletion in &batch.policy_deletions {
-            policies.remove(&deletion.name);
+            policies.retain(|name, row| *name != deletion.name || row.revision > deletion.revision);
         }
         let mut rows = self.rows.lock();
         for row in &batch.rows {
             rows.insert(row.name.clone(), row.clone());
         }
         for deletion in &batch.deletions {
-            rows.remove(&deletion.name);
+            rows.retain(|name, row| *name != deletion.name || row.revision > deletion.revision);
         }
         let mut transitions = self.transitions.lock();
         for record in &batch.transitions {

@@ -416,3 +416,25 @@ async fn a_breaker_made_during_a_change_gets_the_policy() {
         tasks.shut_down().await.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_odd_is_told_again_by_a_file_that_changes_nothing() {
+    let (engine, tasks) = start(&Arc::new(Flaky::default())).await;
+    let odd = ConfigPatch { consecutive_failures: Some(5), ..ConfigPatch::default() };
+    let mut wanted = file(Others::Keep);
+    let policies = [("odd", odd.clone()), ("tie", threshold(9))];
+    for (index, (text, config)) in policies.into_iter().enumerate() {
+        let place = format!("policies[{}]", index + 1);
+        wanted.policies.insert(policy(text), (spec("b/*", 0, config), place));
+    }
+    wanted.breakers.insert(name("c/odd"), (odd, "breakers[1]".into()));
+    let first = engine.reconcile(wanted.clone(), Durability::Preferred).await.unwrap();
+    let mut fields: Vec<_> = first.warnings.iter().map(|warning| warning.field.as_str()).collect();
+    fields.sort_unstable();
+    let in_a_row =
+        ["breakers[1]", "policies[1]"].map(|at| format!("{at}.config.consecutive_failures"));
+    assert_eq!(fields, [&in_a_row[0], &in_a_row[1], "policies[1].priority"]);
+    let again = engine.reconcile(wanted, Durability::Preferred).await.unwrap();
+    assert_eq!(again.warnings, first.warnings);
+    tasks.shut_down().await.unwrap();
+}
