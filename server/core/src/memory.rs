@@ -44,16 +44,21 @@ impl Memory {
             // A bad call that nobody reported counts, but vouches for nobody.
             let is_told = calls.reporter.is_some();
             let reporter = calls.reporter.unwrap_or_default();
-            if !calls.outcome.is_failure() {
+            let is_failure = calls.outcome.is_failure();
+            let (has_failed, was_slow) = (is_told && is_failure, is_told && calls.is_slow);
+            if !is_failure {
                 quorum.succeed(reporter, taken);
-            } else if is_told {
-                quorum.fail(reporter, calls.count, now);
+            }
+            let is_bad = has_failed || (was_slow && config.has_rates());
+            let slot = if is_bad { quorum.slot_of(reporter, now) } else { 0 };
+            if has_failed {
+                quorum.fail(slot, calls.count);
             }
             if config.has_rates() {
                 quorum.push(
                     config.window(),
-                    (is_told && calls.outcome.is_failure(), is_told && calls.is_slow),
-                    (reporter, calls.count),
+                    (has_failed, was_slow),
+                    (slot, calls.count),
                     (calls.ended_at, now),
                 );
             }

@@ -60,9 +60,8 @@ impl Quorum {
         }
     }
 
-    /// Notes that so many calls of a reporter failed.
-    pub(crate) fn fail(&mut self, reporter: ReporterId, count: u32, now: Time) {
-        let slot = self.slot_of(reporter, now);
+    /// Notes that so many calls of the reporter with this place failed.
+    pub(crate) fn fail(&mut self, slot: usize, count: u32) {
         self.count.add(slot, count);
         self.streak.add(slot, count);
     }
@@ -77,15 +76,14 @@ impl Quorum {
         self.streak = Shares::default();
     }
 
-    /// Notes calls in the window.
+    /// Notes calls in the window; the place of a reporter matters for bad ones alone.
     pub(crate) fn push(
         &mut self,
         size: WindowSize,
         (is_failure, is_slow): (bool, bool),
-        (reporter, count): (ReporterId, u32),
+        (slot, count): (usize, u32),
         (ended_at, now): (Time, Time),
     ) {
-        let slot = if is_failure || is_slow { self.slot_of(reporter, now) } else { 0 };
         let failed = if is_failure { FAILED_BIT } else { 0 };
         let slow = if is_slow { SLOW_BIT } else { 0 };
         let call = (slot as u8) << SLOT_SHIFT | slow | failed;
@@ -136,7 +134,8 @@ impl Quorum {
         slot.or_else(|| (self.crowd & crowd_bit(reporter) != 0).then_some(CROWD))
     }
 
-    fn slot_of(&mut self, reporter: ReporterId, now: Time) -> usize {
+    /// The place of a reporter that brings something bad.
+    pub(crate) fn slot_of(&mut self, reporter: ReporterId, now: Time) -> usize {
         let reporter = not_nobody(reporter);
         if let Some(slot) = self.slots.iter().position(|&other| other == reporter) {
             return slot;
