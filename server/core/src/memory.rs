@@ -3,7 +3,7 @@
 
 use crate::adapted::Adapted;
 use crate::calls::CallSums;
-use crate::config::{Config, WindowSize};
+use crate::config::Config;
 use crate::outcome::Calls;
 use crate::quorum::Quorum;
 use crate::time::Time;
@@ -83,7 +83,7 @@ impl Memory {
 
     /// Takes over a changed configuration, dropping what no rule needs any more.
     pub(crate) fn reconfigure(&mut self, config: &Config) {
-        let size: WindowSize = config.window();
+        let size = config.window();
         match &mut self.window {
             Some(window) if config.has_rates() => window.resize(size),
             window => *window = None,
