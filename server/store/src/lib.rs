@@ -6,6 +6,7 @@
 
 mod json;
 mod memory;
+mod rows;
 mod sqlite;
 mod text;
 

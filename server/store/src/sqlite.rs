@@ -4,16 +4,14 @@
 //! commit is on disk when it returns. Numbers that Rust takes for unsigned are stored with the
 //! same bits; those that SQL compares (revisions, ids, times) stay far below the sign bit.
 
-mod breaker_rows;
-mod columns;
+mod cells;
 mod commit;
 mod connection;
 mod errors;
 mod file;
 mod history;
 mod life;
-mod policy_rows;
-mod transition_rows;
+mod load;
 
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
@@ -58,11 +56,11 @@ impl Store for SqliteStore {
     }
 
     async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
-        policy_rows::load(&self.readers).await
+        load::policies(&self.readers).await
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
-        breaker_rows::load(&self.readers, sink).await
+        load::breakers(&self.readers, sink).await
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

@@ -3,84 +3,102 @@
 
 use std::sync::{Arc, LazyLock};
 
-use breaker_engine::{Batch, Deletion};
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
+use breaker_engine::{Batch, BreakerRow, Deletion, PolicyDeletion, PolicyRow, TransitionRecord};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::columns::bound;
+use super::cells::Values;
 use super::connection::Writer;
-use super::{breaker_rows, policy_rows, transition_rows};
+use crate::rows::{self, Table, bound};
 
 /// Rows of one statement. With more of them the statements themselves begin to cost.
 const ROWS_AT_ONCE: usize = 32;
 
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
-
 /// An INSERT for one row, and one for many.
-struct Insert {
+struct Insert<R: 'static> {
+    table: Table<R>,
     one: Arc<str>,
     many: Arc<str>,
 }
 
-static POLICIES: LazyLock<Insert> =
-    LazyLock::new(|| Insert::or_replace("policies", policy_rows::COLUMNS));
+static POLICIES: LazyLock<Insert<PolicyRow>> = LazyLock::new(|| Insert::into(rows::POLICIES));
 
-static BREAKERS: LazyLock<Insert> =
-    LazyLock::new(|| Insert::or_replace("breakers", breaker_rows::COLUMNS));
+static BREAKERS: LazyLock<Insert<BreakerRow>> = LazyLock::new(|| Insert::into(rows::BREAKERS));
 
-static TRANSITIONS: LazyLock<Insert> = LazyLock::new(|| {
-    Insert::new("transitions", transition_rows::COLUMNS, "ON CONFLICT (id) DO NOTHING")
-});
+static TRANSITIONS: LazyLock<Insert<Arc<TransitionRecord>>> =
+    LazyLock::new(|| Insert::into(rows::TRANSITIONS));
 
-impl Insert {
-    /// Rows that take the place of those with their names.
-    fn or_replace(table: &str, columns: &[&str]) -> Self {
-        let replaced: Vec<_> =
-            columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-        let conflict = format!("ON CONFLICT (name) DO UPDATE SET {}", replaced.join(", "));
-        Self::new(table, columns, &conflict)
-    }
-
-    fn new(table: &str, columns: &[&str], conflict: &str) -> Self {
-        let row = format!("({})", vec!["?"; columns.len()].join(", "));
+impl<R> Insert<R> {
+    fn into(table: Table<R>) -> Self {
+        let row = format!("({})", vec!["?"; table.columns.len()].join(", "));
         let insert = |rows: usize| {
             let rows = vec![row.as_str(); rows].join(", ");
-            format!("INSERT INTO {table} ({}) VALUES {rows} {conflict}", columns.join(", ")).into()
+            let (name, columns) = (table.name, table.column_list());
+            format!("INSERT INTO {name} ({columns}) VALUES {rows} {}", table.conflict_clause())
+                .into()
         };
-        Self { one: insert(1), many: insert(ROWS_AT_ONCE) }
+        Self { one: insert(1), many: insert(ROWS_AT_ONCE), table }
     }
 
-    /// Writes rows, whose values `bind` gives to a statement.
-    async fn run<R>(
-        &self,
-        connection: &mut SqliteConnection,
-        rows: &[R],
-        bind: for<'q> fn(Query<'q>, &'q R) -> Query<'q>,
-    ) -> Result<(), sqlx::Error> {
+    async fn run(&self, connection: &mut SqliteConnection, rows: &[R]) -> Result<(), sqlx::Error> {
         let (full, rest) = rows.as_chunks::<ROWS_AT_ONCE>();
         for chunk in full {
-            let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.many)));
-            chunk.iter().fold(query, bind).execute(&mut *connection).await?;
+            self.execute(connection, &self.many, chunk).await?;
         }
         for row in rest {
-            let query = sqlx::query(AssertSqlSafe(Arc::clone(&self.one)));
-            bind(query, row).execute(&mut *connection).await?;
+            self.execute(connection, &self.one, std::slice::from_ref(row)).await?;
         }
         Ok(())
+    }
+
+    async fn execute(
+        &self,
+        connection: &mut SqliteConnection,
+        statement: &Arc<str>,
+        rows: &[R],
+    ) -> Result<(), sqlx::Error> {
+        let mut values = Values::default();
+        for row in rows {
+            (self.table.fill)(row, &mut values);
+        }
+        if let Some(refused) = values.refused {
+            return Err(refused);
+        }
+        let statement = AssertSqlSafe(Arc::clone(statement));
+        sqlx::query_with(statement, values.arguments).execute(connection).await.map(|_| ())
     }
 }
 
 /// Writes all of a batch in one transaction.
 pub(super) async fn commit(writer: &Writer, batch: &Batch) -> Result<(), sqlx::Error> {
     let mut writing = writer.begin().await?;
-    POLICIES.run(&mut writing, &batch.policies, policy_rows::bind).await?;
-    policy_rows::delete(&mut writing, &batch.policy_deletions).await?;
-    BREAKERS.run(&mut writing, &batch.rows, breaker_rows::bind).await?;
+    POLICIES.run(&mut writing, &batch.policies).await?;
+    delete_policies(&mut writing, &batch.policy_deletions).await?;
+    BREAKERS.run(&mut writing, &batch.rows).await?;
     delete(&mut writing, &batch.deletions).await?;
-    TRANSITIONS
-        .run(&mut writing, &batch.transitions, |query, record| transition_rows::bind(query, record))
-        .await?;
+    TRANSITIONS.run(&mut writing, &batch.transitions).await?;
     writing.commit().await
+}
+
+/// Deletes policies, each only up to the revision of its deletion.
+async fn delete_policies(
+    connection: &mut SqliteConnection,
+    deletions: &[PolicyDeletion],
+) -> Result<(), sqlx::Error> {
+    for deletion in deletions {
+        sqlx::query("DELETE FROM policies WHERE name = ? AND revision <= ?")
+            .bind(deletion.name.as_str())
+            .bind(bound(deletion.revision))
+            .execute(&mut *connection)
+            .await?;
+    }
+    let Some(floor) = deletions.iter().map(|deletion| deletion.revision).max() else {
+        return Ok(());
+    };
+    sqlx::query("UPDATE server SET policy_revision_floor = max(policy_revision_floor, ?)")
+        .bind(bound(floor))
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn delete(

@@ -4,10 +4,9 @@ use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, SqlitePool};
 
-use super::columns::bound;
 use super::connection::Writer;
 use super::errors::unavailable;
-use super::transition_rows;
+use crate::rows::{bound, read_transition};
 
 /// At most `limit` transitions of all breakers with an id below `before`, the latest first.
 pub(super) async fn before(
@@ -54,7 +53,7 @@ async fn fetch(
     query: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
 ) -> Result<Vec<TransitionRecord>, StoreError> {
     let rows: Vec<SqliteRow> = query.fetch_all(readers).await.map_err(unavailable)?;
-    rows.iter().map(transition_rows::read).collect()
+    rows.iter().map(|row| read_transition(row)).collect()
 }
 
 /// Deletes the oldest transitions up to the first that is younger. Looks beside the writer first:

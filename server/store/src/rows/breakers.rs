@@ -4,144 +4,129 @@ use breaker_core::{
 };
 use breaker_engine::{BreakerRow, StoreError};
 use breaker_wire::{patch_from_value, patch_to_value};
-use futures::TryStreamExt;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Sqlite, SqlitePool};
 
-use super::columns::{Columns, time_to_column};
-use super::errors::unavailable;
+use super::columns::Columns;
+use super::{Cells, Kind, OnConflict, Sink, SinkExt, Table};
 use crate::json::Stored;
 use crate::text::Word;
 
-/// The columns of `breakers` in the order in which [`bind`] gives their values.
-pub(super) const COLUMNS: &[&str] = &[
-    "name",
-    "revision",
-    "config_revision",
-    "created_at",
-    "state",
-    "since",
-    "generation",
-    "retry_at",
-    "permits",
-    "probe_successes",
-    "next_permit_serial",
-    "probe_failures",
-    "ramp",
-    "failure_count",
-    "consecutive_failures",
-    "mode",
-    "override_actor",
-    "override_reason",
-    "override_set_at",
-    "override_expires_at",
-    "own_config",
-    "successes",
-    "failures",
-    "timeouts",
-    "ignored",
-    "late",
-    "denied",
-    "recent_calls",
-    "last_failure_at",
-    "last_failure_kind",
-    "window_calls",
-    "window_buckets",
-    "memory",
-];
-
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+pub(crate) const BREAKERS: Table<BreakerRow> = Table {
+    name: "breakers",
+    key: "name",
+    columns: &[
+        ("name", Kind::Text),
+        ("revision", Kind::Integer),
+        ("config_revision", Kind::Integer),
+        ("created_at", Kind::Integer),
+        ("state", Kind::Text),
+        ("since", Kind::Integer),
+        ("generation", Kind::Integer),
+        ("retry_at", Kind::Integer),
+        ("permits", Kind::Text),
+        ("probe_successes", Kind::Integer),
+        ("next_permit_serial", Kind::Integer),
+        ("probe_failures", Kind::Integer),
+        ("ramp", Kind::Text),
+        ("failure_count", Kind::Integer),
+        ("consecutive_failures", Kind::Integer),
+        ("mode", Kind::Text),
+        ("override_actor", Kind::Text),
+        ("override_reason", Kind::Text),
+        ("override_set_at", Kind::Integer),
+        ("override_expires_at", Kind::Integer),
+        ("own_config", Kind::Text),
+        ("successes", Kind::Integer),
+        ("failures", Kind::Integer),
+        ("timeouts", Kind::Integer),
+        ("ignored", Kind::Integer),
+        ("late", Kind::Integer),
+        ("denied", Kind::Integer),
+        ("recent_calls", Kind::Integer),
+        ("last_failure_at", Kind::Integer),
+        ("last_failure_kind", Kind::Text),
+        ("window_calls", Kind::Bytes),
+        ("window_buckets", Kind::Text),
+        ("memory", Kind::Text),
+    ],
+    on_conflict: OnConflict::Replace,
+    fill,
+};
 
 /// A configuration without any value.
 const EMPTY_CONFIG: &str = "{}";
 
-/// Hands every breaker to `sink` as it is read.
-pub(super) async fn load(
-    readers: &SqlitePool,
-    sink: &mut (dyn FnMut(BreakerRow) + Send),
-) -> Result<(), StoreError> {
-    let mut rows = sqlx::query("SELECT * FROM breakers").fetch(readers);
-    while let Some(row) = rows.try_next().await.map_err(unavailable)? {
-        sink(read(&row)?);
-    }
-    Ok(())
-}
-
-/// Binds the values of a row, in the order of [`COLUMNS`].
-pub(super) fn bind<'q>(query: Query<'q>, row: &'q BreakerRow) -> Query<'q> {
+fn fill<'r>(row: &'r BreakerRow, sink: &mut dyn Sink<'r>) {
     let BreakerRow { name, snapshot, own_config, revision, config_revision, created_at } = row;
-    let query = query
-        .bind(name.as_str())
-        .bind(revision.cast_signed())
-        .bind(config_revision.cast_signed())
-        .bind(time_to_column(*created_at));
-    let query = bind_state(query, snapshot)
-        .bind(snapshot.failure_count)
-        .bind(snapshot.consecutive_failures);
-    let query = bind_override(query, snapshot.override_.as_ref());
-    let query = if *own_config == ConfigPatch::default() {
-        query.bind(EMPTY_CONFIG)
+    sink.word(name.as_str());
+    sink.number(*revision);
+    sink.number(*config_revision);
+    sink.time(*created_at);
+    fill_state(snapshot, sink);
+    sink.small(snapshot.failure_count);
+    sink.small(snapshot.consecutive_failures);
+    fill_override(snapshot.override_.as_ref(), sink);
+    if *own_config == ConfigPatch::default() {
+        sink.word(EMPTY_CONFIG);
     } else {
-        query.bind(patch_to_value(own_config).to_string())
-    };
-    bind_metrics(query, snapshot.metrics.as_ref())
-        .bind(snapshot.memory.as_ref().map(Stored::to_text))
+        sink.written(Some(patch_to_value(own_config).to_string()));
+    }
+    fill_metrics(snapshot.metrics.as_ref(), sink);
+    sink.written(snapshot.memory.as_ref().map(Stored::to_text));
 }
 
-fn bind_state<'q>(query: Query<'q>, snapshot: &BreakerSnapshot) -> Query<'q> {
+fn fill_state<'r>(snapshot: &'r BreakerSnapshot, sink: &mut dyn Sink<'r>) {
     let (kind, retry_at) = match &snapshot.state {
         StateSnapshot::Closed => (StateKind::Closed, None),
         StateSnapshot::Open { retry_at } => (StateKind::Open, *retry_at),
         StateSnapshot::HalfOpen { .. } => (StateKind::HalfOpen, None),
     };
-    let query = query
-        .bind(kind.as_word())
-        .bind(time_to_column(snapshot.since))
-        .bind(snapshot.generation.cast_signed())
-        .bind(retry_at.map(time_to_column));
+    sink.word(kind.as_word());
+    sink.time(snapshot.since);
+    sink.number(snapshot.generation);
+    sink.time_if_any(retry_at);
     match &snapshot.state {
-        StateSnapshot::HalfOpen { permits, successes, failures, next_serial, ramp } => query
-            .bind(Some(permits.to_text()))
-            .bind(Some(*successes))
-            .bind(Some(*next_serial))
-            .bind(Some(*failures))
-            .bind(ramp.as_ref().map(Stored::to_text)),
-        StateSnapshot::Closed | StateSnapshot::Open { .. } => query
-            .bind(None::<String>)
-            .bind(None::<u32>)
-            .bind(None::<u32>)
-            .bind(None::<u32>)
-            .bind(None::<String>),
+        StateSnapshot::HalfOpen { permits, successes, failures, next_serial, ramp } => {
+            sink.written(Some(permits.to_text()));
+            sink.small(*successes);
+            sink.small(*next_serial);
+            sink.small(*failures);
+            sink.written(ramp.as_ref().map(Stored::to_text));
+        }
+        StateSnapshot::Closed | StateSnapshot::Open { .. } => {
+            sink.text(None);
+            sink.integer(None);
+            sink.integer(None);
+            sink.integer(None);
+            sink.text(None);
+        }
     }
 }
 
-fn bind_override<'q>(query: Query<'q>, override_: Option<&'q OverrideSnapshot>) -> Query<'q> {
-    query
-        .bind(override_.map_or(Mode::Normal, |o| o.kind.mode()).as_word())
-        .bind(override_.map(|o| o.by.actor()))
-        .bind(override_.map(|o| o.by.reason()))
-        .bind(override_.map(|o| time_to_column(o.set_at)))
-        .bind(override_.and_then(|o| o.expires_at).map(time_to_column))
+fn fill_override<'r>(override_: Option<&'r OverrideSnapshot>, sink: &mut dyn Sink<'r>) {
+    sink.word(override_.map_or(Mode::Normal, |o| o.kind.mode()).as_word());
+    sink.text(override_.map(|o| o.by.actor().into()));
+    sink.text(override_.map(|o| o.by.reason().into()));
+    sink.time_if_any(override_.map(|o| o.set_at));
+    sink.time_if_any(override_.and_then(|o| o.expires_at));
 }
 
-fn bind_metrics<'q>(query: Query<'q>, metrics: Option<&'q MetricsSnapshot>) -> Query<'q> {
+fn fill_metrics<'r>(metrics: Option<&'r MetricsSnapshot>, sink: &mut dyn Sink<'r>) {
     let totals = metrics.map_or_else(Totals::default, |m| m.totals);
     let last_failure = metrics.and_then(|m| m.last_failure.as_ref());
-    query
-        .bind(totals.successes.cast_signed())
-        .bind(totals.failures.cast_signed())
-        .bind(totals.timeouts.cast_signed())
-        .bind(totals.ignored.cast_signed())
-        .bind(totals.late.cast_signed())
-        .bind(totals.denied.cast_signed())
-        .bind(metrics.map_or(0, |m| m.recent))
-        .bind(last_failure.map(|failure| time_to_column(failure.at)))
-        .bind(last_failure.and_then(|failure| failure.error_kind.as_ref()).map(ErrorKind::as_str))
-        .bind(metrics.map(|m| window_to_bytes(&m.window)))
-        .bind(metrics.and_then(|m| buckets_to_text(&m.window)))
+    let Totals { successes, failures, timeouts, ignored, late, denied } = totals;
+    for total in [successes, failures, timeouts, ignored, late, denied] {
+        sink.number(total);
+    }
+    sink.small(metrics.map_or(0, |m| m.recent));
+    sink.time_if_any(last_failure.map(|failure| failure.at));
+    let kind = last_failure.and_then(|failure| failure.error_kind.as_ref());
+    sink.text(kind.map(|kind| kind.as_str().into()));
+    sink.bytes(metrics.map(|m| window_to_bytes(&m.window)));
+    sink.written(metrics.and_then(|m| buckets_to_text(&m.window)));
 }
 
-fn read(row: &SqliteRow) -> Result<BreakerRow, StoreError> {
+/// The breaker in a row.
+pub(crate) fn read(row: &dyn Cells) -> Result<BreakerRow, StoreError> {
     let columns = Columns::new(row, "name");
     Ok(BreakerRow {
         name: columns.breaker()?,
@@ -170,10 +155,10 @@ fn read_state(columns: &Columns<'_>) -> Result<StateSnapshot, StoreError> {
             permits: columns
                 .json("permits")?
                 .ok_or_else(|| columns.corrupt("permits", "it is NULL"))?,
-            successes: columns.required("probe_successes")?,
+            successes: columns.get("probe_successes")?,
             // Rows from before there were ways for a failed probe not to end HALF_OPEN have none.
             failures: columns.get::<Option<u32>>("probe_failures")?.unwrap_or(0),
-            next_serial: columns.required("next_permit_serial")?,
+            next_serial: columns.get("next_permit_serial")?,
             ramp: columns.json("ramp")?,
         },
     })
@@ -187,7 +172,7 @@ fn read_override(columns: &Columns<'_>) -> Result<Option<OverrideSnapshot>, Stor
         Mode::Disabled => OverrideKind::Disabled,
         Mode::Shadow => OverrideKind::Shadow,
     };
-    let set_at: i64 = columns.required("override_set_at")?;
+    let set_at: i64 = columns.get("override_set_at")?;
     Ok(Some(OverrideSnapshot {
         kind,
         by: columns.attribution("override_actor", "override_reason")?,

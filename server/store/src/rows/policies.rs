@@ -1,0 +1,61 @@
+use breaker_core::ConfigPatch;
+use breaker_engine::{PolicyName, PolicyRow, PolicySpec, Selector, StoreError};
+use breaker_wire::{patch_from_value, patch_to_value};
+
+use super::columns::Columns;
+use super::{Cells, Kind, OnConflict, Sink, SinkExt, Table};
+
+pub(crate) const POLICIES: Table<PolicyRow> = Table {
+    name: "policies",
+    key: "name",
+    columns: &[
+        ("name", Kind::Text),
+        ("revision", Kind::Integer),
+        ("selector", Kind::Text),
+        ("priority", Kind::Integer),
+        ("config", Kind::Text),
+        ("created_at", Kind::Integer),
+        ("updated_at", Kind::Integer),
+    ],
+    on_conflict: OnConflict::Replace,
+    fill,
+};
+
+fn fill<'r>(row: &'r PolicyRow, sink: &mut dyn Sink<'r>) {
+    let PolicyRow { name, spec, revision, created_at, updated_at } = row;
+    sink.word(name.as_str());
+    sink.number(*revision);
+    sink.word(spec.selector.as_str());
+    sink.integer(Some(spec.priority.into()));
+    sink.written(Some(patch_to_value(&spec.config).to_string()));
+    sink.time(*created_at);
+    sink.time_if_any(*updated_at);
+}
+
+/// The policy in a row.
+pub(crate) fn read(row: &dyn Cells) -> Result<PolicyRow, StoreError> {
+    let columns = Columns::of_policy(row);
+    let name = PolicyName::new(columns.get("name")?).map_err(|e| columns.corrupt("name", e))?;
+    let selector = Selector::parse(columns.get("selector")?);
+    let spec = PolicySpec {
+        selector: selector.map_err(|error| columns.corrupt("selector", error))?,
+        priority: columns.get("priority")?,
+        config: read_config(&columns)?,
+    };
+    Ok(PolicyRow {
+        name,
+        spec,
+        revision: columns.number("revision")?,
+        created_at: columns.time("created_at")?,
+        updated_at: columns.time_if_any("updated_at")?,
+    })
+}
+
+fn read_config(columns: &Columns<'_>) -> Result<ConfigPatch, StoreError> {
+    let text: &str = columns.get("config")?;
+    let value = serde_json::from_str(text).map_err(|error| columns.corrupt("config", error))?;
+    patch_from_value(&value).map_err(|violations| {
+        let told: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        columns.corrupt("config", told.join("; "))
+    })
+}
