@@ -60,7 +60,7 @@ pub struct Batch {
     pub policies: Vec<PolicyRow>,
     /// Policies to delete, after the others were written: each only up to its revision.
     pub policy_deletions: Vec<PolicyDeletion>,
-    /// Breakers to insert or to replace.
+    /// Breakers to insert or to replace, each at most once.
     pub rows: Vec<BreakerRow>,
     /// Breakers to delete, after the rows were written: each only up to its revision.
     pub deletions: Vec<Deletion>,
@@ -124,6 +124,9 @@ pub enum StoreError {
     /// The database cannot be used as it is configured.
     #[error("{0}")]
     Unusable(String),
+    /// Another server leads now. Nothing was written, and nothing ever will be by this store.
+    #[error("another server has taken the lead; this one writes nothing any more")]
+    Superseded,
 }
 
 /// A database behind the engine. Implementations are called from one writer at a time, and from

@@ -6,6 +6,7 @@
 
 mod json;
 mod memory;
+mod postgres;
 mod rows;
 mod sqlite;
 mod text;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use breaker_engine::{Store, StoreError};
 
 pub use memory::MemoryStore;
+pub use postgres::{MigrationMode, PostgresDatabase};
 pub use sqlite::SqliteStore;
 
 /// The store at a URL: `sqlite://breakerd.db` for a file in the current folder,

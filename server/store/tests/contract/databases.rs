@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use anyhow::Result;
-use breaker_engine::Store;
-use breaker_store::{MemoryStore, SqliteStore};
+use anyhow::{Context, Result};
+use breaker_engine::{Member, SharedDatabase, Store};
+use breaker_store::{MemoryStore, MigrationMode, PostgresDatabase, SqliteStore};
 use tempfile::TempDir;
 
 /// A database that servers can come and go at.
@@ -36,5 +36,21 @@ impl Database for Sqlite {
     async fn connect(&self) -> Result<Arc<dyn Store>> {
         let url = format!("sqlite://{}", self.0.path().join("breakerd.db").display());
         Ok(Arc::new(SqliteStore::connect(&url).await?))
+    }
+}
+
+pub(crate) struct Postgres(throwaway_postgres::Database);
+
+impl Database for Postgres {
+    fn new() -> Result<Self> {
+        Ok(Self(throwaway_postgres::Database::in_shared_cluster()?))
+    }
+
+    /// By a server that takes the lead from whoever had it.
+    async fn connect(&self) -> Result<Arc<dyn Store>> {
+        let me = Member { id: "test".to_owned(), address: "127.0.0.1:1".to_owned() };
+        let database = PostgresDatabase::connect(&self.0.url, me, MigrationMode::Apply).await?;
+        let term = database.take(&database.look().await?).await?;
+        Ok(term.context("nobody else takes the lead")?.store)
     }
 }

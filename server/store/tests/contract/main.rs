@@ -59,3 +59,4 @@ macro_rules! contract {
 
 contract!(memory, crate::databases::Memory);
 contract!(sqlite, crate::databases::Sqlite);
+contract!(postgres, crate::databases::Postgres);

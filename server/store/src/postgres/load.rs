@@ -1,0 +1,32 @@
+//! Reading everything at the start, over a connection of its own: that may take longer than
+//! anybody waits for a page of the history.
+
+use breaker_engine::{BreakerRow, PolicyRow, StoreError};
+use futures::TryStreamExt;
+use sqlx::AssertSqlSafe;
+
+use super::connection::Location;
+use super::errors::unavailable;
+use crate::rows::{BREAKERS, POLICIES, read_breaker, read_policy};
+
+/// Every policy.
+pub(super) async fn policies(location: &Location) -> Result<Vec<PolicyRow>, StoreError> {
+    let mut connection = location.connect().await.map_err(unavailable)?;
+    let all = format!("SELECT {} FROM policies", POLICIES.column_list());
+    let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(&mut connection).await;
+    rows.map_err(unavailable)?.iter().map(|row| read_policy(row)).collect()
+}
+
+/// Hands every breaker to `sink` as it is read.
+pub(super) async fn breakers(
+    location: &Location,
+    sink: &mut (dyn FnMut(BreakerRow) + Send),
+) -> Result<(), StoreError> {
+    let mut connection = location.connect().await.map_err(unavailable)?;
+    let all = format!("SELECT {} FROM breakers", BREAKERS.column_list());
+    let mut rows = sqlx::query(AssertSqlSafe(all)).fetch(&mut connection);
+    while let Some(row) = rows.try_next().await.map_err(unavailable)? {
+        sink(read_breaker(&row)?);
+    }
+    Ok(())
+}
