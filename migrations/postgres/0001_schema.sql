@@ -23,7 +23,9 @@ CREATE TABLE standbys (
     id                    TEXT NOT NULL PRIMARY KEY,
     address               TEXT NOT NULL,
     -- Grows as long as the server is alive and reaches the database.
-    beat                  BIGINT NOT NULL
+    beat                  BIGINT NOT NULL,
+    -- When that was last, for people and for forgetting the dead.
+    seen_at               TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
 -- The lives of servers that led, and what is left of what was deleted. One row.

@@ -6,10 +6,12 @@ use sqlx::postgres::PgRow;
 use super::connection::Line;
 use super::errors::unavailable;
 
-/// Says that this server is alive, and looks at the lease.
-const LOOK: &str = "WITH me AS (INSERT INTO standbys (id, address, beat) VALUES ($1, $2, 0) \
+/// Says that this server is alive, and looks at the lease. Servers that were not seen for a day are
+/// forgotten on the way; the database's clock is good enough for that.
+const LOOK: &str = "WITH old AS (DELETE FROM standbys WHERE seen_at < now() - interval '1 day' \
+                    AND id <> $1), me AS (INSERT INTO standbys (id, address, beat) VALUES ($1, $2, 0) \
                     ON CONFLICT (id) DO UPDATE SET address = excluded.address, \
-                    beat = standbys.beat + 1) \
+                    beat = standbys.beat + 1, seen_at = now()) \
                     SELECT fence, beat, holder, address FROM lease";
 /// Takes the lease if it is as it was seen. Waits for whatever the last holder has on its way.
 const TAKE: &str = "WITH me AS (DELETE FROM standbys WHERE id = $1) \
