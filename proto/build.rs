@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::{env, error, fs};
 
-const FILES: [&str; 3] =
-    ["breaker/v1/breaker.proto", "breaker/v1/service.proto", "breaker/v1/admin.proto"];
+const FILES: [&str; 4] = [
+    "breaker/v1/breaker.proto",
+    "breaker/v1/service.proto",
+    "breaker/v1/admin.proto",
+    "breaker/v1/peer.proto",
+];
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-changed=breaker");

@@ -6,17 +6,21 @@ mod apply;
 mod breakers;
 mod configs;
 mod error;
+mod health;
 mod oversize;
 mod page_token;
+mod peers;
 mod policies;
 mod requests;
 mod transitions;
 mod watch;
 
 pub(crate) use admin::Admin;
-pub(crate) use answers::encode_status;
+pub(crate) use answers::{encode_status, now_to_message};
 pub(crate) use breakers::Breakers;
+pub(crate) use health::Health;
 pub(crate) use oversize::OversizeLayer;
+pub(crate) use peers::Peers;
 
 /// Most bytes of a message that the server takes.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 4 << 20;

@@ -10,9 +10,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use breaker_engine::Engine;
+use breaker_engine::{Engine, Failing};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
+
+use crate::grpc::now_to_message;
+use crate::seat::{NotLeading, Seat};
 
 pub(crate) use streams::{StreamGauge, StreamGuard};
 
@@ -22,9 +24,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// What the pages show.
 #[derive(Clone)]
 pub(crate) struct Pages {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) seat: Arc<Seat>,
     pub(crate) streams: StreamGauge,
-    pub(crate) drain: CancellationToken,
 }
 
 /// The routes.
@@ -46,29 +47,39 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// A server whose storage fails is ready: it goes on from memory. The answer shows it.
+/// A server whose storage fails is ready: it goes on from memory. One that stands by is not: it
+/// takes no calls. The answer shows it.
 async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
-    let status = pages.engine.storage_status().borrow().clone();
-    let storage = match &status.failing {
-        None => json!({ "status": "ok" }),
-        Some(failing) => json!({
-            "status": "failing",
-            "for_seconds": pages.engine.now().since(failing.since).as_secs_f64(),
-            "error": failing.error,
-            "waiting_breakers": pages.engine.waiting_breakers(),
-            "waiting_transitions": pages.engine.waiting_transitions(),
-        }),
+    let (code, page) = match pages.seat.engine() {
+        _ if pages.seat.is_draining() => {
+            (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "draining" }))
+        }
+        Err(NotLeading { leader }) => {
+            let page = json!({ "status": "standing_by", "leader": leader });
+            (StatusCode::SERVICE_UNAVAILABLE, page)
+        }
+        Ok(engine) => {
+            let failing = engine.storage_status().borrow().failing.clone();
+            let status = if failing.is_some() { "degraded" } else { "ready" };
+            let storage = storage(&engine, failing);
+            let breakers = engine.breaker_count();
+            let page = json!({ "status": status, "breakers": breakers, "storage": storage });
+            (StatusCode::OK, page)
+        }
     };
-    let (code, word) = if pages.drain.is_cancelled() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining")
-    } else if status.failing.is_some() {
-        (StatusCode::OK, "degraded")
-    } else {
-        (StatusCode::OK, "ready")
-    };
-    let breakers = pages.engine.breaker_count();
-    let page = json!({ "status": word, "breakers": breakers, "storage": storage });
     (code, [(header::CONTENT_TYPE, "application/json")], format!("{page}\n"))
+}
+
+fn storage(engine: &Engine, failing: Option<Failing>) -> serde_json::Value {
+    let Some(failing) = failing else { return json!({ "status": "ok" }) };
+    json!({
+        "status": "degraded",
+        "since": now_to_message(failing.since).unwrap_or_default().to_string(),
+        "for_seconds": engine.now().since(failing.since).as_secs_f64(),
+        "error": failing.error,
+        "waiting_breakers": engine.waiting_breakers(),
+        "waiting_transitions": engine.waiting_transitions(),
+    })
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {

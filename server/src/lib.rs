@@ -6,12 +6,16 @@
 mod chance;
 mod grpc;
 mod http;
+mod identity;
 mod logging;
+mod node;
 mod program;
+mod seat;
 mod server;
 mod settings;
 mod shutdown;
 
+pub use node::NodeError;
 pub use program::run;
 pub use server::{Server, StartError};
 pub use settings::{Arguments, Settings, SettingsError};

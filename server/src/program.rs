@@ -28,6 +28,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Some(Command::Migrate) => {
+            let applied = breaker_store::migrate(&settings.database).await?;
+            for migration in &applied {
+                println!("applied {migration}");
+            }
+            println!("{} is up to date", without_password(&settings.database));
+            Ok(())
+        }
         None => {
             logging::start(settings.log_format, filter);
             serve(settings).await
@@ -36,7 +44,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let database = settings.database.clone();
+    let database = without_password(&settings.database);
     for warning in settings.defaults.warnings() {
         tracing::warn!(%warning, "a value of [defaults] makes no sense");
     }
@@ -47,7 +55,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         task = server.failed() => Some(task),
     };
     if let Some(task) = failed {
-        anyhow::bail!("the {task} has ended, which it never should; the log says why");
+        anyhow::bail!(task);
     }
     tracing::info!("draining: streams end, everything is written");
     tokio::select! {
@@ -66,7 +74,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 fn welcome(server: &Server, database: &str) -> String {
     let (grpc, http) = (server.grpc_address(), server.http_address());
     format!(
-        "breakerd {version}: {database} holds {count}
+        "breakerd {version} on {database}: {role}
 grpc listening on {grpc}
 http listening on {http}
 
@@ -81,14 +89,21 @@ Try, in another terminal:
   curl http://{http}/metrics
 ",
         version = env!("CARGO_PKG_VERSION"),
-        count = counted(server.breaker_count()),
+        role = server.role(),
     )
 }
 
-fn counted(breakers: usize) -> String {
-    match breakers {
-        1 => "1 breaker".to_owned(),
-        breakers => format!("{breakers} breakers"),
+/// A URL of a database as it can be shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // Parameters can hold one, too, and a password any character but these.
+    let (place, _) = rest.split_once('?').unwrap_or((rest, ""));
+    match place.rsplit_once('@') {
+        Some((user, place)) => {
+            let (user, _) = user.split_once(':').unwrap_or((user, ""));
+            format!("{scheme}://{user}@{place}")
+        }
+        None => format!("{scheme}://{place}"),
     }
 }
 
@@ -96,18 +111,24 @@ fn described(settings: &Settings) -> String {
     let defaults = breaker_wire::patch_to_value(&settings.defaults.values());
     // Written as one file, because tables within the table are named by it.
     let table = toml::to_string(&json!({ "defaults": defaults })).unwrap_or_default();
+    let advertise = settings.advertise.as_ref();
+    let advertise = advertise.map_or(String::new(), |address| format!("advertise = {address:?}\n"));
     format!(
         "The configuration is good:
-database = {:?}
+database = \"{}\"
 listen = \"{}\"
 http_listen = \"{}\"
+{advertise}lease = \"{}\"
+migrations = \"{}\"
 max_breakers = {}
 unknown_breakers = \"{}\"
 
 {table}",
-        settings.database,
+        without_password(&settings.database),
         settings.listen,
         settings.http_listen,
+        humantime::format_duration(settings.lease),
+        settings.migrations_word(),
         settings.max_breakers,
         settings.unknown_breakers_word(),
     )

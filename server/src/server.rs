@@ -5,19 +5,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use breaker_engine::{Clock, Engine, EngineError, Options, StoreError, Tasks};
+use breaker_engine::{Clock, Member, Options, StoreError};
 use breaker_proto::server::breaker_admin_server::BreakerAdminServer;
+use breaker_proto::server::breaker_peer_server::BreakerPeerServer;
 use breaker_proto::server::breaker_service_server::BreakerServiceServer;
+use breaker_store::Connected;
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
-use tonic_health::server::HealthReporter;
+use tonic_health::pb::health_server::HealthServer;
 
 use crate::chance;
-use crate::grpc::{Admin, Breakers, MAX_MESSAGE_BYTES, OversizeLayer, encode_status};
+use crate::grpc::{
+    Admin, Breakers, Health, MAX_MESSAGE_BYTES, OversizeLayer, Peers, encode_status,
+};
 use crate::http::{Pages, StreamGauge, router};
+use crate::identity;
+use crate::node::{Database, Node, NodeError};
+use crate::seat::{NotLeading, Seat};
 use crate::settings::Settings;
 
 /// The server asks connections for a sign of life so often, and waits so long for it.
@@ -29,18 +37,15 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Most calls and streams at a time on one connection.
 const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
 
-type BreakersServer = BreakerServiceServer<Breakers>;
-type AdminServer = BreakerAdminServer<Admin>;
-
 /// A server that runs until it is told to stop.
 pub struct Server {
-    engine: Arc<Engine>,
-    tasks: Tasks,
+    seat: Arc<Seat>,
+    node: JoinHandle<Result<(), NodeError>>,
+    stop_node: CancellationToken,
     grpc: JoinHandle<Result<(), tonic::transport::Error>>,
     http: JoinHandle<io::Result<()>>,
     grpc_address: SocketAddr,
     http_address: SocketAddr,
-    health: HealthReporter,
     drain: CancellationToken,
 }
 
@@ -62,14 +67,17 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The breakers cannot be loaded.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Node(#[from] NodeError),
+    /// It has ended before it served.
+    #[error("the server has ended before it served; the log says why")]
+    Ended,
     /// The descriptors of the protocol are malformed.
     #[error("cannot serve reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
 impl Server {
-    /// Opens the database, takes the ports and begins to serve.
+    /// Takes the ports, opens the database and begins to serve, or to stand by.
     ///
     /// # Errors
     /// What kept it from starting.
@@ -78,24 +86,38 @@ impl Server {
         let http_listener = listen("--http-listen", settings.http_listen).await?;
         let grpc_address = address_of(&grpc_listener, settings.listen);
         let http_address = address_of(&http_listener, settings.http_listen);
-        let options = Options {
-            defaults: settings.defaults,
-            max_breakers: settings.max_breakers,
-            unknown_breakers: settings.unknown_breakers,
-            life: chance::life(),
-            encode: encode_status,
-        };
-        let store = breaker_store::connect(&settings.database).await?;
-        let (engine, tasks) = Engine::start(options, store, clock).await?;
+        let database = open(&settings, grpc_address).await?;
 
         let (drain, streams) = (CancellationToken::new(), StreamGauge::default());
-        let health = HealthReporter::new();
-        let grpc = serve_grpc(grpc_listener, &engine, &health, (&drain, &streams)).await?;
-        let pages = Pages { engine: Arc::clone(&engine), streams, drain: drain.clone() };
+        let seat = Arc::new(Seat::new(Arc::clone(&clock), drain.clone()));
+        let stop_node = CancellationToken::new();
+        let (ready, is_ready) = oneshot::channel();
+        let node = Node {
+            seat: Arc::clone(&seat),
+            options: Options {
+                defaults: settings.defaults,
+                max_breakers: settings.max_breakers,
+                unknown_breakers: settings.unknown_breakers,
+                life: chance::life,
+                encode: encode_status,
+            },
+            clock,
+            stop: stop_node.clone(),
+            ready: Some(ready),
+        };
+        let node = tokio::spawn(node.run(database));
+        if is_ready.await.is_err() {
+            return Err(match node.await {
+                Ok(Err(error)) => error.into(),
+                Ok(Ok(())) | Err(_) => StartError::Ended,
+            });
+        }
+        let grpc = serve_grpc(grpc_listener, &seat, &streams)?;
+        let pages = Pages { seat: Arc::clone(&seat), streams };
         let drained = drain.clone().cancelled_owned();
         let serving = axum::serve(http_listener, router(pages)).with_graceful_shutdown(drained);
         let http = tokio::spawn(async { serving.await });
-        Ok(Self { engine, tasks, grpc, http, grpc_address, http_address, health, drain })
+        Ok(Self { seat, node, stop_node, grpc, http, grpc_address, http_address, drain })
     }
 
     /// Where gRPC listens.
@@ -108,18 +130,28 @@ impl Server {
         self.http_address
     }
 
-    /// How many breakers there are.
-    pub fn breaker_count(&self) -> usize {
-        self.engine.breaker_count()
+    /// What the server does, in a few words: how many breakers it holds, or who leads.
+    pub fn role(&self) -> String {
+        match self.seat.engine() {
+            Ok(engine) if engine.breaker_count() == 1 => "it holds 1 breaker".to_owned(),
+            Ok(engine) => format!("it holds {} breakers", engine.breaker_count()),
+            Err(NotLeading { leader: Some(leader) }) => {
+                format!("this server stands by; the one at {leader} leads")
+            }
+            Err(NotLeading { leader: None }) => "this server stands by".to_owned(),
+        }
     }
 
-    /// Waits for a part of the server to end, which none does before it is told to. Returns its
-    /// name.
-    pub async fn failed(&mut self) -> &'static str {
+    /// Waits for a part of the server to end, which none does before it is told to. Returns what
+    /// has happened.
+    pub async fn failed(&mut self) -> String {
         tokio::select! {
-            task = self.tasks.failed() => task,
-            _ = &mut self.grpc => "gRPC listener",
-            _ = &mut self.http => "HTTP listener",
+            ended = &mut self.node => match ended {
+                Ok(Err(error)) => error.to_string(),
+                Ok(Ok(())) | Err(_) => NodeError::Task("engine").to_string(),
+            },
+            _ = &mut self.grpc => NodeError::Task("gRPC listener").to_string(),
+            _ = &mut self.http => NodeError::Task("HTTP listener").to_string(),
         }
     }
 
@@ -127,10 +159,7 @@ impl Server {
     ///
     /// # Errors
     /// If something could not be written.
-    pub async fn shut_down(mut self) -> Result<(), StoreError> {
-        self.health.set_not_serving::<BreakersServer>().await;
-        self.health.set_not_serving::<AdminServer>().await;
-        self.health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    pub async fn shut_down(mut self) -> Result<(), NodeError> {
         self.drain.cancel();
         let drained = async { tokio::join!(&mut self.grpc, &mut self.http) };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
@@ -138,8 +167,18 @@ impl Server {
             self.grpc.abort();
             self.http.abort();
         }
-        self.tasks.shut_down().await
+        self.stop_node.cancel();
+        self.node.await.unwrap_or(Err(NodeError::Task("engine")))
     }
+}
+
+async fn open(settings: &Settings, grpc_address: SocketAddr) -> Result<Database, StoreError> {
+    let address = settings.advertised(grpc_address);
+    let me = Member { id: identity::of(&address), address };
+    Ok(match breaker_store::connect(&settings.database, me.clone(), settings.migrations).await? {
+        Connected::Sole(store) => Database::Sole(store),
+        Connected::Shared(database) => Database::Shared { database, me, lease: settings.lease },
+    })
 }
 
 async fn listen(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -155,16 +194,13 @@ fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-async fn serve_grpc(
+fn serve_grpc(
     listener: TcpListener,
-    engine: &Arc<Engine>,
-    health: &HealthReporter,
-    (drain, streams): (&CancellationToken, &StreamGauge),
+    seat: &Arc<Seat>,
+    streams: &StreamGauge,
 ) -> Result<JoinHandle<Result<(), tonic::transport::Error>>, StartError> {
-    let breakers = Breakers::new(Arc::clone(engine), drain.clone(), streams.clone());
-    let admin = Admin::new(Arc::clone(engine), drain.clone());
-    health.set_serving::<BreakersServer>().await;
-    health.set_serving::<AdminServer>().await;
+    let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
+    let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
@@ -175,14 +211,13 @@ async fn serve_grpc(
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(Some(MAX_STREAMS_PER_CONNECTION))
         .layer(OversizeLayer)
-        .add_service(BreakersServer::new(breakers).max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(AdminServer::new(admin).max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(tonic_health::pb::health_server::HealthServer::new(
-            tonic_health::server::HealthService::from_health_reporter(health.clone()),
-        ))
+        .add_service(breakers.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
+        .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let drained = drain.clone().cancelled_owned();
+    let drained = seat.drain().clone().cancelled_owned();
     Ok(tokio::spawn(router.serve_with_incoming_shutdown(incoming, drained)))
 }

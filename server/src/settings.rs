@@ -2,20 +2,29 @@
 //! defaults.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
+use axum::http::Uri;
 use breaker_core::{ConfigPatch, Violation};
 use breaker_engine::{Defaults, UnknownBreakers};
+use breaker_store::MigrationMode;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::identity;
 use crate::logging::LogFormat;
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
+/// How long the lead lasts without a sign of life, unless told otherwise.
+const DEFAULT_LEASE: Duration = Duration::from_secs(3);
+/// What it can last. A shorter one would be lost whenever a machine is busy.
+const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
 /// Keeps the circuit-breaker state of a whole fleet in one place.
 ///
@@ -34,6 +43,9 @@ pub struct Arguments {
 /// What to do instead of serving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum Command {
+    /// Bring the tables of the database up to date, say what was done, and exit. A server does so
+    /// at its start unless told `--migrations=check`.
+    Migrate,
     /// Check flags, variables and file, say what they amount to, and exit.
     CheckConfig,
 }
@@ -43,12 +55,24 @@ struct CommandLine {
     /// A TOML file with settings.
     #[arg(long, env = "BREAKERD_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
-    /// Where state is kept: `sqlite://FILE`, or `memory:` for nowhere [default: sqlite://breakerd.db]
+    /// Where state is kept: `sqlite://FILE`, `postgres://USER:PASSWORD@HOST/DATABASE`, or `memory:`
+    /// for nowhere [default: sqlite://breakerd.db]
     #[arg(long, env = "BREAKERD_DATABASE", value_name = "URL", global = true)]
     database: Option<String>,
     /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:7420]
     #[arg(long, env = "BREAKERD_LISTEN", value_name = "ADDRESS", global = true)]
     listen: Option<SocketAddr>,
+    /// Where clients and the other servers of a Postgres database reach gRPC, `HOST:PORT` [default:
+    /// what --listen says, with the name of this machine if that is every address]
+    #[arg(long, env = "BREAKERD_ADVERTISE", value_name = "ADDRESS", global = true)]
+    advertise: Option<String>,
+    /// How long the lead among the servers of a Postgres database lasts without a sign of life; one
+    /// that stands by takes over soon after [default: 3s]
+    #[arg(long, env = "BREAKERD_LEASE", value_name = "DURATION", global = true)]
+    lease: Option<String>,
+    /// What is done about tables that are not up to date [default: apply]
+    #[arg(long, env = "BREAKERD_MIGRATIONS", value_enum, global = true)]
+    migrations: Option<MigrationsSetting>,
     /// Where HTTP listens: /healthz, /readyz, /metrics [default: 127.0.0.1:7421]
     #[arg(long, env = "BREAKERD_HTTP_LISTEN", value_name = "ADDRESS", global = true)]
     http_listen: Option<SocketAddr>,
@@ -78,6 +102,15 @@ enum UnknownBreakersSetting {
     Refuse,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum MigrationsSetting {
+    /// They are brought up to date.
+    Apply,
+    /// The server does not start; somebody runs `breakerd migrate`.
+    Check,
+}
+
 /// The keys of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +118,9 @@ struct File {
     database: Option<String>,
     listen: Option<SocketAddr>,
     http_listen: Option<SocketAddr>,
+    advertise: Option<String>,
+    lease: Option<String>,
+    migrations: Option<MigrationsSetting>,
     max_breakers: Option<usize>,
     unknown_breakers: Option<UnknownBreakersSetting>,
     insecure: Option<bool>,
@@ -102,6 +138,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where HTTP listens.
     pub http_listen: SocketAddr,
+    /// Where others reach gRPC, if not where it listens.
+    pub advertise: Option<String>,
+    /// How long the lead lasts without a sign of life.
+    pub lease: Duration,
+    /// What is done about tables that are not up to date.
+    pub migrations: MigrationMode,
     /// Most breakers at a time.
     pub max_breakers: usize,
     /// What happens at the first use of a breaker that does not exist.
@@ -150,6 +192,12 @@ pub enum SettingsError {
     /// There would be no room for a single breaker.
     #[error("max_breakers is 0; it must be 1 or more")]
     NoBreakers,
+    /// Not a duration that a lease can have.
+    #[error("lease is `{0}`; it must be a duration from 1s to 60s, such as 3s")]
+    Lease(String),
+    /// Not an address that others could use.
+    #[error("advertise is `{0}`; it must be HOST:PORT as others reach this server")]
+    Advertise(String),
 }
 
 impl Settings {
@@ -169,6 +217,12 @@ impl Settings {
             database: options.database.or(file.database).unwrap_or("sqlite://breakerd.db".into()),
             listen: options.listen.or(file.listen).unwrap_or(loopback(7420)),
             http_listen: options.http_listen.or(file.http_listen).unwrap_or(loopback(7421)),
+            advertise: options.advertise.or(file.advertise).map(advertised).transpose()?,
+            lease: options.lease.or(file.lease).map_or(Ok(DEFAULT_LEASE), |text| lease(&text))?,
+            migrations: match options.migrations.or(file.migrations) {
+                None | Some(MigrationsSetting::Apply) => MigrationMode::Apply,
+                Some(MigrationsSetting::Check) => MigrationMode::Check,
+            },
             max_breakers: options
                 .max_breakers
                 .or(file.max_breakers)
@@ -191,6 +245,25 @@ impl Settings {
         Ok(settings)
     }
 
+    /// What is done about tables that are not up to date, as it stands in a file.
+    pub(crate) const fn migrations_word(&self) -> &'static str {
+        match self.migrations {
+            MigrationMode::Apply => "apply",
+            MigrationMode::Check => "check",
+        }
+    }
+
+    /// Where clients and other servers reach gRPC, which listens at an address.
+    pub(crate) fn advertised(&self, listening: SocketAddr) -> String {
+        match &self.advertise {
+            Some(address) => address.clone(),
+            None if listening.ip().is_unspecified() => {
+                format!("{}:{}", identity::host(), listening.port())
+            }
+            None => listening.to_string(),
+        }
+    }
+
     /// What happens at the first use of a breaker that does not exist, as it stands in a file.
     pub(crate) const fn unknown_breakers_word(&self) -> &'static str {
         match self.unknown_breakers {
@@ -198,6 +271,21 @@ impl Settings {
             UnknownBreakers::Refuse => "refuse",
         }
     }
+}
+
+fn advertised(address: String) -> Result<String, SettingsError> {
+    let is_good = address.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse().is_ok_and(|port: u16| port > 0)
+    }) && Uri::try_from(format!("http://{address}"))
+        .is_ok_and(|uri| uri.path() == "/");
+    if is_good { Ok(address) } else { Err(SettingsError::Advertise(address)) }
+}
+
+fn lease(text: &str) -> Result<Duration, SettingsError> {
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|lease| LEASES.contains(lease))
+        .ok_or_else(|| SettingsError::Lease(text.to_owned()))
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -67,6 +67,11 @@ impl Candidate {
         view.holder.as_ref().filter(|holder| holder.id != self.me.id)
     }
 
+    /// The fencing number that was seen last; 0 before the first look.
+    pub fn fence(&self) -> u64 {
+        self.seen.as_ref().map_or(0, |(view, _)| view.fence)
+    }
+
     /// Whom to ask, before anything is taken, whether it still leads.
     pub fn to_ask(&self, now: Time) -> Option<&Member> {
         let (_, since) = self.seen.as_ref()?;

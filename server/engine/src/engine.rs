@@ -36,8 +36,9 @@ pub struct Options {
     pub max_breakers: usize,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
-    /// Tells this life of the server from all others; chosen by chance.
-    pub life: u64,
+    /// Chooses by chance what tells one life of the server, from its start or from when it took the
+    /// lead, from all others.
+    pub life: fn() -> u64,
     /// Encodes a status for watchers.
     pub encode: Encode,
 }
@@ -75,6 +76,15 @@ pub struct Tasks {
     stop_writer: CancellationToken,
 }
 
+/// A task that has ended before it was told to.
+#[derive(Debug)]
+pub struct TaskFailure {
+    /// Its name.
+    pub task: &'static str,
+    /// Why, if it has said so: [`StoreError::Superseded`] if another server leads.
+    pub error: Option<StoreError>,
+}
+
 /// After a crash, for so long an unknown generation or permit is taken for one that was given out
 /// and not written any more. Calls in flight across a restart have been reported by then.
 const LENIENCY: std::time::Duration = std::time::Duration::from_secs(10 * 60);
@@ -107,7 +117,7 @@ impl Engine {
         let lost = if opened.after_crash { LENIENCY } else { std::time::Duration::ZERO };
         let engine = Arc::new(Self {
             breakers,
-            watch_log: Arc::new(WatchLog::new(options.life)),
+            watch_log: Arc::new(WatchLog::new((options.life)())),
             journal: Journal::new(&opened, first_of_incarnation(opened.incarnation)),
             reporters: Reporters::new(),
             desk,
@@ -230,14 +240,23 @@ impl Engine {
 }
 
 impl Tasks {
-    /// Waits for a task to end, which none does by itself: the server cannot go on without it.
-    /// Returns its name.
-    pub async fn failed(&mut self) -> &'static str {
+    /// Waits for a task to end, which none does by itself unless another server leads: this one
+    /// cannot go on without it.
+    pub async fn failed(&mut self) -> TaskFailure {
         tokio::select! {
-            _ = &mut self.deadlines => "deadline task",
-            _ = &mut self.recorder => "recorder",
-            _ = &mut self.writer => "writer",
+            _ = &mut self.deadlines => TaskFailure { task: "deadline task", error: None },
+            _ = &mut self.recorder => TaskFailure { task: "recorder", error: None },
+            ended = &mut self.writer => {
+                TaskFailure { task: "writer", error: ended.ok().and_then(Result::err) }
+            }
         }
+    }
+
+    /// Ends the tasks as they are: another server leads, and nothing can be written any more.
+    pub fn abandon(self) {
+        self.deadlines.abort();
+        self.recorder.abort();
+        self.writer.abort();
     }
 
     /// Ends the tasks once everything is recorded and written. To be called when nobody changes

@@ -55,7 +55,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use defaults::Defaults;
 pub use durably::Durability;
 pub use election::{Candidate, Tenure};
-pub use engine::{Encode, Engine, Options, Tasks, UnknownBreakers};
+pub use engine::{Encode, Engine, Options, TaskFailure, Tasks, UnknownBreakers};
 pub use error::EngineError;
 pub use history::HistoryPage;
 pub use lease::{Lease, LeaseView, Member, SharedDatabase, Standby, Term};

@@ -134,7 +134,8 @@ impl Writer {
         Self { engine, durable_changes, retry: Vec::new(), backoff: BACKOFF.0 }
     }
 
-    /// Writes until told to stop, then once more all there is, and closes the store.
+    /// Writes until told to stop, then once more all there is, and closes the store. Ends by itself
+    /// only when another server leads.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut counters = interval(COUNTERS_EVERY);
         counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -151,8 +152,10 @@ impl Writer {
                 () = engine.desk().hurry.notified() => {}
                 _ = trim.tick() => self.trim().await,
             }
-            if self.write_waiting().await.is_err() {
-                self.pause(&stop).await;
+            match self.write_waiting().await {
+                Ok(()) => {}
+                Err(error @ StoreError::Superseded) => return Err(error),
+                Err(_) => self.pause(&stop).await,
             }
         }
         self.close().await
@@ -183,8 +186,7 @@ impl Writer {
                 return Ok(());
             }
             if let Err(error) = self.commit(&batch).await {
-                // What was gathered now stands before what the last failure left.
-                self.retry.extend(durable.into_iter().map(|(name, _)| name));
+                self.keep_for_later(durable);
                 return Err(error);
             }
             self.settle(&batch, durable);
@@ -215,6 +217,20 @@ impl Writer {
         batch.deletions = self.engine.desk().waiting_deletions();
         batch.transitions = journal.waiting(MAX_TRANSITIONS);
         (batch, durable)
+    }
+
+    /// Keeps what could not be written; it stands before what an earlier failure has left. A breaker
+    /// that has changed meanwhile waits in the queue already.
+    fn keep_for_later(&mut self, gathered: Vec<(BreakerName, u64)>) {
+        for (name, _) in gathered {
+            let is_waiting = self
+                .engine
+                .breakers()
+                .with(name.as_str(), |_, live| std::mem::replace(&mut live.marks.to_write, true));
+            if is_waiting == Some(false) {
+                self.retry.push(name);
+            }
+        }
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {

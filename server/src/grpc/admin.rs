@@ -7,26 +7,29 @@ use breaker_engine::{Action, ConfigUpdate, Engine, Order, Query};
 use breaker_proto::server::breaker_admin_server::BreakerAdmin;
 use breaker_proto::v1;
 use breaker_wire::{mode_from_message, state_from_message};
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::answers::{changed_to_message, view_to_message};
 use super::configs::{config_warnings, etag, keys, patch, within_config};
-use super::error::to_status;
+use super::error::{not_leading, to_status};
 use super::requests::{Check, Target, durability, name, page_size, selector, target};
 use super::transitions::{TransitionStream, list, stream};
 use super::{apply, page_token, policies};
+use crate::seat::Seat;
 
 /// The service on top of the engine.
 pub(crate) struct Admin {
-    engine: Arc<Engine>,
-    drain: CancellationToken,
+    seat: Arc<Seat>,
 }
 
 impl Admin {
-    /// A service whose streams end when `drain` is cancelled.
-    pub(crate) const fn new(engine: Arc<Engine>, drain: CancellationToken) -> Self {
-        Self { engine, drain }
+    /// The service of a server that leads, or will.
+    pub(crate) const fn new(seat: Arc<Seat>) -> Self {
+        Self { seat }
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>, Status> {
+        self.seat.engine().map_err(not_leading)
     }
 
     async fn act(&self, target: Target, action: Action) -> Result<v1::ChangeResult, Status> {
@@ -38,7 +41,7 @@ impl Admin {
             reason = by.reason(),
             "an admin changes breakers"
         );
-        let changed = self.engine.apply(&selector, action, by, durability).await;
+        let changed = self.engine()?.apply(&selector, action, by, durability).await;
         changed.map(|changed| changed_to_message(&changed)).map_err(to_status)
     }
 
@@ -61,7 +64,7 @@ impl BreakerAdmin for Admin {
         request: Request<v1::GetBreakerRequest>,
     ) -> Result<Response<v1::GetBreakerResponse>, Status> {
         let name = name("name", &request.into_inner().name)?;
-        let view = self.engine.get(&name).map_err(to_status)?;
+        let view = self.engine()?.get(&name).map_err(to_status)?;
         Ok(Response::new(v1::GetBreakerResponse { breaker: Some(view_to_message(&view)) }))
     }
 
@@ -76,7 +79,7 @@ impl BreakerAdmin for Admin {
             &request.modes,
             request.order,
         ));
-        let page = self.engine.list(&query(&request, hash)?);
+        let page = self.engine()?.list(&query(&request, hash)?);
         Ok(Response::new(v1::ListBreakersResponse {
             breakers: page.breakers.iter().map(view_to_message).collect(),
             next_page_token: page
@@ -90,17 +93,18 @@ impl BreakerAdmin for Admin {
         &self,
         request: Request<v1::CreateBreakerRequest>,
     ) -> Result<Response<v1::CreateBreakerResponse>, Status> {
+        let engine = self.engine()?;
         let request = request.into_inner();
         let mut check = Check::default();
         let name = check.value(|| "name".to_owned(), BreakerName::new(&request.name));
         let own_config = patch(&mut check, &request.config.unwrap_or_default());
-        let checked = own_config.as_ref().map(|own| self.engine.check_config(name.as_ref(), own));
+        let checked = own_config.as_ref().map(|own| engine.check_config(name.as_ref(), own));
         if let Some(Err(violations)) = checked {
             check.extend(violations.into_iter().map(|violation| violation.within("config")));
         }
         let (name, own_config) = check.finish(name.zip(own_config))?;
         let durability = durability(request.require_durable);
-        let created = self.engine.create(name, own_config, durability).await;
+        let created = engine.create(name, own_config, durability).await;
         let created = created.map_err(|error| to_status(within_config(error)))?;
         Ok(Response::new(v1::CreateBreakerResponse {
             breaker: Some(view_to_message(&created.result)),
@@ -122,7 +126,7 @@ impl BreakerAdmin for Admin {
         let name = check.finish(name)?;
         let update = ConfigUpdate { values, keys };
         let durability = durability(request.require_durable);
-        let updated = self.engine.update(&name, update, etag, durability).await;
+        let updated = self.engine()?.update(&name, update, etag, durability).await;
         let updated = updated.map_err(|error| to_status(within_config(error)))?;
         Ok(Response::new(v1::UpdateBreakerResponse {
             breaker: Some(view_to_message(&updated.result)),
@@ -141,7 +145,7 @@ impl BreakerAdmin for Admin {
         let etag = etag(&mut check, &request.etag);
         let name = check.finish(name)?;
         let durability = durability(request.require_durable);
-        let deleted = self.engine.delete(&name, etag, durability).await.map_err(to_status)?;
+        let deleted = self.engine()?.delete(&name, etag, durability).await.map_err(to_status)?;
         Ok(Response::new(v1::DeleteBreakerResponse { durable: deleted.is_durable }))
     }
 
@@ -212,56 +216,56 @@ impl BreakerAdmin for Admin {
         &self,
         request: Request<v1::GetPolicyRequest>,
     ) -> Result<Response<v1::GetPolicyResponse>, Status> {
-        policies::get(&self.engine, &request.into_inner()).await.map(Response::new)
+        policies::get(&self.engine()?, &request.into_inner()).await.map(Response::new)
     }
 
     async fn list_policies(
         &self,
         request: Request<v1::ListPoliciesRequest>,
     ) -> Result<Response<v1::ListPoliciesResponse>, Status> {
-        policies::list(&self.engine, &request.into_inner()).await.map(Response::new)
+        policies::list(&self.engine()?, &request.into_inner()).await.map(Response::new)
     }
 
     async fn create_policy(
         &self,
         request: Request<v1::CreatePolicyRequest>,
     ) -> Result<Response<v1::CreatePolicyResponse>, Status> {
-        policies::create(&self.engine, request.into_inner()).await.map(Response::new)
+        policies::create(&self.engine()?, request.into_inner()).await.map(Response::new)
     }
 
     async fn update_policy(
         &self,
         request: Request<v1::UpdatePolicyRequest>,
     ) -> Result<Response<v1::UpdatePolicyResponse>, Status> {
-        policies::update(&self.engine, request.into_inner()).await.map(Response::new)
+        policies::update(&self.engine()?, request.into_inner()).await.map(Response::new)
     }
 
     async fn delete_policy(
         &self,
         request: Request<v1::DeletePolicyRequest>,
     ) -> Result<Response<v1::DeletePolicyResponse>, Status> {
-        policies::delete(&self.engine, &request.into_inner()).await.map(Response::new)
+        policies::delete(&self.engine()?, &request.into_inner()).await.map(Response::new)
     }
 
     async fn explain_config(
         &self,
         request: Request<v1::ExplainConfigRequest>,
     ) -> Result<Response<v1::ExplainConfigResponse>, Status> {
-        policies::explain(&self.engine, &request.into_inner()).map(Response::new)
+        policies::explain(&*self.engine()?, &request.into_inner()).map(Response::new)
     }
 
     async fn apply(
         &self,
         request: Request<v1::ApplyRequest>,
     ) -> Result<Response<v1::ApplyResponse>, Status> {
-        apply::apply(&self.engine, request.into_inner()).await.map(Response::new)
+        apply::apply(&self.engine()?, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_transitions(
         &self,
         request: Request<v1::ListTransitionsRequest>,
     ) -> Result<Response<v1::ListTransitionsResponse>, Status> {
-        list(&self.engine, &request.into_inner()).await.map(Response::new)
+        list(&*self.engine()?, &request.into_inner()).await.map(Response::new)
     }
 
     type WatchTransitionsStream = TransitionStream;
@@ -271,7 +275,8 @@ impl BreakerAdmin for Admin {
         request: Request<v1::WatchTransitionsRequest>,
     ) -> Result<Response<TransitionStream>, Status> {
         let request = request.into_inner();
-        stream(Arc::clone(&self.engine), &request, self.drain.clone()).map(Response::new)
+        let leading = self.seat.leading().map_err(not_leading)?;
+        stream(Arc::clone(&self.seat), leading, &request).map(Response::new)
     }
 }
 

@@ -2,35 +2,30 @@
 
 use std::sync::Arc;
 
-use breaker_engine::{Engine, Reported};
+use breaker_engine::Reported;
 use breaker_proto::server::breaker_service_server::BreakerService;
 use breaker_proto::v1::{
     AcquireRequest, AcquireResponse, ReportRequest, ReportResponse, WatchRequest,
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::answers::{acquired_to_message, now_to_message, status_to_message};
-use super::error::to_status;
+use super::error::{not_leading, to_status};
 use super::requests::{Check, check_id, reports_of, selectors};
 use super::watch::{WatchStream, stream};
 use crate::http::StreamGauge;
+use crate::seat::Seat;
 
 /// The service on top of the engine.
 pub(crate) struct Breakers {
-    engine: Arc<Engine>,
-    drain: CancellationToken,
+    seat: Arc<Seat>,
     streams: StreamGauge,
 }
 
 impl Breakers {
-    /// A service whose streams end when `drain` is cancelled.
-    pub(crate) const fn new(
-        engine: Arc<Engine>,
-        drain: CancellationToken,
-        streams: StreamGauge,
-    ) -> Self {
-        Self { engine, drain, streams }
+    /// The service of a server that leads, or will.
+    pub(crate) const fn new(seat: Arc<Seat>, streams: StreamGauge) -> Self {
+        Self { seat, streams }
     }
 }
 
@@ -44,7 +39,8 @@ impl BreakerService for Breakers {
         let mut check = Check::default();
         check_id(&mut check, "client_id", &request.client_id);
         check.finish(Some(()))?;
-        let acquired = self.engine.acquire(&request.breaker).map_err(to_status)?;
+        let acquired = self.seat.serve(|engine| engine.acquire(&request.breaker));
+        let acquired = acquired.map_err(not_leading)?.map_err(to_status)?;
         tracing::trace!(
             breaker = request.breaker,
             client = request.client_id,
@@ -60,12 +56,15 @@ impl BreakerService for Breakers {
     ) -> Result<Response<ReportResponse>, Status> {
         let ReportRequest { reporter_id, sequence, reports } = request.into_inner();
         let reports = reports_of(&reporter_id, sequence, reports)?;
-        let reported = self.engine.report(&reporter_id, sequence, &reports).map_err(to_status)?;
+        let report = self.seat.serve(|engine| {
+            engine.report(&reporter_id, sequence, &reports).map(|reported| (reported, engine.now()))
+        });
+        let (reported, now) = report.map_err(not_leading)?.map_err(to_status)?;
         let (states, duplicate) = match &reported {
             Reported::Counted(moved) => (moved.iter().map(status_to_message).collect(), false),
             Reported::Duplicate => (Vec::new(), true),
         };
-        let server_time = now_to_message(self.engine.now());
+        let server_time = now_to_message(now);
         Ok(Response::new(ReportResponse { states, duplicate, server_time }))
     }
 
@@ -74,8 +73,9 @@ impl BreakerService for Breakers {
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<WatchStream>, Status> {
         let request = request.into_inner();
         let selectors = selectors(&request.selectors)?;
-        let subscription = self.engine.watch(selectors, &request.resume_token);
-        let engine = Arc::clone(&self.engine);
-        Ok(Response::new(stream(engine, subscription, self.drain.clone(), self.streams.enter())))
+        let leading = self.seat.leading().map_err(not_leading)?;
+        let subscription = leading.engine.watch(selectors, &request.resume_token);
+        let seat = Arc::clone(&self.seat);
+        Ok(Response::new(stream(seat, leading, subscription, self.streams.enter())))
     }
 }

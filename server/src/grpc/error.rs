@@ -1,12 +1,15 @@
 //! The one place where errors become a `Status` with `google.rpc` details. What the caller cannot
 //! do anything about is logged, not sent.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use breaker_core::Violation;
 use breaker_engine::{EngineError, StoreError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::seat::{NotLeading, Seat};
 
 /// The domain of error reasons.
 const DOMAIN: &str = "breakerd.dev";
@@ -20,6 +23,8 @@ const MAX_MESSAGE_VIOLATIONS: usize = 4;
 const RETRY_STORAGE: Duration = Duration::from_secs(1);
 /// When to try again while there is no room: somebody has to make some.
 const RETRY_FULL: Duration = Duration::from_secs(60);
+/// When to try again while nobody leads, or elsewhere if another server does.
+const RETRY_NOT_LEADING: Duration = Duration::from_millis(250);
 /// When to try again elsewhere while the server is going down.
 const RETRY_DRAINING: Duration = Duration::from_millis(100);
 
@@ -72,6 +77,9 @@ pub(crate) fn to_status(error: EngineError) -> Status {
             let message = "the database is not what it should be; the server's log says more";
             return Status::new(Code::DataLoss, message);
         }
+        EngineError::Store(StoreError::Superseded) => {
+            return not_leading(NotLeading { leader: None });
+        }
         EngineError::Store(_) => {
             details.set_error_info("STORAGE_UNAVAILABLE", DOMAIN, []);
             details.set_retry_info(Some(RETRY_STORAGE));
@@ -101,6 +109,28 @@ pub(crate) fn draining() -> Status {
     details.set_retry_info(Some(RETRY_DRAINING));
     let message = "the server is shutting down; go on at another one, or here after its restart";
     Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// The answer of a server that stands by.
+pub(crate) fn not_leading(error: NotLeading) -> Status {
+    let NotLeading { leader } = error;
+    let mut details = ErrorDetails::new();
+    let message = match &leader {
+        Some(leader) => format!("this server stands by; the one at {leader} leads"),
+        None => "this server stands by, and nobody leads yet; try again".to_owned(),
+    };
+    details.set_error_info(
+        "NOT_LEADER",
+        DOMAIN,
+        leader.map(|leader| ("leader".to_owned(), leader)).into_iter().collect::<HashMap<_, _>>(),
+    );
+    details.set_retry_info(Some(RETRY_NOT_LEADING));
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// The end of a stream of a server that goes down, or leads no more.
+pub(crate) fn ended(seat: &Seat) -> Status {
+    if seat.is_draining() { draining() } else { not_leading(seat.not_leading()) }
 }
 
 fn summary(violations: &[Violation]) -> String {

@@ -8,13 +8,13 @@ use breaker_engine::{Engine, EngineError, Selector};
 use breaker_proto::v1;
 use futures::{Stream, stream};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::answers::transition_to_message;
-use super::error::{draining, to_status};
+use super::error::{ended, to_status};
 use super::page_token;
 use super::requests::{Check, page_size, selector};
+use crate::seat::{Leading, Seat};
 
 /// Most transitions read for one message.
 const CHUNK: usize = 500;
@@ -49,26 +49,26 @@ pub(crate) async fn list(
 }
 
 struct Follower {
-    engine: Arc<Engine>,
+    seat: Arc<Seat>,
+    leading: Arc<Leading>,
     selector: Option<Selector>,
     position: u64,
     news: watch::Receiver<u64>,
-    drain: CancellationToken,
     is_over: bool,
 }
 
-/// Every transition after a given one, until the server drains.
+/// Every transition after a given one, until the server drains or leads no more.
 pub(crate) fn stream(
-    engine: Arc<Engine>,
+    seat: Arc<Seat>,
+    leading: Arc<Leading>,
     request: &v1::WatchTransitionsRequest,
-    drain: CancellationToken,
 ) -> Result<TransitionStream, Status> {
     let mut check = Check::default();
     let selector = selector(&mut check, &request.selector);
     check.finish(Some(()))?;
-    let position = request.after.unwrap_or_else(|| engine.latest_transition());
-    let news = engine.transition_signal();
-    let follower = Follower { engine, selector, position, news, drain, is_over: false };
+    let position = request.after.unwrap_or_else(|| leading.engine.latest_transition());
+    let news = leading.engine.transition_signal();
+    let follower = Follower { seat, leading, selector, position, news, is_over: false };
     Ok(Box::pin(stream::unfold(follower, |mut follower| async move {
         let item = follower.next().await?;
         Some((item, follower))
@@ -80,12 +80,15 @@ impl Follower {
         if self.is_over {
             return None;
         }
-        let drain = self.drain.clone();
+        let over = self.leading.over.clone();
         let item = tokio::select! {
             biased;
-            () = drain.cancelled() => Err(draining()),
+            () = over.cancelled() => Err(ended(&self.seat)),
             item = self.follow() => item.map_err(to_status),
         };
+        // What it knows may be older than what another server has told meanwhile.
+        let holds = self.leading.holds(self.leading.engine.now());
+        let item = if holds { item } else { Err(ended(&self.seat)) };
         self.is_over = item.is_err();
         Some(item)
     }
@@ -94,7 +97,7 @@ impl Follower {
     async fn follow(&mut self) -> Result<v1::WatchTransitionsResponse, EngineError> {
         loop {
             self.news.borrow_and_update();
-            let records = self.engine.transitions_after(self.position, CHUNK).await?;
+            let records = self.leading.engine.transitions_after(self.position, CHUNK).await?;
             if let Some(last) = records.last() {
                 self.position = last.id;
                 let selected = records.iter().filter(|record| {

@@ -1,43 +1,43 @@
-//! The Watch stream: what a subscription gives, as messages, until the server drains.
+//! The Watch stream: what a subscription gives, as messages, until the server drains or leads no more.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
-use breaker_engine::{Engine, Subscription, Update};
+use breaker_engine::{Subscription, Update};
 use breaker_proto::encoded::{EncodedState, EncodedWatchResponse};
 use futures::{Stream, stream};
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::answers::now_to_message;
-use super::error::draining;
+use super::error::ended;
 use crate::http::StreamGuard;
+use crate::seat::{Leading, Seat};
 
 pub(crate) type WatchStream =
     Pin<Box<dyn Stream<Item = Result<EncodedWatchResponse, Status>> + Send>>;
 
 struct Watcher {
-    engine: Arc<Engine>,
+    seat: Arc<Seat>,
+    leading: Arc<Leading>,
     subscription: Subscription,
-    drain: CancellationToken,
     phase: Phase,
     _guard: StreamGuard,
 }
 
 enum Phase {
     Following,
-    Draining,
+    Ending,
     Over,
 }
 
-/// The stream of one watcher. Nothing is read for a watcher that does not read.
+/// The stream of one watcher, as long as the server leads. Nothing is read for a watcher that does not read.
 pub(crate) fn stream(
-    engine: Arc<Engine>,
+    seat: Arc<Seat>,
+    leading: Arc<Leading>,
     subscription: Subscription,
-    drain: CancellationToken,
     guard: StreamGuard,
 ) -> WatchStream {
-    let watcher = Watcher { engine, subscription, drain, phase: Phase::Following, _guard: guard };
+    let watcher = Watcher { seat, leading, subscription, phase: Phase::Following, _guard: guard };
     Box::pin(stream::unfold(watcher, |mut watcher| async move {
         let item = watcher.next().await?;
         Some((item, watcher))
@@ -50,17 +50,23 @@ impl Watcher {
             Phase::Following => {
                 let update = tokio::select! {
                     biased;
-                    () = self.drain.cancelled() => {
-                        self.phase = Phase::Draining;
+                    () = self.leading.over.cancelled() => {
+                        self.phase = Phase::Ending;
                         self.subscription.read()
                     }
                     update = self.subscription.next() => update,
                 };
-                Some(Ok(self.to_message(update)))
+                if self.leading.holds(self.leading.engine.now()) {
+                    Some(Ok(self.to_message(update)))
+                } else {
+                    // What it knows may be older than what another server has told meanwhile.
+                    self.phase = Phase::Over;
+                    Some(Err(ended(&self.seat)))
+                }
             }
-            Phase::Draining => {
+            Phase::Ending => {
                 self.phase = Phase::Over;
-                Some(Err(draining()))
+                Some(Err(ended(&self.seat)))
             }
             Phase::Over => None,
         }
@@ -72,7 +78,7 @@ impl Watcher {
         message.snapshot_complete = update.snapshot_complete;
         message.reset = update.reset;
         message.resume_token = update.token;
-        message.server_time = now_to_message(self.engine.now());
+        message.server_time = now_to_message(self.leading.engine.now());
         for state in update.changed {
             message.push_changed(EncodedState::from_bytes(state));
         }

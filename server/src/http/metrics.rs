@@ -49,12 +49,17 @@ impl fmt::Debug for Reading {
 
 impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Pages { engine, streams, .. } = &self.0;
+        let Pages { seat, streams } = &self.0;
+        let mut page = Page(&mut encoder);
+        let engine = seat.engine().ok();
+        let leading = if engine.is_some() { 1.0 } else { 0.0 };
+        page.gauge("leading", "1 if this server leads, 0 if it stands by", leading)?;
+        // What a server that stands by knows of breakers is nothing.
+        let Some(engine) = engine else { return Ok(()) };
         let stats = engine.stats();
         let status = engine.storage_status().borrow().clone();
         let failing_for =
             status.failing.map_or(0.0, |failing| engine.now().since(failing.since).as_secs_f64());
-        let mut page = Page(&mut encoder);
         let decisions = [("allowed", stats.allowed()), ("denied", stats.denied())];
         page.counters("acquires", "Calls that asked for leave", "decision", decisions)?;
         let reported = OUTCOMES.map(|(outcome, word)| (word, stats.reported(outcome)));

@@ -25,10 +25,10 @@ use breaker_engine::{
 };
 use sqlx::PgPool;
 
+use crate::migrations::MigrationMode;
+
 use connection::{Line, Location};
 use lease::HeldLease;
-
-pub use migrations::MigrationMode;
 
 /// A Postgres database.
 pub struct PostgresDatabase {

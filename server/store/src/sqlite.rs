@@ -23,6 +23,8 @@ use sqlx::SqlitePool;
 use connection::Writer;
 use file::DatabaseFile;
 
+use crate::migrations::MigrationMode;
+
 /// A store in a SQLite file.
 ///
 /// A commit that fails or is given up leaves nothing behind, and the next one is tried over a new
@@ -36,16 +38,27 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Claims the file of a URL, creates it if it is not there, and brings its tables up to date.
+    /// Claims the file of a URL, creates it if it is not there, and sees to its tables.
     ///
     /// # Errors
     /// If the URL is not `sqlite://PATH`, another server uses the file, or it cannot be used: what
     /// is wrong, with which file, and what to do.
-    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+    pub async fn connect(url: &str, migrations: MigrationMode) -> Result<Self, StoreError> {
         let file = DatabaseFile::claim(&file::path_of(url)?)?;
-        let writer = Writer::connect(file.path()).await?;
+        let (writer, _) = Writer::connect(file.path(), migrations).await?;
         let readers = connection::readers(file.path());
         Ok(Self { writer, readers, file })
+    }
+
+    /// Brings the tables of a file up to date; returns which migrations were applied.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    pub async fn migrate(url: &str) -> Result<Vec<String>, StoreError> {
+        let file = DatabaseFile::claim(&file::path_of(url)?)?;
+        let (writer, applied) = Writer::connect(file.path(), MigrationMode::Apply).await?;
+        writer.close().await.map_err(|error| errors::unusable(file.path(), &error))?;
+        Ok(applied)
     }
 }
 

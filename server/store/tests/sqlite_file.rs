@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use breaker_core::{Breaker, BreakerName, ConfigPatch, Time};
 use breaker_engine::{Batch, BreakerRow, Store, StoreError};
-use breaker_store::connect;
+use breaker_store::{MigrationMode, SqliteStore};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -25,7 +25,7 @@ impl Folder {
     }
 
     async fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
-        connect(&url(&self.path("breakerd.db"))).await
+        Ok(Arc::new(connect(&url(&self.path("breakerd.db"))).await?))
     }
 
     /// What somebody else does to the database.
@@ -37,6 +37,10 @@ impl Folder {
         connection.close().await?;
         Ok(())
     }
+}
+
+async fn connect(url: &str) -> Result<SqliteStore, StoreError> {
+    SqliteStore::connect(url, MigrationMode::Apply).await
 }
 
 fn url(path: &Path) -> String {

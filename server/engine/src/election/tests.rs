@@ -239,7 +239,7 @@ proptest! {
                 now += 50;
                 for server in 0..3 {
                     // Each in its own rhythm.
-                    if (now / 50 + server as u64) % 5 != 0 || matches!(trouble, Some(Trouble::Paused(paused)) if paused == server) {
+                    if !(now / 50 + server as u64).is_multiple_of(5) || matches!(trouble, Some(Trouble::Paused(paused)) if paused == server) {
                         continue;
                     }
                     let trouble = trouble.clone();

@@ -120,7 +120,7 @@ pub(crate) async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
         defaults: Defaults::new(ConfigPatch::default()).unwrap(),
         max_breakers: 10,
         unknown_breakers: UnknownBreakers::Create,
-        life: 1,
+        life: || 1,
         encode: |status| Bytes::from(status.name.to_string()),
     };
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Time::from_millis(1)));

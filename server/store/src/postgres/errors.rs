@@ -1,6 +1,8 @@
 use breaker_engine::StoreError;
 use sqlx::migrate::MigrateError;
 
+use crate::migrations::NotMigrated;
+
 use super::connection::Location;
 
 /// The classes of SQLSTATE that somebody can do something about.
@@ -37,19 +39,29 @@ pub(super) fn unusable(location: &Location, error: &sqlx::Error) -> StoreError {
 }
 
 /// An error of the migrations.
-pub(super) fn not_migrated(location: &Location, error: &MigrateError) -> StoreError {
+pub(super) fn not_migrated(location: &Location, error: &NotMigrated) -> StoreError {
     match error {
-        MigrateError::VersionMissing(version) => StoreError::Unusable(format!(
-            "{location} was used by a newer breakerd: it has migration {version}, which this one \
+        NotMigrated::Missing(count) => StoreError::Unusable(format!(
+            "{location} lacks {count} of this breakerd's migrations; run `breakerd migrate` first, or \
+             start without --migrations=check"
+        )),
+        NotMigrated::Failed(MigrateError::VersionMissing(version)) => {
+            StoreError::Unusable(format!(
+                "{location} was used by a newer breakerd: it has migration {version}, which this one \
              does not know; start the newer one, or name another --database"
-        )),
-        MigrateError::VersionMismatch(version) => StoreError::Unusable(format!(
-            "{location} was made by another build of breakerd: its migration {version} is not the \
-             one of this build; start the other one, or name another --database"
-        )),
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            unusable(location, error)
+            ))
         }
-        error => StoreError::Unusable(format!("{location} cannot be brought up to date: {error}")),
+        NotMigrated::Failed(MigrateError::VersionMismatch(version)) => {
+            StoreError::Unusable(format!(
+                "{location} was made by another build of breakerd: its migration {version} is not the \
+             one of this build; start the other one, or name another --database"
+            ))
+        }
+        NotMigrated::Failed(
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
+        ) => unusable(location, error),
+        NotMigrated::Failed(error) => {
+            StoreError::Unusable(format!("{location} cannot be brought up to date: {error}"))
+        }
     }
 }

@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::errors::{not_migrated, unusable};
+use crate::migrations::{self, MigrationMode};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -59,14 +60,19 @@ pub(super) struct Writing<'w> {
 }
 
 impl Writer {
-    /// Connects to a database and brings its tables up to date.
-    pub(super) async fn connect(path: &Path) -> Result<Self, StoreError> {
+    /// Connects to a database and sees to its tables; returns which migrations were applied.
+    pub(super) async fn connect(
+        path: &Path,
+        mode: MigrationMode,
+    ) -> Result<(Self, Vec<String>), StoreError> {
         let mut connection =
             options(path).connect().await.map_err(|error| unusable(path, &error))?;
         refuse_foreign(&mut connection, path).await?;
         write_ahead(&mut connection, path).await?;
-        MIGRATOR.run(&mut connection).await.map_err(|error| not_migrated(path, &error))?;
-        Ok(Self { path: path.to_owned(), idle: Mutex::new(Some(connection)) })
+        let applied = migrations::run(&MIGRATOR, &mut connection, mode).await;
+        let applied = applied.map_err(|error| not_migrated(path, &error))?;
+        let writer = Self { path: path.to_owned(), idle: Mutex::new(Some(connection)) };
+        Ok((writer, applied))
     }
 
     /// Begins a transaction, over a new connection if the last one failed.

@@ -35,7 +35,7 @@ impl Database for Sqlite {
 
     async fn connect(&self) -> Result<Arc<dyn Store>> {
         let url = format!("sqlite://{}", self.0.path().join("breakerd.db").display());
-        Ok(Arc::new(SqliteStore::connect(&url).await?))
+        Ok(Arc::new(SqliteStore::connect(&url, MigrationMode::Apply).await?))
     }
 }
 
