@@ -126,7 +126,9 @@ impl Servers {
             return None;
         }
         round.learned += 1;
-        Some(Server::new(address, self.connect_timeout))
+        // Many calls are told of it at once, and share one connection.
+        let known = Some(self.first.lock().clone()).filter(|first| first.address == address);
+        Some(known.unwrap_or_else(|| Server::new(address, self.connect_timeout)))
     }
 
     /// The next one in the list that this round has not asked. If it has asked all of them, the
