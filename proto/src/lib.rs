@@ -14,6 +14,7 @@ pub mod server {
 }
 
 pub mod encoded;
+pub mod leader;
 
 /// The descriptors of the protocol with everything it imports, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use breaker_client::servers::Address;
 use breaker_wire::parse_duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::address::Address;
 use crate::apply::{ApplyArguments, ExportArguments};
 use crate::change::{Change, ChangeArguments, OverrideArguments};
 use crate::connection::Connection;
@@ -29,7 +29,7 @@ Exit codes:
     1  refused by the server, or failed
     2  the command line makes no sense
     4  there is no such breaker, or no such policy
-   69  no server answers
+   69  no server answers, or none leads
    75  run: the breaker denied the command
   124  run: the command took longer than call_timeout and was ended
 `run` otherwise exits as its command does: 127 if it is not found, 126 if it cannot be
@@ -48,17 +48,19 @@ pub struct Arguments {
 
 #[derive(Debug, Args)]
 struct GlobalArguments {
-    /// Where the server listens, `host:port`; several with commas between them are tried in order.
+    /// Where the servers listen, `host:port`: several with commas between them, or several times.
+    /// The one that leads is found by itself; it need not be among them.
     #[arg(
         long,
         global = true,
         env = "BREAKERD_ADDRESS",
         value_delimiter = ',',
         default_value = "127.0.0.1:7420",
-        value_parser = Address::parse
+        value_parser = address
     )]
     address: Vec<Address>,
-    /// How long one server may take to answer.
+    /// How long one server may take to answer, and how long to wait for a leader while the servers
+    /// stand by.
     #[arg(long, global = true, value_name = "DURATION", default_value = "5s", value_parser = timeout)]
     timeout: Duration,
     /// How to write results.
@@ -147,7 +149,7 @@ impl Arguments {
 
     async fn ask(&self, command: &Command) -> anyhow::Result<u8> {
         let context = Context {
-            connection: Connection::new(&self.global.address, self.global.timeout),
+            connection: Connection::new(&self.global.address, self.global.timeout)?,
             format: self.global.output,
         };
         let context = &context;
@@ -186,9 +188,44 @@ impl From<Format> for simulate::Format {
     }
 }
 
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text).map_err(|error| match error {
+        breaker_client::Error::Address { reason, .. } => format!("{reason}; write it as host:port"),
+        error => error.to_string(),
+    })
+}
+
 fn timeout(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
         Duration::ZERO => Err("it must be longer than 0".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(arguments: &[&str]) -> Result<Vec<String>, clap::Error> {
+        let line = ["breakerctl", "list"].iter().chain(arguments);
+        let addresses = Arguments::try_parse_from(line)?.global.address;
+        Ok(addresses.iter().map(Address::to_string).collect())
+    }
+
+    #[test]
+    fn addresses_have_commas_between_them_or_come_one_by_one() {
+        for several in [
+            &["--address", "a:1,http://b:2,c:3"][..],
+            &["--address", "a:1", "--address", "b:2", "--address=c:3"],
+            &["--address=a:1,b:2", "--address=c:3"],
+        ] {
+            assert_eq!(addresses(several).unwrap(), ["a:1", "b:2", "c:3"]);
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_port_is_refused() {
+        let error = addresses(&["--address", "a:1,breakerd"]).unwrap_err().to_string();
+        assert!(error.contains("the port is missing; write it as host:port"), "{error}");
     }
 }

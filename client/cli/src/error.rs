@@ -1,10 +1,11 @@
 use std::error::Error as StdError;
 
+use breaker_client::servers::Address;
 use breaker_core::Violation;
+use breaker_proto::leader::{DOMAIN, NotLeader};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::address::Address;
 use crate::words::printable;
 
 /// What a command of breakerctl can fail with.
@@ -16,7 +17,7 @@ pub enum Error {
     /// There is no such breaker, or no such policy.
     #[error("{}", describe(.0))]
     NotFound(Box<Status>),
-    /// No server answered. Holds what the last one that was tried said.
+    /// No server answered, or none leads. Holds what the last one that was tried said.
     #[error("the server at {address} is unavailable: {}", describe_away(.status))]
     Unavailable {
         /// Who was asked.
@@ -47,8 +48,24 @@ impl Error {
         }
     }
 
-    pub(crate) const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+    /// What the server that was asked last said if it stands by.
+    pub(crate) fn not_leader(&self) -> Option<NotLeader> {
+        match self {
+            Self::Unavailable { status, .. } => NotLeader::of(status),
+            _ => None,
+        }
+    }
+
+    /// Whether the server that leads has spoken, so that there is no use in asking another one. All
+    /// of them have the same database.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Unavailable { status, .. } => {
+                let info = status.get_details_error_info();
+                info.is_some_and(|info| info.domain == DOMAIN && info.reason == STORAGE_UNAVAILABLE)
+            }
+            _ => true,
+        }
     }
 
     /// Whether the same request can fare better later, or with another server.
@@ -70,6 +87,9 @@ impl Error {
         }
     }
 }
+
+/// The reason that a leader gives while its database is away.
+const STORAGE_UNAVAILABLE: &str = "STORAGE_UNAVAILABLE";
 
 /// Besides the server's own words for being away, the codes that tonic gives to a connection that
 /// is cut in the middle of an answer.

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use tonic::Code;
 
+use crate::connection::Patience;
 use crate::error::{Error, exit};
 use crate::output::{self, Format, notice};
 use crate::time::{duration, rough_duration_text};
@@ -94,9 +95,12 @@ impl RunArguments {
     async fn ask(&self, context: &Context, client_id: &str) -> Result<Answer, Error> {
         let request =
             v1::AcquireRequest { breaker: self.name.clone(), client_id: client_id.to_owned() };
+        // A takeover of the servers is no reason to make the command wait.
         let answer = context
             .connection
-            .service(&request, async |mut service, request| service.acquire(request).await)
+            .service(Patience::OneRound, &request, async |mut service, request| {
+                service.acquire(request).await
+            })
             .await;
         match answer {
             Ok(answer) => Ok(Answer::from(answer)),

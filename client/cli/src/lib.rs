@@ -3,7 +3,6 @@
 //! `arguments` says what can be typed; each command has a module that turns its arguments into a
 //! request and shows the answer. `json` and `table` are the two ways to show one.
 
-mod address;
 mod apply;
 mod arguments;
 mod backoff;
@@ -25,13 +24,14 @@ mod policy;
 pub mod simulate;
 mod stream;
 mod table;
+#[cfg(test)]
+mod test_server;
 mod time;
 mod watch;
 mod words;
 
 use std::io;
 
-pub use address::Address;
 pub use arguments::{Arguments, Command};
 pub use error::{Error, exit, exit_code};
 pub use output::Format;

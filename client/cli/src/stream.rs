@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use breaker_client::servers::Step;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 
@@ -11,6 +12,7 @@ use crate::backoff::Backoff;
 use crate::connection::Connection;
 use crate::error::{Error, is_transient};
 use crate::output::notice;
+use crate::words::printable;
 
 /// How long a stream may be silent. The server gives a sign of life at least every 5 s.
 const MAX_SILENCE: Duration = Duration::from_secs(15);
@@ -36,21 +38,22 @@ pub(crate) async fn follow<F: Follower>(
     context: &Context,
     follower: &mut F,
 ) -> anyhow::Result<Infallible> {
-    let mut backoff = Backoff::default();
+    let mut pace = Pace::default();
     let mut stream = follower.open(&context.connection).await?;
     loop {
-        let cut = read(&mut stream, follower, &mut backoff).await?;
+        let cut = read(&mut stream, follower, &mut pace).await?;
         let is_refused = cut.code() == Code::OutOfRange;
         if is_refused {
             follower.begin_anew(&cut);
+            pace.backoff.wait().await;
         } else {
-            notice(format_args!("the stream is cut, trying again: {}", cut.message()));
+            notice(format_args!("the stream is cut, trying again: {}", printable(cut.message())));
+            pace.wait(context.connection.stream_was_cut(&cut)).await;
         }
         stream = loop {
-            backoff.wait().await;
             match follower.open(&context.connection).await {
                 Ok(stream) => break stream,
-                Err(error) if error.is_transient() => {}
+                Err(error) if error.is_transient() => pace.backoff.wait().await,
                 Err(error) => return Err(error.into()),
             }
         };
@@ -64,7 +67,7 @@ pub(crate) async fn follow<F: Follower>(
 async fn read<F: Follower>(
     stream: &mut Streaming<F::Answer>,
     follower: &mut F,
-    backoff: &mut Backoff,
+    pace: &mut Pace,
 ) -> anyhow::Result<Status> {
     loop {
         let Ok(answer) = timeout(MAX_SILENCE, stream.message()).await else {
@@ -72,7 +75,7 @@ async fn read<F: Follower>(
         };
         match answer {
             Ok(Some(answer)) => {
-                backoff.reset();
+                pace.reset();
                 follower.take(answer)?;
             }
             Ok(None) => return Ok(Status::unavailable("the server has ended the stream")),
@@ -83,3 +86,32 @@ async fn read<F: Follower>(
         }
     }
 }
+
+/// When to connect again.
+#[derive(Debug, Default)]
+struct Pace {
+    backoff: Backoff,
+    /// A leader that was named was gone to at once, and no message has come since. Another one
+    /// is waited for: two servers may take each other for the leader.
+    has_hopped: bool,
+}
+
+impl Pace {
+    /// A message has come.
+    const fn reset(&mut self) {
+        self.backoff.reset();
+        self.has_hopped = false;
+    }
+
+    /// Waits after a cut, but for a leader that was named.
+    async fn wait(&mut self, step: Step) {
+        if step == Step::Leader && !self.has_hopped {
+            self.has_hopped = true;
+        } else {
+            self.backoff.wait().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

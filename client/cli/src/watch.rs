@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 use tonic::{Status, Streaming};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Patience};
 use crate::error::Error;
 use crate::output::{self, Format, notice};
 use crate::stream::{Follower, follow};
@@ -42,7 +42,9 @@ impl Follower for Watcher {
 
     async fn open(&self, connection: &Connection) -> Result<Streaming<Self::Answer>, Error> {
         connection
-            .service(&self.request, async |mut service, request| service.watch(request).await)
+            .service(Patience::UntilTimeout, &self.request, async |mut service, request| {
+                service.watch(request).await
+            })
             .await
     }
 

@@ -1,17 +1,25 @@
+use std::fmt;
+use std::sync::Arc;
+
 use tonic::transport::Endpoint;
 
 use crate::error::Error;
 
-/// Where a server listens, `host:port`.
-#[derive(Clone, Debug)]
-pub(crate) struct Address {
+/// Where a server listens, `host:port`. Cheap to clone.
+#[derive(Clone)]
+pub struct Address(Arc<Parsed>);
+
+struct Parsed {
     authority: String,
     endpoint: Endpoint,
 }
 
 impl Address {
     /// Reads `host:port` or `http://host:port`.
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Address`] with what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |reason: &str| Error::Address {
             address: text.escape_debug().to_string(),
             reason: reason.to_owned(),
@@ -32,16 +40,37 @@ impl Address {
         if uri.port_u16().is_none() {
             return Err(refuse("the port is missing"));
         }
-        Ok(Self { authority: authority.to_owned(), endpoint })
+        Ok(Self(Arc::new(Parsed { authority: authority.to_owned(), endpoint })))
     }
 
     /// `host:port`.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.authority
+    pub fn as_str(&self) -> &str {
+        &self.0.authority
     }
 
-    pub(crate) fn into_endpoint(self) -> Endpoint {
-        self.endpoint
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+}
+
+/// As written, but for upper and lower case: whether two names are of one machine is not asked.
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str().eq_ignore_ascii_case(other.as_str())
+    }
+}
+
+impl Eq for Address {}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Address").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -40,7 +40,9 @@ impl ClientBuilder {
     }
 
     /// Adds the address of a server, `host:port` or `http://host:port`. The first one is asked
-    /// until it is away, then the next one, and after the last one the first again.
+    /// until it is away or stands by; then the one that it names as the leader, or else the next
+    /// one, and after the last one the first again. Not every server has to be added, but one
+    /// that is there has to be.
     pub fn address(mut self, address: impl Into<String>) -> Self {
         self.addresses.push(address.into());
         self
@@ -67,8 +69,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a request may take on one server [1 s]. It bounds how long a guarded call waits
-    /// for a server that does not answer.
+    /// How long a request may take, on all servers together [1 s]. It bounds how long a guarded
+    /// call waits for servers that do not answer.
     pub const fn request_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.request = timeout;
         self

@@ -1,7 +1,10 @@
 use breaker_core::{NameError, Violation};
+use breaker_proto::leader::NotLeader;
 use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+
+use crate::address::Address;
 
 /// What can go wrong in a client.
 #[derive(Clone, Debug, Error)]
@@ -27,7 +30,7 @@ pub enum Error {
     /// A text is not the name of a breaker.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// No server answered: it is not there, cannot be reached, or took too long.
+    /// No server answered: each is not there, cannot be reached, took too long, or stands by.
     #[error("{address} is away: {}", .status.message())]
     Unavailable {
         /// The address that was tried last.
@@ -62,7 +65,7 @@ pub enum Error {
 
 impl Error {
     /// The status of a failed request. Only the transport leaves a source in one.
-    pub(crate) fn from_status(address: &str, status: Status) -> Self {
+    pub(crate) fn from_status(address: &Address, status: Status) -> Self {
         let from_transport = std::error::Error::source(&status).is_some();
         match status.code() {
             Code::Unavailable | Code::DeadlineExceeded => Self::away(address, status),
@@ -72,8 +75,16 @@ impl Error {
         }
     }
 
-    pub(crate) fn away(address: &str, status: Status) -> Self {
-        Self::Unavailable { address: address.to_owned(), status }
+    pub(crate) fn away(address: &Address, status: Status) -> Self {
+        Self::Unavailable { address: address.to_string(), status }
+    }
+
+    /// What the server said if it stands by.
+    pub(crate) fn not_leader(&self) -> Option<NotLeader> {
+        match self {
+            Self::Unavailable { status, .. } => NotLeader::of(status),
+            _ => None,
+        }
     }
 
     /// Whether the server is away, so that asking again later can have another answer.
@@ -100,6 +111,10 @@ mod tests {
 
     use super::*;
 
+    fn here() -> Address {
+        Address::parse("127.0.0.1:7420").unwrap()
+    }
+
     #[test]
     fn every_field_violation_is_kept() {
         let details = ErrorDetails::with_bad_request(vec![
@@ -107,7 +122,7 @@ mod tests {
             tonic_types::FieldViolation::new("client_id", "is too long"),
         ]);
         let status = Status::with_error_details(Code::InvalidArgument, "bad request", details);
-        let error = Error::from_status("here", status);
+        let error = Error::from_status(&here(), status);
         assert_eq!(
             error.to_string(),
             "the request was refused: breaker: is empty; client_id: is too long"
@@ -120,12 +135,12 @@ mod tests {
     fn only_a_server_that_did_not_answer_is_away() {
         let away = [Status::unavailable("draining"), Status::deadline_exceeded("late")];
         for status in away {
-            assert!(Error::from_status("here", status).is_unavailable());
+            assert!(Error::from_status(&here(), status).is_unavailable());
         }
         let broken = Status::from_error("connection reset".into());
-        assert!(Error::from_status("here", broken).is_unavailable());
+        assert!(Error::from_status(&here(), broken).is_unavailable());
         for status in [Status::not_found("no"), Status::unknown("bug"), Status::internal("bug")] {
-            assert!(!Error::from_status("here", status).is_unavailable());
+            assert!(!Error::from_status(&here(), status).is_unavailable());
         }
     }
 }

@@ -56,10 +56,17 @@
 //! # }
 //! ```
 //!
+//! # Several servers
+//! Of several servers on one database one leads, and the others stand by. A client that knows some
+//! of them finds the one that leads by itself, stays with it, and follows when another one takes
+//! over. A report is repeated under its number and a watch goes on from its token, so that
+//! nothing is lost or counts twice. Calls made while nobody leads are decided as while the server
+//! is away.
+//!
 //! # While the server is away
-//! A guarded call never fails because breakerd does. An Acquire that is not answered, within the
-//! request timeout on each of the servers at most, is decided by `on_unavailable`: as the server
-//! last told it for the breaker, or else as the client was built. Calls that the server did not
+//! A guarded call never fails because breakerd does. An Acquire that is not answered, by any of the
+//! servers within the request timeout, is decided by `on_unavailable`: as the server last told it
+//! for the breaker, or else as the client was built. Calls that the server did not
 //! admit are not reported to it. Outcomes of those that it did admit wait for it, for a minute and
 //! up to [`MAX_QUEUED_OUTCOMES`] of them; the oldest are given up first, and
 //! [`Client::outcomes_given_up`] counts them.
@@ -79,6 +86,7 @@ mod guard;
 mod local;
 mod outcomes;
 mod reporter;
+pub mod servers;
 mod settings;
 mod status;
 mod watch;

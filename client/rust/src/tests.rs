@@ -3,6 +3,7 @@
 
 mod away;
 mod calls;
+mod leading;
 mod reports;
 mod support;
 mod watching;

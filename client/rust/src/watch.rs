@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use breaker_core::{BreakerName, Violation};
 use breaker_proto::v1;
+use breaker_proto::v1::breaker_service_client::BreakerServiceClient;
 use futures::Stream;
 use futures::stream::{BoxStream, StreamExt, unfold};
 use tokio::time::{sleep, timeout};
@@ -19,8 +20,9 @@ use tonic::{Status, Streaming};
 
 use crate::backoff::{Backoff, BackoffLimits};
 use crate::clock;
-use crate::connection::{Connection, Turn};
+use crate::connection::Connection;
 use crate::error::Error;
+use crate::servers::{Address, Round, Step};
 use crate::status::BreakerStatus;
 
 /// How long a stream may be silent. The server gives a sign of life at least every 5 s.
@@ -59,13 +61,15 @@ impl Watch {
         selectors: Vec<String>,
         backoff: BackoffLimits,
     ) -> Self {
+        let round = connection.servers().begin();
         let watcher = Watcher {
             connection,
             selectors,
             resume_token: Vec::new(),
             backoff: Backoff::new(backoff),
             events: VecDeque::new(),
-            link: Link::Down { is_told: false, is_first: true },
+            round,
+            link: Link::Down { is_told: false, connect: Connect::AtOnce },
             has_copy: false,
             must_reset: false,
         };
@@ -104,6 +108,8 @@ struct Watcher {
     /// Of the last message; empty before there was one.
     resume_token: Vec<u8>,
     backoff: Backoff,
+    /// The servers that were asked since the last message.
+    round: Round,
     /// What is still to be told of the last message.
     events: VecDeque<WatchEvent>,
     link: Link,
@@ -114,9 +120,17 @@ struct Watcher {
 }
 
 enum Link {
-    Up { turn: Turn, address: String, stream: Box<Streaming<v1::WatchResponse>> },
-    Down { is_told: bool, is_first: bool },
+    Up(Box<Streaming<v1::WatchResponse>>),
+    Down { is_told: bool, connect: Connect },
     Ended,
+}
+
+/// When to connect.
+#[derive(Clone, Copy)]
+enum Connect {
+    /// For the first time, or to the leader that was just named.
+    AtOnce,
+    AfterBackoff,
 }
 
 impl Watcher {
@@ -127,15 +141,19 @@ impl Watcher {
             }
             match &mut self.link {
                 Link::Ended => return None,
-                Link::Down { is_first: true, .. } => self.connect().await,
-                Link::Down { is_first: false, .. } => {
+                Link::Down { connect: Connect::AtOnce, .. } => self.connect().await,
+                Link::Down { connect: Connect::AfterBackoff, .. } => {
                     sleep(self.backoff.next_delay(clock::chance())).await;
+                    self.round = self.connection.servers().begin();
                     self.connect().await;
                 }
-                Link::Up { address, stream, .. } => {
-                    let message = receive(address, stream).await;
+                Link::Up(stream) => {
+                    let message = receive(self.round.server().address(), stream).await;
                     match message.and_then(|message| self.take_in(message)) {
-                        Ok(()) => self.backoff.reset(),
+                        Ok(()) => {
+                            self.backoff.reset();
+                            self.round.renew();
+                        }
                         Err(error) => self.lose(error),
                     }
                 }
@@ -148,23 +166,20 @@ impl Watcher {
             selectors: self.selectors.clone(),
             resume_token: self.resume_token.clone(),
         };
-        let (turn, server) = self.connection.server();
-        let mut client = server.client();
+        let server = self.round.server();
+        let mut client = BreakerServiceClient::new(server.channel());
         let answer = match timeout(MAX_SILENCE, client.watch(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(silent()),
         };
         match answer {
             Ok(response) => {
-                let stream = Box::new(response.into_inner());
-                self.link = Link::Up { turn, address: server.address().to_owned(), stream };
+                self.connection.servers().settle(&self.round);
+                self.link = Link::Up(Box::new(response.into_inner()));
                 self.must_reset = self.has_copy && self.resume_token.is_empty();
                 self.events.push_back(WatchEvent::Connected);
             }
-            Err(status) => {
-                self.connection.pass(turn);
-                self.lose(Error::from_status(server.address(), status));
-            }
+            Err(status) => self.lose(Error::from_status(server.address(), status)),
         }
     }
 
@@ -198,16 +213,24 @@ impl Watcher {
     }
 
     fn lose(&mut self, error: Error) {
-        let is_told = matches!(self.link, Link::Down { is_told: true, .. });
-        if let Link::Up { turn, .. } = self.link {
-            self.connection.pass(turn);
+        let step = self.connection.servers().advance(&mut self.round, error.not_leader().as_ref());
+        if matches!(error, Error::Invalid { .. }) {
+            self.link = Link::Ended;
+            self.events.push_back(WatchEvent::Disconnected { error });
+            return;
         }
-        let is_final = matches!(error, Error::Invalid { .. });
-        self.link = match is_final {
-            true => Link::Ended,
-            false => Link::Down { is_told: true, is_first: false },
+        let was_told = match self.link {
+            Link::Down { is_told, .. } => Some(is_told),
+            Link::Up(_) | Link::Ended => None,
         };
-        if is_final || !is_told {
+        // A leader that was named when the watch began may answer before there is a loss to tell of.
+        let (is_told, connect) = match (was_told, step) {
+            (Some(was_told), Step::Leader) => (was_told, Connect::AtOnce),
+            (None, Step::Leader) => (true, Connect::AtOnce),
+            (_, Step::Next | Step::Over) => (true, Connect::AfterBackoff),
+        };
+        self.link = Link::Down { is_told, connect };
+        if is_told && was_told != Some(true) {
             self.events.push_back(WatchEvent::Disconnected { error });
         } else {
             tracing::debug!(%error, "the watch is still cut");
@@ -216,7 +239,7 @@ impl Watcher {
 }
 
 async fn receive(
-    address: &str,
+    address: &Address,
     stream: &mut Streaming<v1::WatchResponse>,
 ) -> Result<v1::WatchResponse, Error> {
     let status = match timeout(MAX_SILENCE, stream.message()).await {

@@ -8,7 +8,7 @@ use super::Admission;
 use super::ending::Ending;
 use crate::backoff::Backoff;
 use crate::clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, Patience};
 use crate::error::Error;
 use crate::output::notice;
 
@@ -73,7 +73,9 @@ async fn attempt(
         let age = clock::now().duration_since(ending.at);
         let request = request(reporter_id, report.clone(), age);
         let answer = connection
-            .service(&request, async |mut service, request| service.report(request).await)
+            .service(Patience::UntilTimeout, &request, async |mut service, request| {
+                service.report(request).await
+            })
             .await;
         match answer {
             Err(error) if error.is_transient() && attempt < ATTEMPTS => backoff.wait().await,

@@ -2,6 +2,7 @@ use clap::Parser;
 
 use super::ending::{End, Ending};
 use super::*;
+use crate::test_server::{TestServer, asked, context, stands_by};
 use crate::{Arguments, Command as Subcommand};
 
 fn parse(line: &str) -> RunArguments {
@@ -87,4 +88,33 @@ fn a_probe_is_reported_with_its_permit_and_the_same_sequence_each_time() {
     assert_eq!((run.permit_id, run.count, run.error_kind.as_str()), (9, 1, "exit.3"));
     assert_eq!(run.total_duration, Some(prost_types::Duration { seconds: 1, nanos: 500_000_000 }));
     assert_eq!(run.age, Some(prost_types::Duration { seconds: 2, nanos: 0 }));
+}
+
+#[tokio::test]
+async fn a_command_does_not_wait_for_a_leader() {
+    let (first, second) = (TestServer::start().await, TestServer::start().await);
+    first.stand_by(None);
+    second.stand_by(Some(&first));
+    let context = context(&[&first.address, &second.address], Duration::from_secs(10));
+    let answer = parse("a/b -- true").ask(&context, "me").await.unwrap();
+    assert_eq!(answer, Answer::Unguarded);
+    assert_eq!(asked([&first, &second]), [1, 1]);
+}
+
+#[tokio::test]
+async fn an_outcome_is_reported_to_the_leader_that_took_over_under_the_same_number() {
+    let (old, new) = (TestServer::start().await, TestServer::start().await);
+    let context = context(&[&old.address, &new.address], Duration::from_secs(10));
+    let answer = parse("a/b -- true").ask(&context, "me").await.unwrap();
+    let Answer::Allowed(admission) = answer else { panic!("{answer:?}") };
+
+    old.stand_by(None);
+    new.world().refusals = vec![stands_by(Some(&old)), stands_by(None)].into();
+    let ending = Ending { end: End::Exited(0), duration: Duration::ZERO, at: clock::now() };
+    let report = report::of("a/b", &admission, &ending);
+    report::send(&context.connection, "me", &report, &ending).await;
+    let reports = std::mem::take(&mut new.world().reports);
+    assert_eq!(reports.len(), 1);
+    assert_eq!((reports[0].reporter_id.as_str(), reports[0].sequence), ("me", 1));
+    assert!(old.world().reports.is_empty());
 }

@@ -6,6 +6,7 @@ use breaker_core::{
     Breaker, Config, ConfigPatch, Decision, DenyReason, PermitId, Report, Run, Source, Time,
 };
 use breaker_proto::encoded::EncodedWatchResponse;
+use breaker_proto::leader::not_leader;
 use breaker_proto::server::breaker_service_server::{BreakerService, BreakerServiceServer};
 use breaker_proto::v1;
 use breaker_wire::{
@@ -47,7 +48,7 @@ pub(crate) struct TestWatch {
 
 struct Shared {
     world: Mutex<World>,
-    /// Reports are answered while this is true.
+    /// Reports are answered while this is true, and requests refused while standing by.
     answers_flow: watch::Sender<bool>,
 }
 
@@ -60,6 +61,10 @@ pub(crate) struct World {
     pub(crate) lost_answers: u32,
     /// What Acquire answers in place of a decision.
     pub(crate) acquire_fails_with: Option<Status>,
+    /// What the server answers to everything while it stands by.
+    pub(crate) stands_by: Option<Status>,
+    /// How many requests it was asked to serve, while it stood by or not.
+    pub(crate) asked: u32,
     /// Acquire never answers.
     pub(crate) is_stuck: bool,
     seen: HashSet<(String, u64)>,
@@ -78,6 +83,8 @@ impl TestServer {
             breakers: HashMap::new(),
             lost_answers: 0,
             acquire_fails_with: None,
+            stands_by: None,
+            asked: 0,
             is_stuck: false,
             seen: HashSet::new(),
         };
@@ -115,7 +122,22 @@ impl TestServer {
         change(&mut self.shared.world.lock())
     }
 
-    /// Reports count but are not answered, until [`release_answers`](Self::release_answers).
+    /// Lets it stand by, and name this leader.
+    pub(crate) fn stand_by(&self, leader: Option<&str>) {
+        self.world(|world| world.stands_by = Some(stands_by(leader)));
+    }
+
+    /// Lets it lead.
+    pub(crate) fn lead(&self) {
+        self.world(|world| world.stands_by = None);
+    }
+
+    /// How many requests it was asked to serve since this was last called.
+    pub(crate) fn asked(&self) -> u32 {
+        self.world(|world| std::mem::take(&mut world.asked))
+    }
+
+    /// Reports count but are not answered, and refusals of one that stands by are not either, until [`release_answers`](Self::release_answers).
     pub(crate) fn hold_answers(&self) {
         self.shared.answers_flow.send_replace(false);
     }
@@ -158,10 +180,26 @@ pub(crate) fn nobody() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
+/// What a server that stands by answers.
+pub(crate) fn stands_by(leader: Option<&str>) -> Status {
+    not_leader(leader, Duration::from_millis(100))
+}
+
 struct Service {
     shared: Arc<Shared>,
     reports: mpsc::Sender<v1::ReportRequest>,
     watches: mpsc::Sender<TestWatch>,
+}
+
+impl Shared {
+    /// Counts a request, and refuses it while the server stands by.
+    async fn lead(&self) -> Result<(), Status> {
+        let refusal = self.world.lock().lead();
+        if refusal.is_err() {
+            self.answers_flow.subscribe().wait_for(|flow| *flow).await.unwrap();
+        }
+        refusal
+    }
 }
 
 #[tonic::async_trait]
@@ -172,6 +210,7 @@ impl BreakerService for Service {
         &self,
         request: Request<v1::AcquireRequest>,
     ) -> Result<Response<v1::AcquireResponse>, Status> {
+        self.shared.lead().await?;
         if self.shared.world.lock().is_stuck {
             return std::future::pending().await;
         }
@@ -182,6 +221,7 @@ impl BreakerService for Service {
         &self,
         request: Request<v1::ReportRequest>,
     ) -> Result<Response<v1::ReportResponse>, Status> {
+        self.shared.lead().await?;
         let request = request.into_inner();
         let answer = self.shared.world.lock().report(request.clone());
         self.reports.send(request).await.unwrap();
@@ -193,6 +233,7 @@ impl BreakerService for Service {
         &self,
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        self.shared.lead().await?;
         let request = request.into_inner();
         if request.selectors.iter().any(String::is_empty) {
             return Err(invalid("selectors[0]", "is empty"));
@@ -207,6 +248,11 @@ impl World {
     pub(crate) fn breaker(&mut self, name: &str) -> &mut Breaker {
         let now = self.now;
         self.breakers.entry(name.to_owned()).or_insert_with(|| Breaker::new(now))
+    }
+
+    fn lead(&mut self) -> Result<(), Status> {
+        self.asked += 1;
+        self.stands_by.clone().map_or(Ok(()), Err)
     }
 
     fn acquire(&mut self, name: &str) -> Result<v1::AcquireResponse, Status> {
