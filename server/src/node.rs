@@ -136,8 +136,8 @@ impl Node {
             }
             self.seat.stand_by(candidate.leader().cloned());
             if let Some(ready) = self.ready.take() {
-                let leader = candidate.leader().map(|leader| &leader.address);
-                tracing::info!(?leader, "this server stands by");
+                let leader = candidate.leader().map(|leader| leader.address.as_str());
+                tracing::info!(leader, "this server stands by");
                 let _ = ready.send(());
             }
             tokio::select! {

@@ -1,7 +1,9 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use anyhow::{Context, ensure};
 
@@ -15,6 +17,31 @@ pub struct Daemon {
     pub grpc: String,
     /// Where HTTP listens.
     pub http: String,
+    log: Log,
+}
+
+/// What a process says on its standard error. Read all the time, or the process would wait.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<String>>);
+
+/// What is kept of a log.
+const MAX_LOG_BYTES: usize = 1 << 20;
+
+impl Log {
+    fn of(stderr: ChildStderr) -> Self {
+        let log = Self::default();
+        let kept = log.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let Ok(mut text) = kept.0.lock() else { return };
+                if text.len() + line.len() < MAX_LOG_BYTES {
+                    text.push_str(&line);
+                    text.push('\n');
+                }
+            }
+        });
+        log
+    }
 }
 
 /// The path of a binary of this workspace, built beside the tests.
@@ -46,9 +73,22 @@ impl Daemon {
         database: &Path,
         arguments: impl IntoIterator<Item = A>,
     ) -> anyhow::Result<Self> {
+        Self::start_on(&format!("sqlite://{}", database.display()), arguments)
+    }
+
+    /// Starts a server on the database of a URL, on free ports unless the arguments say otherwise,
+    /// and waits until it listens, be it that it leads or that it stands by.
+    ///
+    /// # Errors
+    /// If it does not start; the error holds what it said.
+    pub fn start_on<A: AsRef<OsStr>>(
+        url: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> anyhow::Result<Self> {
         let mut child = Command::new(binary("breakerd")?)
-            .args(["--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--database"])
-            .arg(format!("sqlite://{}", database.display()))
+            // As variables, so that an argument can say otherwise.
+            .envs([("BREAKERD_LISTEN", "127.0.0.1:0"), ("BREAKERD_HTTP_LISTEN", "127.0.0.1:0")])
+            .args(["--database", url])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -62,7 +102,10 @@ impl Daemon {
                 .find_map(|line| Some(line.strip_prefix(&prefix)?.to_owned()))
         };
         match (listening("grpc"), listening("http")) {
-            (Some(grpc), Some(http)) => Ok(Self { child, grpc, http }),
+            (Some(grpc), Some(http)) => {
+                let log = Log::of(child.stderr.take().context("stderr is piped")?);
+                Ok(Self { child, grpc, http, log })
+            }
             _ => {
                 let mut said = String::new();
                 child.stderr.take().context("stderr is piped")?.read_to_string(&mut said)?;
@@ -78,6 +121,27 @@ impl Daemon {
     /// Never with an address that a server gave.
     pub fn clients(&self) -> anyhow::Result<Clients> {
         Clients::of(&self.grpc)
+    }
+
+    /// Sends the process a signal by its name: `STOP`, `CONT`.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(id).status()?;
+        ensure!(sent.success(), "kill -{name} failed");
+        Ok(())
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.0.lock().map(|text| text.clone()).unwrap_or_default()
+    }
+
+    /// The id of the process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends the process with SIGKILL.

@@ -97,8 +97,9 @@ impl Engine {
         receiver.await.map_err(|_| EngineError::ShuttingDown)?
     }
 
-    /// Lets what a batch has written be written as it is, because the batch was not to be.
-    fn write_again(&self, batch: &Batch) {
+    /// Lets what a batch has written, or may have, be written as it is, because the batch was not to
+    /// be.
+    pub(crate) fn write_again(&self, batch: &Batch) {
         let mark = |name: &BreakerName, revision: u64| {
             let mark = |name: &BreakerName, live: &mut Live| {
                 live.outlive(name, self.signals(), revision);

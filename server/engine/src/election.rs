@@ -104,8 +104,8 @@ pub struct Tenure {
     lease: Duration,
     /// When the last beat that reached the database was sent.
     renewed_at: Time,
-    /// Those who stand by.
-    known: HashMap<String, Known>,
+    /// Those who stand by; `None` before the first beat has shown them.
+    known: Option<HashMap<String, Known>>,
 }
 
 /// A server that stands by, as the one that leads knows it.
@@ -121,14 +121,15 @@ struct Known {
 impl Tenure {
     /// Begins with the taking of the lease, as of when the database was asked for it.
     pub fn new(lease: Duration, asked_at: Time) -> Self {
-        Self { lease, renewed_at: asked_at, known: HashMap::new() }
+        Self { lease, renewed_at: asked_at, known: None }
     }
 
     /// Notes a beat that was sent at `sent_at` and has reached the database, and who stood by then.
     pub fn renewed(&mut self, sent_at: Time, standbys: &[Standby]) {
         self.renewed_at = self.renewed_at.max(sent_at);
+        let all = self.known.get_or_insert_default();
         for Standby { member, beat } in standbys {
-            let known = self.known.entry(member.id.clone()).or_insert_with(|| Known {
+            let known = all.entry(member.id.clone()).or_insert_with(|| Known {
                 beat: *beat,
                 alive_at: sent_at,
                 told_at: Time::EPOCH,
@@ -146,18 +147,21 @@ impl Tenure {
             return false;
         }
         let known = Known { beat: 0, alive_at: now, told_at: now };
-        self.known.entry(id.to_owned()).or_insert(known).told_at = now;
+        if let Some(all) = &mut self.known {
+            all.entry(id.to_owned()).or_insert(known).told_at = now;
+        }
         true
     }
 
     /// Until when this server may believe that it leads; `None` if there is nobody who could take
     /// the lead.
     pub fn until(&self) -> Option<Time> {
+        let safe = self.lease * SAFE_PERCENT / 100;
+        let Some(known) = &self.known else { return Some(self.renewed_at + safe) };
         let gone_before = self.renewed_at - self.lease * GONE_AFTER;
-        let alive =
-            self.known.values().filter(|known| known.alive_at.max(known.told_at) > gone_before);
-        let told_at = alive.map(|known| known.told_at).min()?;
-        Some(self.renewed_at.max(told_at) + self.lease * SAFE_PERCENT / 100)
+        let alive = known.values().filter(|one| one.alive_at.max(one.told_at) > gone_before);
+        let told_at = alive.map(|one| one.told_at).min()?;
+        Some(self.renewed_at.max(told_at) + safe)
     }
 
     /// Whether this server may believe that it leads.

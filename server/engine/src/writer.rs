@@ -20,8 +20,14 @@ use crate::store::{Batch, Deletion, StoreError};
 const MAX_ROWS: usize = 1_000;
 /// Most transitions in one commit; a breaker is written only after all its transitions.
 const MAX_TRANSITIONS: usize = 5_000;
-/// Counters are handed over to be written so often; the contract allows them an age of 5 s.
-const COUNTERS_EVERY: Duration = Duration::from_secs(2);
+/// Breakers of which only counters have changed are written in portions: each of those that wait at
+/// the beginning of a round has been written at its end. One that begins to wait after that comes
+/// with the next round, so that counters on disk are two rounds old at most; the contract allows 5 s.
+const PORTIONS: usize = 20;
+/// A portion comes so often.
+const PORTION_EVERY: Duration = Duration::from_millis(100);
+/// Most such breakers in one commit, so that a change of state never waits long for one.
+const MAX_COUNTER_ROWS: usize = 250;
 /// A commit that takes longer has failed.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the writer leaves a database alone that has failed: at first, and at most.
@@ -77,7 +83,29 @@ pub(crate) struct Writer {
     durable_changes: mpsc::Receiver<DurableChange>,
     /// Breakers of a commit that failed: first in the next one.
     retry: Vec<BreakerName>,
+    portions: Portions,
     backoff: Duration,
+}
+
+/// How many of the breakers of which only counters have changed are to be written by now.
+#[derive(Default)]
+struct Portions {
+    size: usize,
+    left_of_round: usize,
+    due: usize,
+}
+
+impl Portions {
+    /// Another portion is due; `waiting` is how many wait.
+    fn next(&mut self, waiting: usize) {
+        if self.left_of_round == 0 {
+            self.size = waiting.div_ceil(PORTIONS);
+            self.left_of_round = PORTIONS;
+        }
+        self.left_of_round -= 1;
+        // What could not be written in time does not make the next commits any larger.
+        self.due = (self.due + self.size).min(waiting);
+    }
 }
 
 impl WriterDesk {
@@ -131,14 +159,15 @@ impl WriterDesk {
 
 impl Writer {
     pub(crate) fn new(engine: Arc<Engine>, durable_changes: mpsc::Receiver<DurableChange>) -> Self {
-        Self { engine, durable_changes, retry: Vec::new(), backoff: BACKOFF.0 }
+        let portions = Portions::default();
+        Self { engine, durable_changes, retry: Vec::new(), portions, backoff: BACKOFF.0 }
     }
 
     /// Writes until told to stop, then once more all there is, and closes the store. Ends by itself
     /// only when another server leads.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
-        let mut counters = interval(COUNTERS_EVERY);
-        counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut portions = interval(PORTION_EVERY);
+        portions.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut trim = interval(TRIM.1);
         trim.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let engine = Arc::clone(&self.engine);
@@ -147,7 +176,7 @@ impl Writer {
                 biased;
                 () = stop.cancelled() => break,
                 Some(change) = self.durable_changes.recv() => self.write_first(change).await,
-                _ = counters.tick() => self.hand_over_counters(),
+                _ = portions.tick() => self.portions.next(engine.signals().touched.len()),
                 () = engine.signals().to_write.filled() => {}
                 () = engine.desk().hurry.notified() => {}
                 _ = trim.tick() => self.trim().await,
@@ -166,7 +195,7 @@ impl Writer {
         while let Some(change) = self.durable_changes.recv().await {
             self.write_first(change).await;
         }
-        self.hand_over_counters();
+        self.portions.due = self.engine.signals().touched.len();
         let mut attempt = 1;
         while let Err(error) = self.write_waiting().await {
             if attempt == FINAL_ATTEMPTS {
@@ -198,25 +227,44 @@ impl Writer {
     /// Rows come before the transitions are looked at, so that the transitions of every row are
     /// among them; while more transitions wait than fit, they go first and alone.
     fn gather(&mut self) -> (Batch, Vec<(BreakerName, u64)>) {
-        let journal = self.engine.journal();
+        let engine = Arc::clone(&self.engine);
         let mut batch = Batch::default();
         let mut durable = Vec::new();
-        if journal.waiting_count() < MAX_TRANSITIONS {
+        if engine.journal().waiting_count() < MAX_TRANSITIONS {
             while batch.rows.len() < MAX_ROWS
-                && let Some(name) =
-                    self.retry.pop().or_else(|| self.engine.signals().to_write.pop())
+                && let Some(name) = self.retry.pop().or_else(|| engine.signals().to_write.pop())
             {
-                let _ = self.engine.breakers().with(name.as_str(), |name, live| {
+                let _ = engine.breakers().with(name.as_str(), |name, live| {
                     live.marks.to_write = false;
+                    live.marks.touched = false;
                     batch.rows.push(live.row(name));
                     durable.push((name.clone(), live.marks.recorded));
                 });
             }
+            self.gather_counters(&mut batch, &mut durable);
         }
-        self.engine.policies().gather(&mut batch);
-        batch.deletions = self.engine.desk().waiting_deletions();
-        batch.transitions = journal.waiting(MAX_TRANSITIONS);
+        engine.policies().gather(&mut batch);
+        batch.deletions = engine.desk().waiting_deletions();
+        batch.transitions = engine.journal().waiting(MAX_TRANSITIONS);
         (batch, durable)
+    }
+
+    /// Adds breakers of which only counters have changed, as many as are due and as there is room
+    /// for. One that has changed otherwise since, or was written since, comes or came by itself.
+    fn gather_counters(&mut self, batch: &mut Batch, durable: &mut Vec<(BreakerName, u64)>) {
+        let most = (batch.rows.len() + MAX_COUNTER_ROWS).min(MAX_ROWS);
+        while self.portions.due > 0 && batch.rows.len() < most {
+            self.portions.due -= 1;
+            let Some(name) = self.engine.signals().touched.pop() else { break };
+            let _ = self.engine.breakers().with(name.as_str(), |name, live| {
+                let comes_by_itself = live.marks.to_write || live.marks.recorded < live.revision;
+                if live.marks.touched && !comes_by_itself {
+                    live.marks.touched = false;
+                    batch.rows.push(live.row(name));
+                    durable.push((name.clone(), live.marks.recorded));
+                }
+            });
+        }
     }
 
     /// Keeps what could not be written; it stands before what an earlier failure has left. A breaker
@@ -248,6 +296,7 @@ impl Writer {
                         tracing::info!(failed_for = ?now.since(failing.since), "storage works again");
                     }
                 }
+                (Err(StoreError::Superseded), _) => {}
                 (Err(error), Some(failing)) => failing.error = error.to_string(),
                 (Err(error), failing @ None) => {
                     tracing::error!(%error, "storage fails; the service goes on from memory and writes when it is back");
@@ -279,24 +328,19 @@ impl Writer {
     async fn write_first(&mut self, change: DurableChange) {
         let written = match off_the_workers(change.prepare).await.flatten() {
             Ok(batch) if batch.is_empty() => Ok(batch),
-            Ok(batch) => self.commit(&batch).await.map(|()| batch).map_err(EngineError::Store),
+            Ok(batch) => match self.commit(&batch).await {
+                Ok(()) => Ok(batch),
+                Err(error) => {
+                    // It can have got through all the same: what is on disk is made to be as it is.
+                    self.engine.write_again(&batch);
+                    Err(EngineError::Store(error))
+                }
+            },
             Err(refused) => Err(refused),
         };
         let finish = change.finish;
         // Whoever asked learns of a runtime that has ended by hearing nothing.
         let _ = off_the_workers(move || finish(written)).await;
-    }
-
-    /// Hands over the breakers of which only counters have changed.
-    fn hand_over_counters(&self) {
-        let signals = self.engine.signals();
-        for _ in 0..signals.touched.len() {
-            let Some(name) = signals.touched.pop() else { return };
-            let _ = self.engine.breakers().with(name.as_str(), |name, live| {
-                live.marks.touched = false;
-                live.mark_for_writing(name, signals);
-            });
-        }
     }
 
     async fn trim(&self) {

@@ -1,18 +1,15 @@
 //! The one place where errors become a `Status` with `google.rpc` details. What the caller cannot
 //! do anything about is logged, not sent.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use breaker_core::Violation;
 use breaker_engine::{EngineError, StoreError};
+use breaker_proto::leader::{self, DOMAIN};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::seat::{NotLeading, Seat};
-
-/// The domain of error reasons.
-const DOMAIN: &str = "breakerd.dev";
 
 /// Details travel in trailers, which peers bound to some kilobytes.
 const MAX_VIOLATIONS: usize = 24;
@@ -113,19 +110,7 @@ pub(crate) fn draining() -> Status {
 
 /// The answer of a server that stands by.
 pub(crate) fn not_leading(error: NotLeading) -> Status {
-    let NotLeading { leader } = error;
-    let mut details = ErrorDetails::new();
-    let message = match &leader {
-        Some(leader) => format!("this server stands by; the one at {leader} leads"),
-        None => "this server stands by, and nobody leads yet; try again".to_owned(),
-    };
-    details.set_error_info(
-        "NOT_LEADER",
-        DOMAIN,
-        leader.map(|leader| ("leader".to_owned(), leader)).into_iter().collect::<HashMap<_, _>>(),
-    );
-    details.set_retry_info(Some(RETRY_NOT_LEADING));
-    Status::with_error_details(Code::Unavailable, message, details)
+    leader::not_leader(error.leader.as_deref(), RETRY_NOT_LEADING)
 }
 
 /// The end of a stream of a server that goes down, or leads no more.

@@ -219,7 +219,7 @@ impl Fleet {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     /// The one story that cannot be told otherwise is left out: a server that is cut off from the
     /// database and from all others at once, while those had not stood by when it last looked.

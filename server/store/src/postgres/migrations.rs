@@ -1,6 +1,6 @@
 use breaker_engine::StoreError;
-use sqlx::Connection;
 use sqlx::migrate::Migrator;
+use sqlx::{Connection, Executor};
 
 use super::connection::Location;
 use super::errors::{not_migrated, unusable};
@@ -14,6 +14,9 @@ pub(super) async fn run(
     mode: MigrationMode,
 ) -> Result<Vec<String>, StoreError> {
     let mut connection = location.connect().await.map_err(|error| unusable(location, &error))?;
+    // What is there already is nothing to tell anybody.
+    let quietly = connection.execute("SET client_min_messages = warning").await;
+    quietly.map_err(|error| unusable(location, &error))?;
     let applied = migrations::run(&MIGRATOR, &mut connection, mode).await;
     // Whatever becomes of the connection, what was applied is there.
     let _ = connection.close().await;
