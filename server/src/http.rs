@@ -49,7 +49,7 @@ async fn healthz() -> &'static str {
 /// A server whose storage fails is ready: it goes on from memory. The answer shows it.
 async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
     let status = pages.engine.storage_status().borrow().clone();
-    let storage = match &status.failing {
+    let mut storage = match &status.failing {
         None => json!({ "status": "ok" }),
         Some(failing) => json!({
             "status": "failing",
@@ -59,6 +59,10 @@ async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
             "waiting_transitions": pages.engine.waiting_transitions(),
         }),
     };
+    let damaged_rows = pages.engine.stats().damaged_rows();
+    if damaged_rows > 0 {
+        storage["damaged_rows"] = damaged_rows.into();
+    }
     let (code, word) = if pages.drain.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining")
     } else if status.failing.is_some() {

@@ -21,6 +21,7 @@ mod breakers;
 mod calls;
 mod changes;
 mod clock;
+mod damage;
 mod deadlines;
 mod defaults;
 mod durably;
@@ -30,6 +31,7 @@ mod history;
 mod journal;
 mod list;
 mod live;
+mod loading;
 mod plan;
 mod policies;
 mod policy;
@@ -50,6 +52,7 @@ mod writer;
 pub use calls::{BreakerReport, Reported};
 pub use changes::{Action, Changed, ConfigUpdate, Matched};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use damage::{Damage, DamagedRow, Loaded, StoredPolicies, TransitionPage};
 pub use defaults::Defaults;
 pub use durably::Durability;
 pub use engine::{Encode, Engine, Options, Tasks, UnknownBreakers};
@@ -65,7 +68,7 @@ pub use reporters::MAX_REPORTERS;
 pub use selectors::{Selector, Selectors};
 pub use stats::Stats;
 pub use store::{
-    Batch, BreakerRow, Deletion, Opened, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Deletion, MAX_NUMBER, Opened, Store, StoreError, TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Subscription, Update};

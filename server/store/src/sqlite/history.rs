@@ -1,8 +1,8 @@
 use breaker_core::{BreakerName, Time};
-use breaker_engine::{StoreError, TransitionRecord, Trimmed};
+use breaker_engine::{MAX_NUMBER, StoreError, TransitionPage, Trimmed};
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Sqlite, SqlitePool};
+use sqlx::{Row, Sqlite, SqlitePool};
 
 use super::columns::bound;
 use super::connection::Writer;
@@ -14,10 +14,11 @@ pub(super) async fn before(
     readers: &SqlitePool,
     before: u64,
     limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
-    let query = sqlx::query("SELECT * FROM transitions WHERE id < ? ORDER BY id DESC LIMIT ?")
-        .bind(bound(before))
-        .bind(bound(limit as u64));
+) -> Result<TransitionPage, StoreError> {
+    let query =
+        sqlx::query("SELECT * FROM transitions WHERE id > 0 AND id < ? ORDER BY id DESC LIMIT ?")
+            .bind(bound(before.min(MAX_NUMBER)))
+            .bind(bound(limit as u64));
     fetch(readers, query).await
 }
 
@@ -27,12 +28,13 @@ pub(super) async fn before_of(
     before: u64,
     breaker: &BreakerName,
     limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let query = sqlx::query(
-        "SELECT * FROM transitions WHERE breaker = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        "SELECT * FROM transitions WHERE breaker = ? AND id > 0 AND id < ? \
+         ORDER BY id DESC LIMIT ?",
     )
     .bind(breaker.as_str())
-    .bind(bound(before))
+    .bind(bound(before.min(MAX_NUMBER)))
     .bind(bound(limit as u64));
     fetch(readers, query).await
 }
@@ -42,7 +44,7 @@ pub(super) async fn after(
     readers: &SqlitePool,
     after: u64,
     limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let query = sqlx::query("SELECT * FROM transitions WHERE id > ? ORDER BY id LIMIT ?")
         .bind(bound(after))
         .bind(bound(limit as u64));
@@ -52,9 +54,11 @@ pub(super) async fn after(
 async fn fetch(
     readers: &SqlitePool,
     query: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let rows: Vec<SqliteRow> = query.fetch_all(readers).await.map_err(unavailable)?;
-    rows.iter().map(transition_rows::read).collect()
+    let ids = rows.iter().map(|row| row.try_get("id").map(i64::cast_unsigned));
+    let ids: Vec<u64> = ids.collect::<Result<_, _>>().map_err(unavailable)?;
+    Ok(TransitionPage::of(ids.into_iter().zip(rows.iter().map(transition_rows::read))))
 }
 
 /// Deletes the oldest transitions up to the first that is younger. Looks beside the writer first:

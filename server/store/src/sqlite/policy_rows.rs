@@ -1,7 +1,9 @@
 use breaker_core::ConfigPatch;
-use breaker_engine::{PolicyDeletion, PolicyName, PolicyRow, PolicySpec, Selector, StoreError};
+use breaker_engine::{
+    Damage, PolicyDeletion, PolicyName, PolicyRow, PolicySpec, Selector, StoreError, StoredPolicies,
+};
 use breaker_wire::{patch_from_value, patch_to_value};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 
 use super::columns::{Columns, bound, time_to_column};
@@ -14,9 +16,12 @@ pub(super) const COLUMNS: &[&str] =
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
 /// Every policy.
-pub(super) async fn load(readers: &SqlitePool) -> Result<Vec<PolicyRow>, StoreError> {
+pub(super) async fn load(readers: &SqlitePool) -> Result<StoredPolicies, StoreError> {
     let rows = sqlx::query("SELECT * FROM policies").fetch_all(readers).await;
-    rows.map_err(unavailable)?.iter().map(read).collect()
+    Ok(StoredPolicies::of(rows.map_err(unavailable)?.iter().map(|row| {
+        let columns = Columns::new(row);
+        (columns.get("name").unwrap_or_default(), read(&columns))
+    })))
 }
 
 /// Binds the values of a row, in the order of [`COLUMNS`].
@@ -54,14 +59,13 @@ pub(super) async fn delete(
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<PolicyRow, StoreError> {
-    let columns = Columns::of_policy(row);
-    let name = PolicyName::new(columns.get("name")?).map_err(|e| columns.corrupt("name", e))?;
+fn read(columns: &Columns<'_>) -> Result<PolicyRow, Damage> {
+    let name = PolicyName::new(columns.get("name")?).map_err(|e| Damage::new("name", e))?;
     let selector = Selector::parse(columns.get("selector")?);
     let spec = PolicySpec {
-        selector: selector.map_err(|error| columns.corrupt("selector", error))?,
+        selector: selector.map_err(|error| Damage::new("selector", error))?,
         priority: columns.get("priority")?,
-        config: read_config(&columns)?,
+        config: read_config(columns)?,
     };
     Ok(PolicyRow {
         name,
@@ -72,11 +76,11 @@ fn read(row: &SqliteRow) -> Result<PolicyRow, StoreError> {
     })
 }
 
-fn read_config(columns: &Columns<'_>) -> Result<ConfigPatch, StoreError> {
+fn read_config(columns: &Columns<'_>) -> Result<ConfigPatch, Damage> {
     let text: &str = columns.get("config")?;
-    let value = serde_json::from_str(text).map_err(|error| columns.corrupt("config", error))?;
+    let value = serde_json::from_str(text).map_err(|error| Damage::new("config", error))?;
     patch_from_value(&value).map_err(|violations| {
         let told: Vec<_> = violations.iter().map(ToString::to_string).collect();
-        columns.corrupt("config", told.join("; "))
+        Damage::new("config", told.join("; "))
     })
 }

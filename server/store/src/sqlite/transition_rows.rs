@@ -1,5 +1,5 @@
 use breaker_core::{Counts, Transition};
-use breaker_engine::{StoreError, TransitionRecord};
+use breaker_engine::{Damage, TransitionRecord};
 use sqlx::Sqlite;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
@@ -59,11 +59,11 @@ pub(super) fn bind<'q>(query: Query<'q>, record: &'q TransitionRecord) -> Query<
 }
 
 /// The transition in a row.
-pub(super) fn read(row: &SqliteRow) -> Result<TransitionRecord, StoreError> {
-    let columns = Columns::new(row, "breaker");
+pub(super) fn read(row: &SqliteRow) -> Result<TransitionRecord, Damage> {
+    let columns = Columns::new(row);
     Ok(TransitionRecord {
         id: columns.number("id")?,
-        breaker: columns.breaker()?,
+        breaker: columns.breaker("breaker")?,
         revision: columns.number("revision")?,
         transition: Transition {
             from: columns.word("from_state")?,
