@@ -71,15 +71,22 @@ async fn readyz(State(pages): State<Pages>) -> impl IntoResponse {
 }
 
 fn storage(engine: &Engine, failing: Option<Failing>) -> serde_json::Value {
-    let Some(failing) = failing else { return json!({ "status": "ok" }) };
-    json!({
-        "status": "degraded",
-        "since": now_to_message(failing.since).unwrap_or_default().to_string(),
-        "for_seconds": engine.now().since(failing.since).as_secs_f64(),
-        "error": failing.error,
-        "waiting_breakers": engine.waiting_breakers(),
-        "waiting_transitions": engine.waiting_transitions(),
-    })
+    let mut storage = match failing {
+        None => json!({ "status": "ok" }),
+        Some(failing) => json!({
+            "status": "degraded",
+            "since": now_to_message(failing.since).unwrap_or_default().to_string(),
+            "for_seconds": engine.now().since(failing.since).as_secs_f64(),
+            "error": failing.error,
+            "waiting_breakers": engine.waiting_breakers(),
+            "waiting_transitions": engine.waiting_transitions(),
+        }),
+    };
+    let damaged_rows = engine.stats().damaged_rows();
+    if damaged_rows > 0 {
+        storage["damaged_rows"] = damaged_rows.into();
+    }
+    storage
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {

@@ -1,5 +1,6 @@
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -159,9 +160,41 @@ impl Daemon {
     /// # Errors
     /// If it cannot be asked.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+        self.ask_to_end()?;
+        Ok(self.child.wait()?)
+    }
+
+    /// Asks the process to end, and returns what it has logged.
+    ///
+    /// # Errors
+    /// If it cannot be asked, or ends with a failure.
+    pub fn terminate_and_tell(mut self) -> anyhow::Result<String> {
+        self.ask_to_end()?;
+        let mut said = String::new();
+        self.child.stderr.take().context("stderr is piped")?.read_to_string(&mut said)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "breakerd ended with {status}: {said}");
+        Ok(said)
+    }
+
+    /// A page that it serves over HTTP.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn page(&self, path: &str) -> anyhow::Result<String> {
+        let mut connection = TcpStream::connect(&self.http)?;
+        write!(connection, "GET {path} HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        let (_, body) =
+            answer.split_once("\r\n\r\n").context("the answer has no end of headers")?;
+        Ok(body.to_owned())
+    }
+
+    fn ask_to_end(&self) -> anyhow::Result<()> {
         let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
         ensure!(asked.success(), "kill failed");
-        Ok(self.child.wait()?)
+        Ok(())
     }
 }
 

@@ -56,8 +56,9 @@ pub use overrides::{Attribution, AttributionError, Mode, Override, OverrideKind}
 pub use probes::{Permit, PermitId, Probes};
 pub use ramp::Ramping;
 pub use snapshot::{
-    AdaptedSnapshot, BadCallsSnapshot, BreakerSnapshot, MemorySnapshot, MetricsSnapshot,
-    OverrideSnapshot, QuorumSnapshot, SnapshotError, StateSnapshot, WindowCall, WindowSnapshot,
+    AdaptedSnapshot, BadCallsSnapshot, BreakerSnapshot, ContentsError, MemorySnapshot,
+    MetricsSnapshot, OverrideSnapshot, QuorumSnapshot, SnapshotError, StateSnapshot, WindowCall,
+    WindowSnapshot,
 };
 pub use state::StateKind;
 pub use time::Time;

@@ -26,7 +26,7 @@ pub struct Totals {
 impl Totals {
     /// Calls that count: successes, failures and timeouts.
     pub const fn calls(&self) -> u64 {
-        self.successes + self.failures + self.timeouts
+        self.successes.saturating_add(self.failures).saturating_add(self.timeouts)
     }
 }
 
@@ -105,15 +105,15 @@ impl Metrics {
     /// Records calls that are alike.
     pub(crate) fn record(&mut self, calls: &Calls<'_>, now: Time) {
         let Calls { outcome, count, ended_at, .. } = *calls;
-        let total = u64::from(count);
-        match outcome {
-            Outcome::Success => self.totals.successes += total,
-            Outcome::Failure => self.totals.failures += total,
-            Outcome::Timeout => self.totals.timeouts += total,
-            Outcome::Ignored => {
-                self.totals.ignored += total;
-                return;
-            }
+        let total = match outcome {
+            Outcome::Success => &mut self.totals.successes,
+            Outcome::Failure => &mut self.totals.failures,
+            Outcome::Timeout => &mut self.totals.timeouts,
+            Outcome::Ignored => &mut self.totals.ignored,
+        };
+        *total = total.saturating_add(u64::from(count));
+        if outcome == Outcome::Ignored {
+            return;
         }
         // Reports of several clients do not arrive in the order in which their calls ended.
         if outcome.is_failure() && self.last_failure.as_ref().is_none_or(|l| l.at <= ended_at) {

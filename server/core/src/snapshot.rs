@@ -1,5 +1,7 @@
-//! A breaker as plain data, for storage. Restoring a snapshot changes no later decision.
+//! A breaker as plain data, for storage. Restoring a snapshot changes no later decision, unless it
+//! holds what cannot be: a time that a clock set back has put into the future, or that nobody wrote.
 
+mod bounds;
 mod memory;
 
 use thiserror::Error;
@@ -8,7 +10,7 @@ pub use self::memory::{
     AdaptedSnapshot, BadCallsSnapshot, MemorySnapshot, QuorumSnapshot, WindowSnapshot,
 };
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, GENERATION_START};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::metrics::{LastFailure, Metrics, RecentCalls, Totals};
@@ -83,12 +85,30 @@ pub struct MetricsSnapshot {
     pub last_failure: Option<LastFailure>,
 }
 
+/// The highest generation that is taken for one: far above what counting reaches, and far enough
+/// below the end of the numbers to count on.
+const MAX_GENERATION: u64 = 1 << 62;
+
 /// Why a snapshot is not one of a breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SnapshotError {
-    /// Generations start at 1.
-    #[error("the generation is 0")]
-    NoGeneration,
+    /// Generations start at 1, and grow one by one.
+    #[error("{0} is not a generation")]
+    BadGeneration(u64),
+    /// An OPEN that no override holds has no end.
+    #[error("OPEN has no end, and no override that holds it")]
+    EndlessOpen,
+    /// The window of the metrics is none.
+    #[error("{0}")]
+    BadMetrics(ContentsError),
+    /// What the rules remember is nothing that they can have seen.
+    #[error("{0}")]
+    BadMemory(ContentsError),
+}
+
+/// Why the contents of a window, or the shares of reporters, are none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ContentsError {
     /// A call of the window has no outcome.
     #[error("call {0} of the window has no outcome")]
     BadCall(usize),
@@ -125,14 +145,20 @@ impl Breaker {
         }
     }
 
-    /// The breaker of a snapshot, under the configuration that it lives by now.
+    /// The breaker of a snapshot, under the configuration that it lives by now, with nothing
+    /// further in the future than it [may be](BreakerSnapshot::bound).
     ///
     /// # Errors
     /// If no breaker has such a snapshot.
-    pub fn restore(snapshot: BreakerSnapshot, config: &Config) -> Result<Self, SnapshotError> {
-        if snapshot.generation == 0 {
-            return Err(SnapshotError::NoGeneration);
+    pub fn restore(
+        mut snapshot: BreakerSnapshot,
+        config: &Config,
+        now: Time,
+    ) -> Result<Self, SnapshotError> {
+        if !(GENERATION_START..=MAX_GENERATION).contains(&snapshot.generation) {
+            return Err(SnapshotError::BadGeneration(snapshot.generation));
         }
+        snapshot.bound(config, now);
         let mut breaker = Self {
             state: match snapshot.state {
                 StateSnapshot::Closed => State::Closed,
@@ -150,9 +176,22 @@ impl Breaker {
                 consecutive: snapshot.consecutive_failures,
             },
             override_: snapshot.override_.map(Box::new),
-            metrics: snapshot.metrics.map(Metrics::restore).transpose()?.map(Box::new),
-            memory: snapshot.memory.map(MemorySnapshot::restore).transpose()?.map(Box::new),
+            metrics: snapshot
+                .metrics
+                .map(Metrics::restore)
+                .transpose()
+                .map_err(SnapshotError::BadMetrics)?
+                .map(Box::new),
+            memory: snapshot
+                .memory
+                .map(MemorySnapshot::restore)
+                .transpose()
+                .map_err(SnapshotError::BadMemory)?
+                .map(Box::new),
         };
+        if breaker.state == (State::Open { retry_at: None }) && !breaker.is_held() {
+            return Err(SnapshotError::EndlessOpen);
+        }
         breaker.reconfigure(config);
         Ok(breaker)
     }
@@ -168,7 +207,7 @@ impl Metrics {
         }
     }
 
-    fn restore(snapshot: MetricsSnapshot) -> Result<Self, SnapshotError> {
+    fn restore(snapshot: MetricsSnapshot) -> Result<Self, ContentsError> {
         Ok(Self {
             totals: snapshot.totals,
             window: snapshot.window.restore()?,

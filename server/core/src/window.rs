@@ -202,7 +202,7 @@ const fn has_left(index: u64, now: Time, width: u64) -> bool {
 }
 
 /// Whether a bucket begins after this time. A product, because a quotient takes ten times as long.
-const fn is_ahead(index: u64, time: Time, width: u64) -> bool {
+pub(crate) const fn is_ahead(index: u64, time: Time, width: u64) -> bool {
     index as u128 * width as u128 > time.as_nanos() as u128
 }
 

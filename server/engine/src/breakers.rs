@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::live::Live;
 use crate::policies::Policies;
 use crate::signals::Signals;
-use crate::store::{BreakerRow, Deletion, Opened};
+use crate::store::{Deletion, Opened};
 
 /// Shards of the map: enough that two callers seldom meet in one, few enough that an empty map
 /// stays small. A power of two.
@@ -149,36 +149,11 @@ impl Breakers {
         Live::new(Breaker::with_generation(now, generation), revision, now, configured)
     }
 
-    /// Adds a breaker as it was stored. A stored configuration that the server's defaults have
-    /// made invalid since is kept and left out, not the breaker.
-    pub(crate) fn insert_stored(
-        &self,
-        row: BreakerRow,
-        opened: &Opened,
-    ) -> Result<(), EngineError> {
-        // However the last life ended: it showed this revision too, if it began with a crash, and
-        // need not have written the breaker.
-        let revision = row.revision.max(first_of_incarnation(opened.incarnation));
-        let (configured, violations) = self.policies.with_accepted(&row.name, row.own_config);
-        if configured.own.as_deref().is_some_and(|own| !own.is_in_force) {
-            tracing::warn!(
-                breaker = %row.name,
-                ?violations,
-                "the breaker's own configuration does not fit its policy and the server's defaults \
-                 any more; it is kept, and the breaker runs without"
-            );
-        }
-        let breaker = Breaker::restore(row.snapshot, &configured.config)
-            .map_err(|error| EngineError::Corrupt(format!("breaker `{}`: {error}", row.name)))?;
-        let mut live = Live::new(breaker, revision, row.created_at, configured);
-        live.config_revision = row.config_revision;
-        (live.marks.recorded, live.marks.durable) = (revision, revision);
-        self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
-        self.count.fetch_add(1, Ordering::Relaxed);
-        live.announce(&row.name, &self.signals);
-        live.schedule(&row.name, &self.signals);
-        self.map.insert(row.name, Box::new(live));
-        Ok(())
+    /// Adds a breaker that comes from storage, where each has a name of its own.
+    pub(crate) fn insert_stored(&self, name: BreakerName, mut live: Live) {
+        self.welcome(&name, &mut live);
+        live.schedule(&name, &self.signals);
+        self.map.insert(name, Box::new(live));
     }
 
     /// Takes a breaker out of the map if `allowed` lets it go.

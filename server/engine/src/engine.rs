@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::breakers::{Breakers, first_of_incarnation};
 use crate::clock::Clock;
+use crate::damage::Damage;
 use crate::defaults::Defaults;
 use crate::error::EngineError;
 use crate::journal::Journal;
@@ -22,7 +23,7 @@ use crate::store::{Store, StoreError};
 use crate::view::{BreakerStatus, BreakerView};
 use crate::watch::{Subscription, WatchLog};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
-use crate::{deadlines, recorder};
+use crate::{deadlines, loading, recorder};
 
 /// Turns a status into the bytes that watchers get. Called once for each change.
 pub type Encode = fn(&BreakerStatus) -> Bytes;
@@ -90,7 +91,8 @@ pub struct TaskFailure {
 const LENIENCY: std::time::Duration = std::time::Duration::from_secs(10 * 60);
 
 impl Engine {
-    /// Opens the store, loads every policy and breaker, and starts the tasks.
+    /// Opens the store, loads every policy and breaker, and starts the tasks. Of damaged rows each
+    /// is logged: a breaker starts afresh, and a policy is left out.
     ///
     /// # Errors
     /// If the store cannot be used.
@@ -100,19 +102,11 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, Tasks), EngineError> {
         let opened = store.open().await?;
-        let policies = Policies::new(options.defaults, store.policies().await?, &opened);
+        let stored = store.policies().await?;
+        let policies = Policies::new(options.defaults, stored.rows, &opened);
         let breakers = Breakers::new(policies, options.max_breakers, &opened);
-        let mut refused = None;
-        store
-            .load(&mut |row| {
-                if let Err(error) = breakers.insert_stored(row, &opened) {
-                    refused.get_or_insert(error);
-                }
-            })
-            .await?;
-        if let Some(error) = refused {
-            return Err(error);
-        }
+        leave_damaged(&stored.damaged, &breakers.signals.stats);
+        loading::load(&*store, &breakers, &opened, clock.now()).await?;
         let (desk, durable_changes) = WriterDesk::new();
         let lost = if opened.after_crash { LENIENCY } else { std::time::Duration::ZERO };
         let engine = Arc::new(Self {
@@ -236,6 +230,20 @@ impl Engine {
 
     pub(crate) fn encode(&self, status: &BreakerStatus) -> Bytes {
         (self.encode)(status)
+    }
+}
+
+/// Logs the policies that nothing can be made of. They stay in storage until an admin replaces them.
+fn leave_damaged(damaged: &[(String, Damage)], stats: &Stats) {
+    stats.count_damaged_rows(damaged.len());
+    for (policy, Damage { column, problem }) in damaged {
+        tracing::error!(
+            policy,
+            column,
+            problem,
+            "the row of the policy in storage is damaged; it is left as it is, and breakers run \
+             without the policy until it is created anew"
+        );
     }
 }
 

@@ -82,9 +82,6 @@ pub enum EngineError {
     /// The database does not work, and the answer depends on it.
     #[error("{0}; nothing was changed")]
     Store(#[from] StoreError),
-    /// What the database holds is not what breakerd wrote.
-    #[error("the database holds something that breakerd did not write: {0}")]
-    Corrupt(String),
     /// The server is shutting down.
     #[error("the server is shutting down; nothing was changed")]
     ShuttingDown,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use breaker_core::BreakerName;
 use tokio::sync::watch;
 
+use crate::damage::Damage;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::journal::After;
@@ -50,22 +51,22 @@ impl Engine {
         if after > latest {
             return Err(EngineError::HistoryAhead { after, latest });
         }
-        match self.journal().after(after, limit) {
-            After::Gone(gone) => Err(EngineError::HistoryGone { after, gone }),
-            After::Memory(transitions) => Ok(transitions),
-            After::Store(up_to) => {
-                let mut stored = self.store().transitions_after(after, limit).await?;
-                stored.retain(|record| record.id <= up_to);
-                if stored.is_empty() {
-                    // Ids jump: nothing lies between, and memory goes on after `up_to`.
-                    return match self.journal().after(up_to, limit) {
-                        After::Memory(transitions) => Ok(transitions),
-                        After::Gone(gone) => Err(EngineError::HistoryGone { after, gone }),
-                        // Memory has moved on meanwhile: ask again.
-                        After::Store(_) => Box::pin(self.transitions_after(after, limit)).await,
-                    };
+        // Damaged ones are passed by, however many there are.
+        let mut position = after;
+        loop {
+            match self.journal().after(position, limit) {
+                After::Gone(gone) => return Err(EngineError::HistoryGone { after, gone }),
+                After::Memory(transitions) => return Ok(transitions),
+                After::Store(up_to) => {
+                    let mut page = self.store().transitions_after(position, limit).await?;
+                    self.note_damaged(&page.damaged);
+                    page.records.retain(|record| record.id <= up_to);
+                    if !page.records.is_empty() {
+                        return Ok(page.records.into_iter().map(Arc::new).collect());
+                    }
+                    // Ids jump: nothing lies between the last one and `up_to`.
+                    position = page.last_id.map_or(up_to, |last| last.min(up_to));
                 }
-                Ok(stored.into_iter().map(Arc::new).collect())
             }
         }
     }
@@ -87,22 +88,40 @@ impl Engine {
             Some(Selector::Name(name)) => Some(name),
             _ => None,
         };
-        let mut looked_through = 0;
-        while transitions.len() < limit && looked_through < MAX_LOOKED_THROUGH {
-            let stored = self.store().transitions_before(below, exact, CHUNK).await?;
-            let Some(last) = stored.last() else {
-                return Ok(HistoryPage { transitions, next_before: None });
-            };
-            below = last.id;
-            looked_through += stored.len();
+        let (mut looked_through, mut damaged) = (0, Vec::new());
+        let mut is_last = false;
+        while transitions.len() < limit && looked_through < MAX_LOOKED_THROUGH && !is_last {
+            let page = self.store().transitions_before(below, exact, CHUNK).await?;
+            is_last = page.last_id.is_none();
+            below = page.last_id.unwrap_or(below);
+            looked_through += page.records.len() + page.damaged.len();
             let missing = limit - transitions.len();
-            let matching = stored.into_iter().filter(|record| wanted(&record.breaker));
+            let matching = page.records.into_iter().filter(|record| wanted(&record.breaker));
             transitions.extend(matching.take(missing).map(Arc::new));
+            damaged.extend(page.damaged);
+        }
+        self.note_damaged(&damaged);
+        if is_last {
+            return Ok(HistoryPage { transitions, next_before: None });
         }
         let next_before = match transitions.last() {
             Some(last) if transitions.len() == limit => last.id,
             _ => below,
         };
         Ok(HistoryPage { transitions, next_before: Some(next_before) })
+    }
+
+    /// Tells of transitions that a reading had to leave out.
+    fn note_damaged(&self, damaged: &[(u64, Damage)]) {
+        let Some((first, Damage { column, problem })) = damaged.first() else { return };
+        let ids = damaged.iter().map(|(id, _)| *id);
+        self.stats().count_damaged_transitions(ids);
+        tracing::warn!(
+            count = damaged.len(),
+            first,
+            column,
+            problem,
+            "transitions in storage are damaged; the history leaves them out"
+        );
     }
 }

@@ -21,6 +21,7 @@ mod breakers;
 mod calls;
 mod changes;
 mod clock;
+mod damage;
 mod deadlines;
 mod defaults;
 mod durably;
@@ -32,6 +33,7 @@ mod journal;
 mod lease;
 mod list;
 mod live;
+mod loading;
 mod plan;
 mod policies;
 mod policy;
@@ -52,6 +54,7 @@ mod writer;
 pub use calls::{BreakerReport, Reported};
 pub use changes::{Action, Changed, ConfigUpdate, Matched};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use damage::{Damage, DamagedRow, Loaded, StoredPolicies, TransitionPage};
 pub use defaults::Defaults;
 pub use durably::Durability;
 pub use election::{Candidate, Tenure};
@@ -69,7 +72,7 @@ pub use reporters::MAX_REPORTERS;
 pub use selectors::{Selector, Selectors};
 pub use stats::Stats;
 pub use store::{
-    Batch, BreakerRow, Deletion, Opened, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Deletion, MAX_NUMBER, Opened, Store, StoreError, TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Subscription, Update};

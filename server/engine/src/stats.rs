@@ -1,8 +1,13 @@
 //! Counters over all breakers, for metrics. Each is exact by itself; together they are a glimpse.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use breaker_core::{Decision, Mode, Outcome, StateKind, Transition};
+use parking_lot::Mutex;
+
+/// Damaged transitions that are told apart; more of them are not counted.
+const MAX_DAMAGED_TRANSITIONS: usize = 10_000;
 
 /// Counts of the engine's life so far.
 #[derive(Debug, Default)]
@@ -16,6 +21,9 @@ pub struct Stats {
     duplicate_reports: AtomicU64,
     transitions: [AtomicU64; 3],
     dropped_transitions: AtomicU64,
+    damaged_rows: AtomicU64,
+    /// The ids of those that were met: they are met again whenever somebody reads the history.
+    damaged_transitions: Mutex<BTreeSet<u64>>,
     states: [AtomicI64; 3],
     modes: [AtomicI64; 5],
 }
@@ -55,6 +63,12 @@ impl Stats {
         self.dropped_transitions.load(Ordering::Relaxed)
     }
 
+    /// Rows of storage that were met since the start and could not be understood.
+    pub fn damaged_rows(&self) -> u64 {
+        let transitions = self.damaged_transitions.lock().len() as u64;
+        self.damaged_rows.load(Ordering::Relaxed).saturating_add(transitions)
+    }
+
     /// Breakers in this state.
     pub fn breakers_in_state(&self, state: StateKind) -> i64 {
         self.states[state as usize].load(Ordering::Relaxed)
@@ -79,6 +93,19 @@ impl Stats {
 
     pub(crate) fn count_dropped_transitions(&self, count: usize) {
         add(&self.dropped_transitions, count as u64);
+    }
+
+    pub(crate) fn count_damaged_rows(&self, count: usize) {
+        add(&self.damaged_rows, count as u64);
+    }
+
+    pub(crate) fn count_damaged_transitions(&self, ids: impl IntoIterator<Item = u64>) {
+        let mut known = self.damaged_transitions.lock();
+        for id in ids {
+            if known.len() < MAX_DAMAGED_TRANSITIONS {
+                known.insert(id);
+            }
+        }
     }
 
     pub(crate) fn count_transition(&self, transition: &Transition) {

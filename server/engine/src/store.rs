@@ -10,7 +10,12 @@ use async_trait::async_trait;
 use breaker_core::{BreakerName, BreakerSnapshot, ConfigPatch, Time, Transition};
 use thiserror::Error;
 
+use crate::damage::{Loaded, StoredPolicies, TransitionPage};
 use crate::policy::{PolicyDeletion, PolicyRow};
+
+/// Revisions and ids stay below. Counting does not come this far, and whatever does is damage: from
+/// here there is room enough to go on counting, in a signed number too.
+pub const MAX_NUMBER: u64 = 1 << 62;
 
 /// A breaker as it is stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +37,7 @@ pub struct BreakerRow {
 /// A transition as it is journaled: the one record that storage, watchers and metrics read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransitionRecord {
-    /// Orders the transitions of one server; never 0.
+    /// Orders the transitions of one server; never 0, and below [`MAX_NUMBER`].
     pub id: u64,
     /// The breaker.
     pub breaker: BreakerName,
@@ -115,9 +120,6 @@ pub enum StoreError {
     /// The database cannot be reached or does not work; it may later.
     #[error("the database does not answer: {0}")]
     Unavailable(#[source] Box<dyn error::Error + Send + Sync>),
-    /// What the database holds is not what breakerd wrote.
-    #[error("the database holds something that breakerd did not write: {0}")]
-    Corrupt(String),
     /// Another server uses the database.
     #[error("{0}")]
     InUse(String),
@@ -137,30 +139,31 @@ pub trait Store: Send + Sync + 'static {
     /// [`close`](Self::close), and notes durably that this one has not ended yet. Called once.
     async fn open(&self) -> Result<Opened, StoreError>;
 
-    /// Every policy, in no order. There are few enough to come at once.
-    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError>;
+    /// Every policy, in no order. There are few enough to come at once. What is damaged keeps
+    /// nothing else from being read, here and below.
+    async fn policies(&self) -> Result<StoredPolicies, StoreError>;
 
     /// Hands every breaker to `sink`, in no order.
-    async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError>;
+    async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError>;
 
     /// Writes a batch durably.
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// At most `limit` transitions with an id below `before`, the latest first; of one breaker if
-    /// it is named.
+    /// it is named. Damaged ones count.
     async fn transitions_before(
         &self,
         before: u64,
         breaker: Option<&BreakerName>,
         limit: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError>;
+    ) -> Result<TransitionPage, StoreError>;
 
-    /// At most `limit` transitions with an id above `after`, the oldest first.
+    /// At most `limit` transitions with an id above `after`, the oldest first. Damaged ones count.
     async fn transitions_after(
         &self,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError>;
+    ) -> Result<TransitionPage, StoreError>;
 
     /// Deletes at most `limit` of the transitions that took effect before `older_than`, the
     /// oldest ids first, stopping at the first that is younger.

@@ -1,5 +1,4 @@
-//! The one place where errors become a `Status` with `google.rpc` details. What the caller cannot
-//! do anything about is logged, not sent.
+//! The one place where errors become a `Status` with `google.rpc` details.
 
 use std::time::Duration;
 
@@ -68,11 +67,6 @@ pub(crate) fn to_status(error: EngineError) -> Status {
         EngineError::HistoryGone { .. } | EngineError::HistoryAhead { .. } => {
             details.set_error_info("NOT_KEPT", DOMAIN, []);
             Code::OutOfRange
-        }
-        EngineError::Store(StoreError::Corrupt(_)) | EngineError::Corrupt(_) => {
-            tracing::error!(error = message, "the database is not what it should be");
-            let message = "the database is not what it should be; the server's log says more";
-            return Status::new(Code::DataLoss, message);
         }
         EngineError::Store(StoreError::Superseded) => {
             return not_leading(NotLeading { leader: None });

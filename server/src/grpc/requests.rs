@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use breaker_core::limits::MAX_TIME_TO_LIVE;
 use breaker_core::{
     Attribution, AttributionError, BreakerName, ErrorKind, PermitId, Run, Violation,
 };
@@ -22,7 +23,6 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_TOTAL_DURATION: Duration = Duration::from_secs(10_000 * 24 * 60 * 60);
 const MAX_AGE: Duration = DAY;
 const MIN_TIME_TO_LIVE: Duration = Duration::from_millis(1);
-const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MAX_SELECTORS: usize = 1_000;
 const MAX_PAGE_SIZE: u32 = 1_000;
 const DEFAULT_PAGE_SIZE: u32 = 100;

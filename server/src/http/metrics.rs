@@ -82,6 +82,12 @@ impl Collector for Reading {
         page.gauge("storage_waiting_breakers", "Breakers that wait for storage", waiting)?;
         let waiting = engine.waiting_transitions() as f64;
         page.gauge("storage_waiting_transitions", "Transitions that wait for storage", waiting)?;
+        let damaged = stats.damaged_rows() as f64;
+        page.gauge(
+            "storage_damaged_rows",
+            "Rows of storage that were met since the start and could not be understood",
+            damaged,
+        )?;
         let dropped = stats.dropped_transitions();
         page.counter("dropped_transitions", "Transitions missing in the history", dropped)
     }

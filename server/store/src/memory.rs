@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Opened, PolicyName, PolicyRow, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Loaded, Opened, PolicyName, PolicyRow, Store, StoreError, StoredPolicies,
+    TransitionPage, TransitionRecord, Trimmed,
 };
 use parking_lot::Mutex;
 
@@ -84,6 +85,11 @@ impl Tables {
     }
 }
 
+/// Nothing is damaged here.
+fn page<'r>(records: impl Iterator<Item = &'r Arc<TransitionRecord>>) -> TransitionPage {
+    TransitionPage::of(records.map(|record| (record.id, Ok(TransitionRecord::clone(record)))))
+}
+
 #[async_trait]
 impl Store for MemoryStore {
     async fn open(&self) -> Result<Opened, StoreError> {
@@ -102,12 +108,13 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
-        Ok(self.tables.lock().policies.values().cloned().collect())
+    async fn policies(&self) -> Result<StoredPolicies, StoreError> {
+        let rows = self.tables.lock().policies.values().cloned().collect();
+        Ok(StoredPolicies { rows, ..StoredPolicies::default() })
     }
 
-    async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
-        self.tables.lock().breakers.values().cloned().for_each(sink);
+    async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {
+        self.tables.lock().breakers.values().cloned().map(Loaded::Breaker).for_each(sink);
         Ok(())
     }
 
@@ -121,21 +128,21 @@ impl Store for MemoryStore {
         before: u64,
         breaker: Option<&BreakerName>,
         limit: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
+    ) -> Result<TransitionPage, StoreError> {
         let tables = self.tables.lock();
         let latest_first = tables.transitions.range(..before).rev().map(|(_, record)| record);
         let matching = latest_first.filter(|record| breaker.is_none_or(|b| *b == record.breaker));
-        Ok(matching.take(limit).map(|record| TransitionRecord::clone(record)).collect())
+        Ok(page(matching.take(limit)))
     }
 
     async fn transitions_after(
         &self,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
+    ) -> Result<TransitionPage, StoreError> {
         let tables = self.tables.lock();
         let oldest_first = tables.transitions.range((Bound::Excluded(after), Bound::Unbounded));
-        Ok(oldest_first.take(limit).map(|(_, record)| TransitionRecord::clone(record)).collect())
+        Ok(page(oldest_first.take(limit).map(|(_, record)| record)))
     }
 
     async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError> {

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
-    Batch, BreakerRow, LeaseView, Member, Opened, PolicyRow, SharedDatabase, Store, StoreError,
-    Term, TransitionRecord, Trimmed,
+    Batch, LeaseView, Loaded, Member, Opened, SharedDatabase, Store, StoreError, StoredPolicies,
+    Term, TransitionPage, Trimmed,
 };
 use sqlx::PgPool;
 
@@ -103,11 +103,11 @@ impl Store for PostgresStore {
         life::begin(&self.writer, self.fence).await
     }
 
-    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
+    async fn policies(&self) -> Result<StoredPolicies, StoreError> {
         load::policies(&self.location).await
     }
 
-    async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
+    async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {
         load::breakers(&self.location, sink).await
     }
 
@@ -120,7 +120,7 @@ impl Store for PostgresStore {
         before: u64,
         breaker: Option<&BreakerName>,
         limit: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
+    ) -> Result<TransitionPage, StoreError> {
         history::before(&self.readers, before, breaker, limit).await
     }
 
@@ -128,7 +128,7 @@ impl Store for PostgresStore {
         &self,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
+    ) -> Result<TransitionPage, StoreError> {
         history::after(&self.readers, after, limit).await
     }
 

@@ -12,9 +12,9 @@ use std::borrow::Cow;
 
 use breaker_core::Time;
 
-pub(crate) use breakers::{BREAKERS, read as read_breaker};
-pub(crate) use policies::{POLICIES, read as read_policy};
-pub(crate) use transitions::{TRANSITIONS, read as read_transition};
+pub(crate) use breakers::{BREAKERS, load as load_breaker};
+pub(crate) use policies::{POLICIES, load as load_policies};
+pub(crate) use transitions::{TRANSITIONS, load as load_transitions};
 
 /// What a column holds. Every number is one of 64 bits with a sign; those that Rust takes for
 /// unsigned are stored with the same bits.

@@ -16,7 +16,7 @@ mod load;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Opened, PolicyRow, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, Loaded, Opened, Store, StoreError, StoredPolicies, TransitionPage, Trimmed,
 };
 use sqlx::SqlitePool;
 
@@ -68,11 +68,11 @@ impl Store for SqliteStore {
         life::begin(&self.writer).await.map_err(|error| errors::unusable(self.file.path(), &error))
     }
 
-    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
+    async fn policies(&self) -> Result<StoredPolicies, StoreError> {
         load::policies(&self.readers).await
     }
 
-    async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
+    async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {
         load::breakers(&self.readers, sink).await
     }
 
@@ -85,7 +85,7 @@ impl Store for SqliteStore {
         before: u64,
         breaker: Option<&BreakerName>,
         limit: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
+    ) -> Result<TransitionPage, StoreError> {
         match breaker {
             None => history::before(&self.readers, before, limit).await,
             Some(breaker) => history::before_of(&self.readers, before, breaker, limit).await,
@@ -96,7 +96,7 @@ impl Store for SqliteStore {
         &self,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
+    ) -> Result<TransitionPage, StoreError> {
         history::after(&self.readers, after, limit).await
     }
 

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use breaker_core::{Breaker, BreakerName, ConfigPatch, Time};
-use breaker_engine::{Batch, BreakerRow, Store, StoreError};
+use breaker_core::{Attribution, Breaker, BreakerName, Config, ConfigPatch, Time};
+use breaker_engine::{
+    Batch, BreakerRow, DamagedRow, Loaded, PolicyName, PolicyRow, PolicySpec, Selector, Store,
+    StoreError, TransitionPage, TransitionRecord,
+};
 use breaker_store::{MigrationMode, SqliteStore};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
@@ -81,11 +84,21 @@ fn batch(names: &[&str]) -> Result<Batch> {
     Ok(Batch { rows: names.iter().map(row).collect::<Result<_>>()?, ..Batch::default() })
 }
 
-async fn names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
-    let mut names = Vec::new();
-    store.load(&mut |row| names.push(row.name.to_string())).await?;
+/// The names of the breakers that can be read, and the damaged rows.
+async fn load(store: &dyn Store) -> Result<(Vec<String>, Vec<DamagedRow>), StoreError> {
+    let (mut names, mut damaged) = (Vec::new(), Vec::new());
+    store
+        .load(&mut |loaded| match loaded {
+            Loaded::Breaker(row) => names.push(row.name.to_string()),
+            Loaded::Damaged(row) => damaged.push(row),
+        })
+        .await?;
     names.sort_unstable();
-    Ok(names)
+    Ok((names, damaged))
+}
+
+async fn names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
+    load(store).await.map(|(names, _)| names)
 }
 
 #[tokio::test]
@@ -254,26 +267,148 @@ async fn a_commit_that_is_given_up_halfway_leaves_all_or_nothing() -> Result<()>
     Ok(())
 }
 
+/// The rows that are left, and the one that is damaged by these assignments.
+async fn damaged_by(damage: &str) -> Result<(Vec<String>, DamagedRow)> {
+    let folder = Folder::new()?;
+    let store = folder.store().await?;
+    let mut batch = batch(&["a/well", "payments/stripe-api", "z/well"])?;
+    for row in &mut batch.rows {
+        row.own_config = ConfigPatch { failure_threshold: Some(9), ..ConfigPatch::default() };
+        (row.revision, row.config_revision) = (7, 3);
+        row.snapshot.generation = 5;
+    }
+    store.commit(&batch).await?;
+    let whose = "name = 'payments/stripe-api'";
+    folder.execute(&format!("UPDATE breakers SET {damage} WHERE {whose}")).await?;
+    let (names, mut damaged) = load(&*store).await?;
+    let damaged_row = damaged.pop();
+    anyhow::ensure!(damaged.is_empty(), "{damaged:?}");
+    Ok((names, damaged_row.ok_or_else(|| anyhow::anyhow!("{damage} is understood"))?))
+}
+
 #[tokio::test]
-async fn a_value_that_nobody_wrote_is_named_by_breaker_and_column() -> Result<()> {
+async fn a_value_that_nobody_wrote_is_told_and_every_other_row_is_read() -> Result<()> {
     for (damage, column) in [
         ("state = 'ajar'", "state"),
+        ("state = CAST(x'ff' AS TEXT)", "state"),
         ("mode = 'forced'", "mode"),
         ("own_config = '{\"failure_treshold\": 1}'", "own_config"),
+        ("own_config = '{\"failure_thre'", "own_config"),
         ("failure_count = -1", "failure_count"),
+        ("consecutive_failures = 99999999999", "consecutive_failures"),
         ("state = 'half_open'", "permits"),
+        ("state = 'half_open', permits = '[{\"id\": 1'", "permits"),
+        ("state = 'half_open', permits = '[]'", "probe_successes"),
         ("mode = 'disabled'", "override_set_at"),
+        ("mode = 'disabled', override_set_at = 1", "override_actor"),
         ("window_calls = x'010203'", "window_calls"),
+        ("window_calls = x'', window_buckets = '{'", "window_buckets"),
+        ("window_calls = x'', recent_calls = -1", "recent_calls"),
+        (
+            "window_calls = x'', last_failure_at = 1, last_failure_kind = '\u{7}'",
+            "last_failure_kind",
+        ),
+        ("memory = '{\"level\": 1'", "memory"),
     ] {
-        let folder = Folder::new()?;
-        let store = folder.store().await?;
-        store.commit(&batch(&["payments/stripe-api"])?).await?;
-        folder.execute(&format!("UPDATE breakers SET {damage}")).await?;
-        let Err(StoreError::Corrupt(message)) = names(&*store).await else {
-            panic!("{damage} is understood");
-        };
-        assert!(message.contains("payments/stripe-api"), "{message}");
-        assert!(message.contains(&format!("column {column}:")), "{damage}: {message}");
+        let (names, row) = damaged_by(damage).await?;
+        assert_eq!(names, ["a/well", "z/well"], "{damage}");
+        assert_eq!(row.damage.column, column, "{damage}: {row:?}");
+        assert!(!row.damage.problem.is_empty(), "{damage}");
+        assert_eq!(row.name, Some(BreakerName::new("payments/stripe-api")?), "{damage}");
+        let own_config = ConfigPatch { failure_threshold: Some(9), ..ConfigPatch::default() };
+        assert_eq!(row.own_config, (column != "own_config").then_some(own_config), "{damage}");
+        assert_eq!((row.revision, row.config_revision), (Some(7), Some(3)), "{damage}");
+        assert_eq!(row.generation, Some(5), "{damage}");
+        assert_eq!(row.created_at, Some(Time::from_millis(1)), "{damage}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_row_without_a_legible_name_is_told_as_one_of_nobody() -> Result<()> {
+    for damage in ["name = ''", "name = 'Payments!'", "name = CAST(x'612fff' AS TEXT)"] {
+        let (names, row) = damaged_by(damage).await?;
+        assert_eq!(names, ["a/well", "z/well"], "{damage}");
+        assert_eq!((row.name, row.damage.column), (None, "name".to_owned()), "{damage}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_damaged_policy_is_told_and_replaced_by_one_of_its_name() -> Result<()> {
+    let folder = Folder::new()?;
+    let store = folder.store().await?;
+    let policy = |name: &str| {
+        let selector = Selector::parse("a/*").map_err(|refused| anyhow::anyhow!(refused))?;
+        Ok(PolicyRow {
+            name: PolicyName::new(name)?,
+            spec: PolicySpec { selector, priority: 0, config: ConfigPatch::default() },
+            revision: 2,
+            created_at: Time::from_millis(1),
+            updated_at: None,
+        })
+    };
+    let policies = ["a", "b"].map(policy).into_iter().collect::<Result<Vec<_>>>()?;
+    store.commit(&Batch { policies: policies.clone(), ..Batch::default() }).await?;
+    for (damage, column) in [
+        ("config = '{\"failure_thre'", "config"),
+        ("config = '{\"failure_treshold\": 1}'", "config"),
+        ("selector = 'A//'", "selector"),
+        ("priority = 99999999999", "priority"),
+        ("revision = -1", "revision"),
+    ] {
+        folder.execute(&format!("UPDATE policies SET {damage} WHERE name = 'b'")).await?;
+        let stored = store.policies().await?;
+        assert_eq!(stored.rows, policies[..1], "{damage}");
+        let [(name, told)] = &stored.damaged[..] else { panic!("{damage}: {stored:?}") };
+        assert_eq!((name.as_str(), told.column.as_str()), ("b", column), "{damage}");
+        store.commit(&Batch { policies: policies.clone(), ..Batch::default() }).await?;
+        assert_eq!(store.policies().await?.rows.len(), 2, "{damage} is gone");
+    }
+    Ok(())
+}
+
+fn transition(id: u64) -> Result<Arc<TransitionRecord>> {
+    let mut breaker = Breaker::new(Time::from_millis(1));
+    let by = Attribution::default();
+    let transition = breaker.trip(&Config::default(), by, Time::from_millis(2)).remove(0);
+    let breaker = BreakerName::new("a/b")?;
+    Ok(Arc::new(TransitionRecord { id, breaker, revision: id, transition }))
+}
+
+#[tokio::test]
+async fn damaged_transitions_are_told_and_pages_go_on_behind_them() -> Result<()> {
+    let folder = Folder::new()?;
+    let store = folder.store().await?;
+    let transitions = (1..=6).map(transition).collect::<Result<_>>()?;
+    store.commit(&Batch { transitions, ..Batch::default() }).await?;
+    folder.execute("UPDATE transitions SET cause = 'whim' WHERE id IN (2, 3, 6)").await?;
+    // Ids that no server gives out, and would not find the end of.
+    folder
+        .execute(
+            "CREATE TEMP TABLE copy AS SELECT * FROM transitions WHERE id = 1;
+             UPDATE copy SET id = -1; INSERT INTO transitions SELECT * FROM copy;
+             UPDATE copy SET id = 9223372036854775807; INSERT INTO transitions SELECT * FROM copy;",
+        )
+        .await?;
+    let told = |page: TransitionPage| {
+        let records: Vec<_> = page.records.iter().map(|record| record.id).collect();
+        let damaged: Vec<_> = page.damaged.iter().map(|(id, _)| *id).collect();
+        assert!(page.damaged.iter().all(|(_, damage)| damage.column == "cause"));
+        (records, damaged, page.last_id)
+    };
+    let name = BreakerName::new("a/b")?;
+    for breaker in [None, Some(&name)] {
+        let before = |id| store.transitions_before(id, breaker, 2);
+        assert_eq!(told(before(u64::MAX).await?), (vec![5], vec![6], Some(5)));
+        assert_eq!(told(before(4).await?), (vec![], vec![3, 2], Some(2)));
+        assert_eq!(told(before(2).await?), (vec![1], vec![], Some(1)));
+        assert_eq!(told(before(1).await?), (vec![], vec![], None));
+    }
+    let after = |id| store.transitions_after(id, 2);
+    assert_eq!(told(after(0).await?), (vec![1], vec![2], Some(2)));
+    assert_eq!(told(after(1).await?), (vec![], vec![2, 3], Some(3)));
+    assert_eq!(told(after(3).await?), (vec![4, 5], vec![], Some(5)));
+    assert_eq!(store.open().await?.last_transition_id, 6);
     Ok(())
 }

@@ -174,7 +174,7 @@ fn live(life: &Life) -> Option<()> {
             }
             Step::Restarts => {
                 let snapshot = breaker.snapshot();
-                breaker = Breaker::restore(snapshot, &config).expect("its own snapshot");
+                breaker = Breaker::restore(snapshot, &config, now).expect("its own snapshot");
                 Vec::new()
             }
         };

@@ -38,7 +38,7 @@ fn live(config: &Config) {
         if decision.is_allowed() {
             let _ = breaker.record(config, &report, now);
         }
-        let restored = Breaker::restore(breaker.snapshot(), config);
+        let restored = Breaker::restore(breaker.snapshot(), config, now);
         assert_eq!(restored.map(|restored| restored.state()), Ok(breaker.state()));
     }
 }

@@ -15,7 +15,8 @@ impl Breaker {
         let transitions = self.advance(config, now);
         let decision = self.decide(config, now);
         if !decision.is_allowed() {
-            self.metrics_mut(config).totals.denied += 1;
+            let denied = &mut self.metrics_mut(config).totals.denied;
+            *denied = denied.saturating_add(1);
         }
         (decision, transitions)
     }

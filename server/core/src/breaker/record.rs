@@ -86,7 +86,8 @@ impl Breaker {
         let metrics = self.metrics_mut(config);
         metrics.record(&calls, now);
         if matches!(standing, Standing::Late) {
-            metrics.totals.late += u64::from(calls.count);
+            let late = &mut metrics.totals.late;
+            *late = late.saturating_add(u64::from(calls.count));
         }
         match standing {
             Standing::Counted => self.count(config, &calls, now, transitions),

@@ -13,6 +13,8 @@ pub const MAX_WINDOW_CALLS: u32 = 10_000;
 pub const MIN_DURATION: Duration = Duration::from_millis(1);
 /// Longest duration of any kind.
 pub const MAX_DURATION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Longest time to live of an override.
+pub const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Most globs in `failure_errors` and in `ignored_errors`.
 pub const MAX_ERROR_GLOBS: usize = 64;
 /// Largest `min_reporters`: the reporters of one breaker are told apart up to about so many.

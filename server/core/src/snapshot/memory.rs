@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{SnapshotError, WindowCall};
+use super::{ContentsError, WindowCall};
 use crate::adapted::Adapted;
 use crate::calls::{CallSums, PackedCall};
 use crate::memory::Memory;
@@ -92,7 +92,7 @@ impl MemorySnapshot {
         }
     }
 
-    pub(super) fn restore(self) -> Result<Memory, SnapshotError> {
+    pub(super) fn restore(self) -> Result<Memory, ContentsError> {
         Ok(Memory {
             window: self.window.map(WindowSnapshot::restore).transpose()?,
             quorum: self.quorum.map(QuorumSnapshot::restore).transpose()?.map(Box::new),
@@ -114,19 +114,19 @@ impl WindowSnapshot {
         }
     }
 
-    pub(super) fn restore(self) -> Result<Window<CallSums>, SnapshotError> {
+    pub(super) fn restore(self) -> Result<Window<CallSums>, ContentsError> {
         match self {
             Self::Calls(calls) => window_of(calls),
             Self::Buckets { width, buckets } => {
-                Window::of_buckets(width, buckets.into()).ok_or(SnapshotError::BadBuckets)
+                Window::of_buckets(width, buckets.into()).ok_or(ContentsError::BadBuckets)
             }
         }
     }
 }
 
-fn window_of(calls: Vec<WindowCall>) -> Result<Window<CallSums>, SnapshotError> {
+fn window_of(calls: Vec<WindowCall>) -> Result<Window<CallSums>, ContentsError> {
     match calls.iter().position(|&call| !PackedCall(call).is_valid()) {
-        Some(index) => Err(SnapshotError::BadCall(index)),
+        Some(index) => Err(ContentsError::BadCall(index)),
         None => Ok(Window::of_calls(calls.into_iter().map(PackedCall))),
     }
 }
@@ -140,7 +140,7 @@ impl AdaptedSnapshot {
         Self { history, open_duration: adapted.open_duration, base: adapted.base }
     }
 
-    fn restore(self) -> Result<Adapted, SnapshotError> {
+    fn restore(self) -> Result<Adapted, ContentsError> {
         let history = window_of(self.history)?;
         Ok(Adapted { history, open_duration: self.open_duration, base: self.base })
     }
@@ -157,9 +157,9 @@ impl QuorumSnapshot {
         }
     }
 
-    fn restore(self) -> Result<Quorum, SnapshotError> {
+    fn restore(self) -> Result<Quorum, ContentsError> {
         let slots: [u64; SLOTS] =
-            self.slots.try_into().map_err(|slots: Vec<_>| SnapshotError::BadShares(slots.len()))?;
+            self.slots.try_into().map_err(|slots: Vec<_>| ContentsError::BadShares(slots.len()))?;
         Ok(Quorum {
             slots: slots.map(ReporterId),
             crowd: self.crowd,
@@ -183,7 +183,7 @@ impl BadCallsSnapshot {
         }
     }
 
-    fn restore(self) -> Result<Window<BadCalls>, SnapshotError> {
+    fn restore(self) -> Result<Window<BadCalls>, ContentsError> {
         let (width, buckets) = match self {
             Self::Calls(calls) => return Ok(Window::of_calls(calls.into_iter())),
             Self::Buckets { width, buckets } => (width, buckets),
@@ -194,11 +194,11 @@ impl BadCallsSnapshot {
                 Ok((index, BadCalls { failures: shares(failures)?, slow: shares(slow)? }))
             })
             .collect();
-        Window::of_buckets(width, restored?).ok_or(SnapshotError::BadBuckets)
+        Window::of_buckets(width, restored?).ok_or(ContentsError::BadBuckets)
     }
 }
 
-fn shares(plain: Vec<u32>) -> Result<Shares, SnapshotError> {
+fn shares(plain: Vec<u32>) -> Result<Shares, ContentsError> {
     let count = plain.len();
-    plain.try_into().map(Shares).map_err(|_| SnapshotError::BadShares(count))
+    plain.try_into().map(Shares).map_err(|_| ContentsError::BadShares(count))
 }

@@ -6,6 +6,7 @@ mod invariants;
 mod ledger;
 mod reference;
 mod same_as_reference;
+mod set_back;
 mod steps;
 mod walker;
 

@@ -1,12 +1,13 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use breaker_core::{BreakerName, ConfigPatch, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Clock, Defaults, Engine, ManualClock, Opened, Options, PolicyName,
-    PolicyRow, Store, StoreError, Tasks, TransitionRecord, Trimmed, UnknownBreakers,
+    Batch, BreakerRow, Clock, Damage, DamagedRow, Defaults, Engine, Loaded, ManualClock, Opened,
+    Options, PolicyName, PolicyRow, Store, StoreError, StoredPolicies, Tasks, TransitionPage,
+    TransitionRecord, Trimmed, UnknownBreakers,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -21,6 +22,10 @@ pub(crate) struct Flaky {
     pub(crate) policies: Mutex<BTreeMap<PolicyName, PolicyRow>>,
     pub(crate) rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
     pub(crate) transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
+    /// Breakers that the next opening finds damaged.
+    pub(crate) damaged: Mutex<Vec<DamagedRow>>,
+    /// The ids of transitions that are damaged.
+    pub(crate) damaged_transitions: Mutex<BTreeSet<u64>>,
     /// Lets the next commit wait: it says that it has come, and goes on when it is told to.
     pub(crate) gate: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
     /// How many commits there were.
@@ -43,6 +48,18 @@ impl Flaky {
     pub(crate) fn come_back(&self) {
         self.is_away.store(false, Ordering::SeqCst);
     }
+
+    fn page(
+        &self,
+        transitions: &BTreeMap<u64, TransitionRecord>,
+        ids: impl Iterator<Item = u64>,
+    ) -> TransitionPage {
+        let damaged = self.damaged_transitions.lock();
+        TransitionPage::of(ids.map(|id| match damaged.contains(&id) {
+            true => (id, Err(Damage::new("cause", "`whim` is not a cause"))),
+            false => (id, Ok(transitions[&id].clone())),
+        }))
+    }
 }
 
 #[async_trait]
@@ -51,12 +68,15 @@ impl Store for Flaky {
         Ok(self.opened.lock().clone())
     }
 
-    async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
-        Ok(self.policies.lock().values().cloned().collect())
+    async fn policies(&self) -> Result<StoredPolicies, StoreError> {
+        let rows = self.policies.lock().values().cloned().collect();
+        Ok(StoredPolicies { rows, ..StoredPolicies::default() })
     }
 
-    async fn load(&self, sink: &mut (dyn FnMut(BreakerRow) + Send)) -> Result<(), StoreError> {
-        self.rows.lock().values().cloned().for_each(sink);
+    async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {
+        let damaged = self.damaged.lock().drain(..).map(Loaded::Damaged).collect::<Vec<_>>();
+        let rows = self.rows.lock().values().cloned().map(Loaded::Breaker).collect::<Vec<_>>();
+        damaged.into_iter().chain(rows).for_each(sink);
         Ok(())
     }
 
@@ -91,19 +111,25 @@ impl Store for Flaky {
 
     async fn transitions_before(
         &self,
-        _: u64,
+        before: u64,
         _: Option<&BreakerName>,
-        _: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
-        self.answer().map(|()| Vec::new())
+        limit: usize,
+    ) -> Result<TransitionPage, StoreError> {
+        self.answer()?;
+        let transitions = self.transitions.lock();
+        let latest_first = transitions.range(..before).rev().map(|(&id, _)| id);
+        Ok(self.page(&transitions, latest_first.take(limit)))
     }
 
     async fn transitions_after(
         &self,
-        _: u64,
-        _: usize,
-    ) -> Result<Vec<TransitionRecord>, StoreError> {
-        self.answer().map(|()| Vec::new())
+        after: u64,
+        limit: usize,
+    ) -> Result<TransitionPage, StoreError> {
+        self.answer()?;
+        let transitions = self.transitions.lock();
+        let oldest_first = transitions.range(after + 1..).map(|(&id, _)| id);
+        Ok(self.page(&transitions, oldest_first.take(limit)))
     }
 
     async fn trim(&self, _: Time, _: usize) -> Result<Trimmed, StoreError> {
@@ -116,6 +142,11 @@ impl Store for Flaky {
 }
 
 pub(crate) async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
+    start_at(store, Time::from_millis(1)).await
+}
+
+/// Starts a server whose clock stands at `now`.
+pub(crate) async fn start_at(store: &Arc<Flaky>, now: Time) -> (Arc<Engine>, Tasks) {
     let options = Options {
         defaults: Defaults::new(ConfigPatch::default()).unwrap(),
         max_breakers: 10,
@@ -123,7 +154,7 @@ pub(crate) async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
         life: || 1,
         encode: |status| Bytes::from(status.name.to_string()),
     };
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Time::from_millis(1)));
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
     let store: Arc<dyn Store> = Arc::<Flaky>::clone(store);
     Engine::start(options, store, clock).await.unwrap()
 }

@@ -1,12 +1,12 @@
 use breaker_core::{BreakerName, Time};
-use breaker_engine::{StoreError, TransitionRecord, Trimmed};
+use breaker_engine::{MAX_NUMBER, StoreError, TransitionPage, Trimmed};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgPool, Postgres, Row};
 
 use super::connection::Line;
 use super::errors::unavailable;
-use crate::rows::{bound, read_transition};
+use crate::rows::{Cells, bound, load_transitions};
 
 /// Deletes transitions and notes how far, if this server leads.
 const DELETE: &str = "WITH leads AS MATERIALIZED \
@@ -23,14 +23,16 @@ pub(super) async fn before(
     before: u64,
     breaker: Option<&BreakerName>,
     limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let query = match breaker {
-        None => sqlx::query("SELECT * FROM transitions WHERE id < $1 ORDER BY id DESC LIMIT $2"),
+        None => sqlx::query(
+            "SELECT * FROM transitions WHERE id > 0 AND id < $1 ORDER BY id DESC LIMIT $2",
+        ),
         Some(_) => sqlx::query(
-            "SELECT * FROM transitions WHERE id < $1 AND breaker = $3 ORDER BY id DESC LIMIT $2",
+            "SELECT * FROM transitions WHERE id > 0 AND id < $1 AND breaker = $3 ORDER BY id DESC LIMIT $2",
         ),
     };
-    let query = query.bind(bound(before)).bind(bound(limit as u64));
+    let query = query.bind(bound(before.min(MAX_NUMBER))).bind(bound(limit as u64));
     match breaker {
         None => fetch(readers, query).await,
         Some(breaker) => fetch(readers, query.bind(breaker.as_str())).await,
@@ -42,7 +44,7 @@ pub(super) async fn after(
     readers: &PgPool,
     after: u64,
     limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let query = sqlx::query("SELECT * FROM transitions WHERE id > $1 ORDER BY id LIMIT $2")
         .bind(bound(after))
         .bind(bound(limit as u64));
@@ -52,9 +54,9 @@ pub(super) async fn after(
 async fn fetch(
     readers: &PgPool,
     query: Query<'_, Postgres, PgArguments>,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let rows: Vec<PgRow> = query.fetch_all(readers).await.map_err(unavailable)?;
-    rows.iter().map(|row| read_transition(row)).collect()
+    load_transitions(rows.iter().map(|row| row as &dyn Cells)).map_err(unavailable)
 }
 
 /// Deletes the oldest transitions up to the first that is younger. Looks beside the writer first:

@@ -1,10 +1,11 @@
-use breaker_engine::{Opened, StoreError};
+use breaker_engine::{MAX_NUMBER, Opened, StoreError};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::batch::Statement;
 use super::connection::Line;
 use super::errors::unavailable;
+use crate::rows::bound;
 
 /// Counts up the incarnation unless the last life ended, and notes that this one has not. The
 /// state before is read from the row that is locked.
@@ -14,11 +15,11 @@ const BEGIN: &str = "WITH leads AS MATERIALIZED (SELECT 1 FROM lease WHERE fence
      ended = FALSE FROM before WHERE EXISTS (SELECT FROM leads) \
      RETURNING NOT before.ended AS after_crash, incarnation, revision_floor, generation_floor, \
      policy_revision_floor, trimmed_transition_id, \
-     (SELECT max(id) FROM transitions) AS last_transition_id";
+     (SELECT max(id) FROM transitions WHERE id < $2) AS last_transition_id";
 
 /// Notes that a life of the server has begun, and whether the one before it had ended.
 pub(super) async fn begin(line: &Line, fence: i64) -> Result<Opened, StoreError> {
-    let rows = line.run(sqlx::query(BEGIN).bind(fence)).await?;
+    let rows = line.run(sqlx::query(BEGIN).bind(fence).bind(bound(MAX_NUMBER))).await?;
     match rows.first() {
         Some(row) => read(row).map_err(unavailable),
         None => Err(StoreError::Superseded),

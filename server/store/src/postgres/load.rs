@@ -1,32 +1,32 @@
 //! Reading everything at the start, over a connection of its own: that may take longer than
 //! anybody waits for a page of the history.
 
-use breaker_engine::{BreakerRow, PolicyRow, StoreError};
+use breaker_engine::{Loaded, StoreError, StoredPolicies};
 use futures::TryStreamExt;
 use sqlx::AssertSqlSafe;
 
 use super::connection::Location;
 use super::errors::unavailable;
-use crate::rows::{BREAKERS, POLICIES, read_breaker, read_policy};
+use crate::rows::{BREAKERS, Cells, POLICIES, load_breaker, load_policies};
 
 /// Every policy.
-pub(super) async fn policies(location: &Location) -> Result<Vec<PolicyRow>, StoreError> {
+pub(super) async fn policies(location: &Location) -> Result<StoredPolicies, StoreError> {
     let mut connection = location.connect().await.map_err(unavailable)?;
     let all = format!("SELECT {} FROM policies", POLICIES.column_list());
     let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(&mut connection).await;
-    rows.map_err(unavailable)?.iter().map(|row| read_policy(row)).collect()
+    Ok(load_policies(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
 }
 
 /// Hands every breaker to `sink` as it is read.
 pub(super) async fn breakers(
     location: &Location,
-    sink: &mut (dyn FnMut(BreakerRow) + Send),
+    sink: &mut (dyn FnMut(Loaded) + Send),
 ) -> Result<(), StoreError> {
     let mut connection = location.connect().await.map_err(unavailable)?;
     let all = format!("SELECT {} FROM breakers", BREAKERS.column_list());
     let mut rows = sqlx::query(AssertSqlSafe(all)).fetch(&mut connection);
     while let Some(row) = rows.try_next().await.map_err(unavailable)? {
-        sink(read_breaker(&row)?);
+        sink(load_breaker(&row));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@ use breaker_core::{
     BreakerSnapshot, ConfigPatch, ErrorKind, LastFailure, MetricsSnapshot, Mode, OverrideKind,
     OverrideSnapshot, StateKind, StateSnapshot, Time, Totals, WindowSnapshot,
 };
-use breaker_engine::{BreakerRow, StoreError};
+use breaker_engine::{BreakerRow, Damage, DamagedRow, Loaded};
 use breaker_wire::{patch_from_value, patch_to_value};
 
 use super::columns::Columns;
@@ -125,36 +125,56 @@ fn fill_metrics<'r>(metrics: Option<&'r MetricsSnapshot>, sink: &mut dyn Sink<'r
     sink.written(metrics.and_then(|m| buckets_to_text(&m.window)));
 }
 
-/// The breaker in a row.
-pub(crate) fn read(row: &dyn Cells) -> Result<BreakerRow, StoreError> {
-    let columns = Columns::new(row, "name");
+/// The breaker in a row, as far as it can be understood.
+pub(crate) fn load(row: &dyn Cells) -> Loaded {
+    let columns = Columns::new(row);
+    match read(&columns) {
+        Ok(row) => Loaded::Breaker(row),
+        Err(damage) => Loaded::Damaged(read_legible(&columns, damage)),
+    }
+}
+
+fn read(columns: &Columns<'_>) -> Result<BreakerRow, Damage> {
     Ok(BreakerRow {
-        name: columns.breaker()?,
+        name: columns.breaker("name")?,
         snapshot: BreakerSnapshot {
-            state: read_state(&columns)?,
+            state: read_state(columns)?,
             since: columns.time("since")?,
             generation: columns.number("generation")?,
             failure_count: columns.get("failure_count")?,
             consecutive_failures: columns.get("consecutive_failures")?,
-            override_: read_override(&columns)?,
-            metrics: read_metrics(&columns)?,
+            override_: read_override(columns)?,
+            metrics: read_metrics(columns)?,
             memory: columns.json("memory")?,
         },
-        own_config: read_own_config(&columns)?,
+        own_config: read_own_config(columns)?,
         revision: columns.number("revision")?,
         config_revision: columns.number("config_revision")?,
         created_at: columns.time("created_at")?,
     })
 }
 
-fn read_state(columns: &Columns<'_>) -> Result<StateSnapshot, StoreError> {
+/// What of a damaged row can be read all the same.
+fn read_legible(columns: &Columns<'_>, damage: Damage) -> DamagedRow {
+    DamagedRow {
+        damage,
+        name: columns.breaker("name").ok(),
+        own_config: read_own_config(columns).ok(),
+        revision: columns.number("revision").ok(),
+        config_revision: columns.number("config_revision").ok(),
+        generation: columns.number("generation").ok(),
+        created_at: columns.time("created_at").ok(),
+    }
+}
+
+fn read_state(columns: &Columns<'_>) -> Result<StateSnapshot, Damage> {
     Ok(match columns.word("state")? {
         StateKind::Closed => StateSnapshot::Closed,
         StateKind::Open => StateSnapshot::Open { retry_at: columns.time_if_any("retry_at")? },
         StateKind::HalfOpen => StateSnapshot::HalfOpen {
             permits: columns
                 .json("permits")?
-                .ok_or_else(|| columns.corrupt("permits", "it is NULL"))?,
+                .ok_or_else(|| Damage::new("permits", "it is NULL"))?,
             successes: columns.get("probe_successes")?,
             // Rows from before there were ways for a failed probe not to end HALF_OPEN have none.
             failures: columns.get::<Option<u32>>("probe_failures")?.unwrap_or(0),
@@ -164,7 +184,7 @@ fn read_state(columns: &Columns<'_>) -> Result<StateSnapshot, StoreError> {
     })
 }
 
-fn read_override(columns: &Columns<'_>) -> Result<Option<OverrideSnapshot>, StoreError> {
+fn read_override(columns: &Columns<'_>) -> Result<Option<OverrideSnapshot>, Damage> {
     let kind = match columns.word("mode")? {
         Mode::Normal => return Ok(None),
         Mode::ForcedOpen => OverrideKind::ForcedOpen,
@@ -181,19 +201,19 @@ fn read_override(columns: &Columns<'_>) -> Result<Option<OverrideSnapshot>, Stor
     }))
 }
 
-fn read_own_config(columns: &Columns<'_>) -> Result<ConfigPatch, StoreError> {
+fn read_own_config(columns: &Columns<'_>) -> Result<ConfigPatch, Damage> {
     let text: &str = columns.get("own_config")?;
     if text == EMPTY_CONFIG {
         return Ok(ConfigPatch::default());
     }
-    let value = serde_json::from_str(text).map_err(|error| columns.corrupt("own_config", error))?;
+    let value = serde_json::from_str(text).map_err(|error| Damage::new("own_config", error))?;
     patch_from_value(&value).map_err(|violations| {
         let told: Vec<_> = violations.iter().map(ToString::to_string).collect();
-        columns.corrupt("own_config", told.join("; "))
+        Damage::new("own_config", told.join("; "))
     })
 }
 
-fn read_metrics(columns: &Columns<'_>) -> Result<Option<MetricsSnapshot>, StoreError> {
+fn read_metrics(columns: &Columns<'_>) -> Result<Option<MetricsSnapshot>, Damage> {
     let Some(window) = columns.get::<Option<&[u8]>>("window_calls")? else { return Ok(None) };
     Ok(Some(MetricsSnapshot {
         totals: Totals {
@@ -208,7 +228,7 @@ fn read_metrics(columns: &Columns<'_>) -> Result<Option<MetricsSnapshot>, StoreE
             Some(buckets) => buckets,
             None => window_from_bytes(window).map(WindowSnapshot::Calls).ok_or_else(|| {
                 let problem = format!("{} bytes are no whole calls", window.len());
-                columns.corrupt("window_calls", problem)
+                Damage::new("window_calls", problem)
             })?,
         },
         recent: columns.get("recent_calls")?,
@@ -216,11 +236,11 @@ fn read_metrics(columns: &Columns<'_>) -> Result<Option<MetricsSnapshot>, StoreE
     }))
 }
 
-fn read_last_failure(columns: &Columns<'_>) -> Result<Option<LastFailure>, StoreError> {
+fn read_last_failure(columns: &Columns<'_>) -> Result<Option<LastFailure>, Damage> {
     let Some(at) = columns.time_if_any("last_failure_at")? else { return Ok(None) };
     let kind: Option<&str> = columns.get("last_failure_kind")?;
     let error_kind = ErrorKind::parse(kind.unwrap_or_default())
-        .map_err(|error| columns.corrupt("last_failure_kind", error))?;
+        .map_err(|error| Damage::new("last_failure_kind", error))?;
     Ok(Some(LastFailure { at, error_kind }))
 }
 

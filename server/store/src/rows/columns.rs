@@ -1,92 +1,68 @@
-use std::fmt::Display;
-
 use breaker_core::{Attribution, BreakerName, Time};
-use breaker_engine::StoreError;
+use breaker_engine::Damage;
 
 use super::Cells;
 use crate::json::Stored;
 use crate::text::Word;
 
-/// Reads a row column by column. Whatever is not as breakerd writes it is told by the breaker or
-/// the policy, and the column.
-pub(super) struct Columns<'r> {
-    row: &'r dyn Cells,
-    /// What the row is of, for messages.
-    noun: &'static str,
-    /// The column that holds its name.
-    name: &'static str,
-}
+/// Reads a row column by column. The first that is not as breakerd writes it is told.
+pub(super) struct Columns<'r>(&'r dyn Cells);
 
 impl<'r> Columns<'r> {
-    /// Those of a breaker, or of what happened to one.
-    pub(super) const fn new(row: &'r dyn Cells, name: &'static str) -> Self {
-        Self { row, noun: "breaker", name }
+    pub(super) const fn new(row: &'r dyn Cells) -> Self {
+        Self(row)
     }
 
-    /// Those of a policy.
-    pub(super) const fn of_policy(row: &'r dyn Cells) -> Self {
-        Self { row, noun: "policy", name: "name" }
-    }
-
-    /// A value as it is.
-    pub(super) fn get<T: Cell<'r>>(&self, column: &str) -> Result<T, StoreError> {
-        T::of(self.row, column).map_err(|problem| match problem {
+    /// A value as it is. Only an optional one may be missing.
+    pub(super) fn get<T: Cell<'r>>(&self, column: &str) -> Result<T, Damage> {
+        T::of(self.0, column).map_err(|problem| match problem {
             Problem::Unreadable(sqlx::Error::ColumnDecode { source, .. }) => {
-                self.corrupt(column, source)
+                Damage::new(column, source)
             }
-            Problem::Unreadable(error) => self.corrupt(column, error),
-            Problem::Missing => self.corrupt(column, "it is NULL"),
-            Problem::OutOfRange(number) => {
-                self.corrupt(column, format!("{number} is out of range"))
-            }
+            Problem::Unreadable(error) => Damage::new(column, error),
+            Problem::Missing => Damage::new(column, "it is NULL"),
+            Problem::OutOfRange(number) => Damage::new(column, format!("{number} is out of range")),
         })
     }
 
     /// A number of 64 bits without a sign.
-    pub(super) fn number(&self, column: &str) -> Result<u64, StoreError> {
+    pub(super) fn number(&self, column: &str) -> Result<u64, Damage> {
         self.get::<i64>(column).map(i64::cast_unsigned)
     }
 
     /// An instant.
-    pub(super) fn time(&self, column: &str) -> Result<Time, StoreError> {
+    pub(super) fn time(&self, column: &str) -> Result<Time, Damage> {
         self.number(column).map(Time::from_nanos)
     }
 
     /// An instant, where there is one.
-    pub(super) fn time_if_any(&self, column: &str) -> Result<Option<Time>, StoreError> {
+    pub(super) fn time_if_any(&self, column: &str) -> Result<Option<Time>, Damage> {
         let nanos: Option<i64> = self.get(column)?;
         Ok(nanos.map(|nanos| Time::from_nanos(nanos.cast_unsigned())))
     }
 
     /// A value that is stored as JSON, where there is one.
-    pub(super) fn json<S: Stored>(&self, column: &str) -> Result<Option<S>, StoreError> {
+    pub(super) fn json<S: Stored>(&self, column: &str) -> Result<Option<S>, Damage> {
         let text: Option<&str> = self.get(column)?;
-        text.map(S::from_text).transpose().map_err(|error| self.corrupt(column, error))
+        text.map(S::from_text).transpose().map_err(|error| Damage::new(column, error))
     }
 
     /// A word.
-    pub(super) fn word<W: Word>(&self, column: &str) -> Result<W, StoreError> {
+    pub(super) fn word<W: Word>(&self, column: &str) -> Result<W, Damage> {
         let word: &str = self.get(column)?;
         W::from_word(word)
-            .ok_or_else(|| self.corrupt(column, format!("`{word}` is not a {}", W::NOUN)))
+            .ok_or_else(|| Damage::new(column, format!("`{word}` is not a {}", W::NOUN)))
     }
 
-    /// The name of the breaker.
-    pub(super) fn breaker(&self) -> Result<BreakerName, StoreError> {
-        let name: &str = self.get(self.name)?;
-        BreakerName::new(name).map_err(|error| self.corrupt(self.name, error))
+    /// The name of a breaker.
+    pub(super) fn breaker(&self, column: &str) -> Result<BreakerName, Damage> {
+        BreakerName::new(self.get(column)?).map_err(|error| Damage::new(column, error))
     }
 
     /// Who and why.
-    pub(super) fn attribution(&self, actor: &str, reason: &str) -> Result<Attribution, StoreError> {
+    pub(super) fn attribution(&self, actor: &str, reason: &str) -> Result<Attribution, Damage> {
         Attribution::new(self.get(actor)?, self.get(reason)?)
-            .map_err(|error| self.corrupt(actor, error))
-    }
-
-    /// The error of a column that cannot be understood.
-    pub(super) fn corrupt(&self, column: &str, what: impl Display) -> StoreError {
-        let name = self.row.text(self.name).ok().flatten().unwrap_or("with an unreadable name");
-        StoreError::Corrupt(format!("{} {name}, column {column}: {what}", self.noun))
+            .map_err(|error| Damage::new(actor, error))
     }
 }
 

@@ -1,5 +1,5 @@
 use breaker_core::ConfigPatch;
-use breaker_engine::{PolicyName, PolicyRow, PolicySpec, Selector, StoreError};
+use breaker_engine::{Damage, PolicyName, PolicyRow, PolicySpec, Selector, StoredPolicies};
 use breaker_wire::{patch_from_value, patch_to_value};
 
 use super::columns::Columns;
@@ -32,15 +32,21 @@ fn fill<'r>(row: &'r PolicyRow, sink: &mut dyn Sink<'r>) {
     sink.time_if_any(*updated_at);
 }
 
-/// The policy in a row.
-pub(crate) fn read(row: &dyn Cells) -> Result<PolicyRow, StoreError> {
-    let columns = Columns::of_policy(row);
-    let name = PolicyName::new(columns.get("name")?).map_err(|e| columns.corrupt("name", e))?;
+/// The policies in rows, as far as they can be understood.
+pub(crate) fn load<'r>(rows: impl Iterator<Item = &'r dyn Cells>) -> StoredPolicies {
+    StoredPolicies::of(rows.map(|row| {
+        let columns = Columns::new(row);
+        (columns.get::<&str>("name").unwrap_or_default().to_owned(), read(&columns))
+    }))
+}
+
+fn read(columns: &Columns<'_>) -> Result<PolicyRow, Damage> {
+    let name = PolicyName::new(columns.get("name")?).map_err(|e| Damage::new("name", e))?;
     let selector = Selector::parse(columns.get("selector")?);
     let spec = PolicySpec {
-        selector: selector.map_err(|error| columns.corrupt("selector", error))?,
+        selector: selector.map_err(|error| Damage::new("selector", error))?,
         priority: columns.get("priority")?,
-        config: read_config(&columns)?,
+        config: read_config(columns)?,
     };
     Ok(PolicyRow {
         name,
@@ -51,11 +57,11 @@ pub(crate) fn read(row: &dyn Cells) -> Result<PolicyRow, StoreError> {
     })
 }
 
-fn read_config(columns: &Columns<'_>) -> Result<ConfigPatch, StoreError> {
+fn read_config(columns: &Columns<'_>) -> Result<ConfigPatch, Damage> {
     let text: &str = columns.get("config")?;
-    let value = serde_json::from_str(text).map_err(|error| columns.corrupt("config", error))?;
+    let value = serde_json::from_str(text).map_err(|error| Damage::new("config", error))?;
     patch_from_value(&value).map_err(|violations| {
         let told: Vec<_> = violations.iter().map(ToString::to_string).collect();
-        columns.corrupt("config", told.join("; "))
+        Damage::new("config", told.join("; "))
     })
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use breaker_core::{Counts, Transition};
-use breaker_engine::{StoreError, TransitionRecord};
+use breaker_engine::{Damage, TransitionPage, TransitionRecord};
 
 use super::columns::Columns;
 use super::{Cells, Kind, OnConflict, Sink, SinkExt, Table};
@@ -60,12 +60,24 @@ fn fill<'r>(record: &'r Arc<TransitionRecord>, sink: &mut dyn Sink<'r>) {
     sink.text(transition.to_level.as_deref().map(Into::into));
 }
 
-/// The transition in a row.
-pub(crate) fn read(row: &dyn Cells) -> Result<TransitionRecord, StoreError> {
-    let columns = Columns::new(row, "breaker");
+/// The transitions in rows, as far as they can be understood.
+///
+/// # Errors
+/// If a row has no id: then it is none of the table's.
+pub(crate) fn load<'r>(
+    rows: impl Iterator<Item = &'r dyn Cells>,
+) -> Result<TransitionPage, sqlx::Error> {
+    let read = |row: &'r dyn Cells| {
+        let id = row.integer("id")?.ok_or(sqlx::Error::RowNotFound)?;
+        Ok((id.cast_unsigned(), read(&Columns::new(row))))
+    };
+    Ok(TransitionPage::of(rows.map(read).collect::<Result<Vec<_>, sqlx::Error>>()?))
+}
+
+fn read(columns: &Columns<'_>) -> Result<TransitionRecord, Damage> {
     Ok(TransitionRecord {
         id: columns.number("id")?,
-        breaker: columns.breaker()?,
+        breaker: columns.breaker("breaker")?,
         revision: columns.number("revision")?,
         transition: Transition {
             from: columns.word("from_state")?,

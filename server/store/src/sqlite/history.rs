@@ -1,22 +1,23 @@
 use breaker_core::{BreakerName, Time};
-use breaker_engine::{StoreError, TransitionRecord, Trimmed};
+use breaker_engine::{MAX_NUMBER, StoreError, TransitionPage, Trimmed};
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, SqlitePool};
 
 use super::connection::Writer;
 use super::errors::unavailable;
-use crate::rows::{bound, read_transition};
+use crate::rows::{Cells, bound, load_transitions};
 
 /// At most `limit` transitions of all breakers with an id below `before`, the latest first.
 pub(super) async fn before(
     readers: &SqlitePool,
     before: u64,
     limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
-    let query = sqlx::query("SELECT * FROM transitions WHERE id < ? ORDER BY id DESC LIMIT ?")
-        .bind(bound(before))
-        .bind(bound(limit as u64));
+) -> Result<TransitionPage, StoreError> {
+    let query =
+        sqlx::query("SELECT * FROM transitions WHERE id > 0 AND id < ? ORDER BY id DESC LIMIT ?")
+            .bind(bound(before.min(MAX_NUMBER)))
+            .bind(bound(limit as u64));
     fetch(readers, query).await
 }
 
@@ -26,12 +27,13 @@ pub(super) async fn before_of(
     before: u64,
     breaker: &BreakerName,
     limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let query = sqlx::query(
-        "SELECT * FROM transitions WHERE breaker = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        "SELECT * FROM transitions WHERE breaker = ? AND id > 0 AND id < ? \
+         ORDER BY id DESC LIMIT ?",
     )
     .bind(breaker.as_str())
-    .bind(bound(before))
+    .bind(bound(before.min(MAX_NUMBER)))
     .bind(bound(limit as u64));
     fetch(readers, query).await
 }
@@ -41,7 +43,7 @@ pub(super) async fn after(
     readers: &SqlitePool,
     after: u64,
     limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let query = sqlx::query("SELECT * FROM transitions WHERE id > ? ORDER BY id LIMIT ?")
         .bind(bound(after))
         .bind(bound(limit as u64));
@@ -51,9 +53,9 @@ pub(super) async fn after(
 async fn fetch(
     readers: &SqlitePool,
     query: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
-) -> Result<Vec<TransitionRecord>, StoreError> {
+) -> Result<TransitionPage, StoreError> {
     let rows: Vec<SqliteRow> = query.fetch_all(readers).await.map_err(unavailable)?;
-    rows.iter().map(|row| read_transition(row)).collect()
+    load_transitions(rows.iter().map(|row| row as &dyn Cells)).map_err(unavailable)
 }
 
 /// Deletes the oldest transitions up to the first that is younger. Looks beside the writer first:

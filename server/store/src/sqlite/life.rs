@@ -1,7 +1,8 @@
-use breaker_engine::Opened;
+use breaker_engine::{MAX_NUMBER, Opened};
 use sqlx::Row;
 
 use super::connection::Writer;
+use crate::rows::bound;
 
 /// Notes that a life of the server has begun, and whether the one before it had ended.
 pub(super) async fn begin(writer: &Writer) -> Result<Opened, sqlx::Error> {
@@ -12,8 +13,9 @@ pub(super) async fn begin(writer: &Writer) -> Result<Opened, sqlx::Error> {
         "UPDATE server SET incarnation = incarnation + NOT ended, ended = 0 \
          RETURNING incarnation, revision_floor, generation_floor, policy_revision_floor, \
          trimmed_transition_id, \
-         (SELECT max(id) FROM transitions) AS last_transition_id",
+         (SELECT max(id) FROM transitions WHERE id < ?) AS last_transition_id",
     )
+    .bind(bound(MAX_NUMBER))
     .fetch_one(&mut *writing)
     .await?;
     let number = |column| row.try_get::<i64, _>(column).map(i64::cast_unsigned);

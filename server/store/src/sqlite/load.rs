@@ -1,24 +1,24 @@
-use breaker_engine::{BreakerRow, PolicyRow, StoreError};
+use breaker_engine::{Loaded, StoreError, StoredPolicies};
 use futures::TryStreamExt;
 use sqlx::SqlitePool;
 
 use super::errors::unavailable;
-use crate::rows::{read_breaker, read_policy};
+use crate::rows::{Cells, load_breaker, load_policies};
 
 /// Every policy.
-pub(super) async fn policies(readers: &SqlitePool) -> Result<Vec<PolicyRow>, StoreError> {
+pub(super) async fn policies(readers: &SqlitePool) -> Result<StoredPolicies, StoreError> {
     let rows = sqlx::query("SELECT * FROM policies").fetch_all(readers).await;
-    rows.map_err(unavailable)?.iter().map(|row| read_policy(row)).collect()
+    Ok(load_policies(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
 }
 
 /// Hands every breaker to `sink` as it is read.
 pub(super) async fn breakers(
     readers: &SqlitePool,
-    sink: &mut (dyn FnMut(BreakerRow) + Send),
+    sink: &mut (dyn FnMut(Loaded) + Send),
 ) -> Result<(), StoreError> {
     let mut rows = sqlx::query("SELECT * FROM breakers").fetch(readers);
     while let Some(row) = rows.try_next().await.map_err(unavailable)? {
-        sink(read_breaker(&row)?);
+        sink(load_breaker(&row));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@ use anyhow::{Result, anyhow};
 use breaker_core::{ConfigPatch, Time};
 use breaker_engine::{
     Batch, MAX_POLICIES, PolicyDeletion, PolicyName, PolicyRow, PolicySpec, Selector, Store,
+    StoredPolicies,
 };
 
 use crate::databases::Database;
@@ -31,7 +32,8 @@ fn written(policies: Vec<PolicyRow>) -> Batch {
 
 /// Every policy of a store, by name.
 async fn load(store: &dyn Store) -> Result<Vec<PolicyRow>> {
-    let mut policies = store.policies().await?;
+    let StoredPolicies { rows: mut policies, damaged } = store.policies().await?;
+    anyhow::ensure!(damaged.is_empty(), "{damaged:?}");
     policies.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(policies)
 }

@@ -10,7 +10,7 @@ use breaker_core::{
     ProbeCalls, Ramp, Report, ReporterId, Run, StateKind, Thousandths, Time, Transition,
     WindowSize,
 };
-use breaker_engine::{Batch, BreakerRow, Store, TransitionRecord};
+use breaker_engine::{Batch, BreakerRow, Loaded, Store, TransitionPage, TransitionRecord};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
@@ -172,9 +172,24 @@ pub(crate) fn transition(id: u64, breaker: &str, at_s: u64) -> Result<Arc<Transi
 /// Every breaker of a store, by name.
 pub(crate) async fn load(store: &dyn Store) -> Result<Vec<BreakerRow>> {
     let mut rows = Vec::new();
-    store.load(&mut |row| rows.push(row)).await?;
+    let mut damaged = Vec::new();
+    store
+        .load(&mut |loaded| match loaded {
+            Loaded::Breaker(row) => rows.push(row),
+            Loaded::Damaged(row) => damaged.push(row),
+        })
+        .await?;
+    anyhow::ensure!(damaged.is_empty(), "{damaged:?}");
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(rows)
+}
+
+/// The transitions of a page without damage, which goes on from the last of them.
+pub(crate) fn undamaged(page: TransitionPage) -> Result<Vec<TransitionRecord>> {
+    let TransitionPage { records, damaged, last_id } = page;
+    anyhow::ensure!(damaged.is_empty(), "{damaged:?}");
+    anyhow::ensure!(last_id == records.last().map(|record| record.id), "goes on from {last_id:?}");
+    Ok(records)
 }
 
 pub(crate) fn rows_batch(rows: Vec<BreakerRow>) -> Batch {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::ledger::{Call, calls, run_of};
+use super::steps::{Act, Step};
 use super::walker::{Answer, Event, Subject, Walker};
 use super::{configs, steps};
 use crate::tests::deterministic;
@@ -74,11 +75,15 @@ proptest! {
             let event = walker.next(step);
             walker.live(&event);
         }
+        let Subject { breaker, config } = &walker.subject;
+        if breaker.snapshot().bound(config, walker.now) {
+            // It waits for longer than the configuration lets it by now.
+            let is_reconfiguration = |step: &Step| matches!(step.act, Act::Reconfigure(_));
+            prop_assert!(before.iter().any(is_reconfiguration));
+            return Ok(());
+        }
         let mut restored = Subject {
-            breaker: {
-                let Subject { breaker, config } = &walker.subject;
-                Breaker::restore(breaker.snapshot(), config).unwrap()
-            },
+            breaker: Breaker::restore(breaker.snapshot(), config, walker.now).unwrap(),
             ..walker.subject.clone()
         };
         let mut renamed = Renamed(walker.permits.iter().map(|&(id, _)| (id, id)).collect());

@@ -59,7 +59,10 @@ impl Subject {
                 transitions
             }
             Event::Restart => {
-                *breaker = Breaker::restore(breaker.snapshot(), config).unwrap();
+                // A breaker that is read late enough waits for nothing. What becomes of the others
+                // is told apart: a new configuration can shorten what they wait for.
+                let late = Time::from_nanos(u64::MAX);
+                *breaker = Breaker::restore(breaker.snapshot(), config, late).unwrap();
                 breaker.advance(config, now)
             }
         };

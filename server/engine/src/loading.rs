@@ -1,0 +1,201 @@
+//! Making the breakers of storage live again, as far as they can be understood.
+//!
+//! A damaged breaker starts afresh. What it was is lost, but not that it was: whoever knows it from
+//! before must not take it for older than what they know.
+
+use breaker_core::{Breaker, BreakerName, ConfigPatch, Time};
+
+use crate::breakers::{Breakers, first_of_incarnation};
+use crate::damage::{Damage, DamagedRow, Loaded};
+use crate::defaults::Configured;
+use crate::live::Live;
+use crate::store::{BreakerRow, MAX_NUMBER, Opened, Store, StoreError};
+
+/// By how much a revision that cannot be read is put above all that can: more changes than one
+/// breaker sees, and few enough to stay below the next crash's.
+const REVISION_MARGIN: u64 = 1 << 32;
+/// The same of a generation, whose lower 32 bits are part of every permit.
+const GENERATION_MARGIN: u64 = 1 << 20;
+
+/// Makes every breaker of the store live.
+pub(crate) async fn load(
+    store: &dyn Store,
+    breakers: &Breakers,
+    opened: &Opened,
+    now: Time,
+) -> Result<(), StoreError> {
+    let mut loading = Loading::new(breakers, opened, now);
+    store.load(&mut |loaded| loading.take(loaded)).await?;
+    loading.finish();
+    Ok(())
+}
+
+struct Loading<'l> {
+    breakers: &'l Breakers,
+    /// However the last life ended: it showed this revision too, if it began with a crash, and need
+    /// not have written the breaker.
+    first_revision: u64,
+    now: Time,
+    highest_revision: u64,
+    highest_generation: u64,
+    /// They wait until the highest revision and generation are known.
+    damaged: Vec<DamagedRow>,
+    /// How many breakers had something in the future, and one of them.
+    bounded: (usize, Option<BreakerName>),
+}
+
+impl<'l> Loading<'l> {
+    fn new(breakers: &'l Breakers, opened: &Opened, now: Time) -> Self {
+        let first_revision = first_of_incarnation(opened.incarnation);
+        Self {
+            breakers,
+            first_revision,
+            now,
+            highest_revision: first_revision.max(opened.revision_floor),
+            highest_generation: opened.generation_floor,
+            damaged: Vec::new(),
+            bounded: (0, None),
+        }
+    }
+
+    fn take(&mut self, loaded: Loaded) {
+        let restored = match loaded {
+            Loaded::Breaker(row) => self.restore(row),
+            Loaded::Damaged(row) => Err(Box::new(row)),
+        };
+        match restored {
+            Ok((name, live)) => {
+                self.note_highest(live.revision, live.breaker.generation());
+                self.breakers.insert_stored(name, live);
+            }
+            Err(mut row) => {
+                let is_number = |number: &u64| *number < MAX_NUMBER;
+                row.revision = row.revision.filter(is_number);
+                row.generation = row.generation.filter(is_number).filter(|number| *number > 0);
+                self.note_highest(row.revision.unwrap_or(0), row.generation.unwrap_or(0));
+                self.damaged.push(*row);
+            }
+        }
+    }
+
+    fn finish(mut self) {
+        if let (count, Some(breaker)) = &self.bounded {
+            tracing::warn!(
+                breakers = count,
+                %breaker,
+                "times of breakers lie in the future, as after a clock that was set back; they are \
+                 taken back, and no breaker waits longer than its configuration lets it"
+            );
+        }
+        self.breakers.signals.stats.count_damaged_rows(self.damaged.len());
+        for row in std::mem::take(&mut self.damaged) {
+            self.start_afresh(row);
+        }
+    }
+
+    fn note_highest(&mut self, revision: u64, generation: u64) {
+        self.highest_revision = self.highest_revision.max(revision);
+        self.highest_generation = self.highest_generation.max(generation);
+    }
+
+    /// A breaker as it was stored.
+    fn restore(&mut self, row: BreakerRow) -> Result<(BreakerName, Live), Box<DamagedRow>> {
+        let damage = row.damage();
+        let BreakerRow { name, mut snapshot, own_config, revision, config_revision, created_at } =
+            row;
+        let generation = snapshot.generation;
+        let damaged = |damage, name, own_config| {
+            Box::new(DamagedRow {
+                damage,
+                name: Some(name),
+                own_config: Some(own_config),
+                revision: Some(revision),
+                config_revision: Some(config_revision),
+                generation: Some(generation),
+                created_at: Some(created_at),
+            })
+        };
+        if let Some(damage) = damage {
+            return Err(damaged(damage, name, own_config));
+        }
+        let configured = self.configured(&name, own_config);
+        let is_bounded = snapshot.bound(&configured.config, self.now);
+        let breaker = match Breaker::restore(snapshot, &configured.config, self.now) {
+            Ok(breaker) => breaker,
+            Err(error) => {
+                let own_config = configured.own.map(|own| own.patch).unwrap_or_default();
+                return Err(damaged(Damage::of_snapshot(&error), name, own_config));
+            }
+        };
+        let revision = revision.max(self.first_revision);
+        let mut live = Live::new(breaker, revision, created_at.min(self.now), configured);
+        live.config_revision = config_revision;
+        if is_bounded {
+            // It is not what was stored, and shown, under this revision.
+            live.revision += 1;
+            self.bounded.0 += 1;
+            self.bounded.1.get_or_insert_with(|| name.clone());
+        } else {
+            (live.marks.recorded, live.marks.durable) = (revision, revision);
+        }
+        Ok((name, live))
+    }
+
+    /// A damaged breaker as one that was just made. It is written like any that is new, and so its
+    /// row heals.
+    fn start_afresh(&self, row: DamagedRow) {
+        let DamagedRow { damage: Damage { column, problem }, name, .. } = row;
+        let Some(name) = name else {
+            tracing::error!(
+                column,
+                problem,
+                "the row of a breaker in storage is damaged and does not tell whose it is; it is \
+                 left as it is, and the breaker starts afresh at its next use"
+            );
+            return;
+        };
+        let revision = match row.revision {
+            Some(revision) => revision.max(self.first_revision) + 1,
+            None => self.highest_revision + REVISION_MARGIN,
+        };
+        let generation = match row.generation {
+            Some(generation) => generation + 1,
+            None => self.highest_generation + GENERATION_MARGIN,
+        };
+        let own_config_is_kept = row.own_config.is_some();
+        let config_revision =
+            row.config_revision.filter(|at| own_config_is_kept && *at <= revision);
+        let configured = self.configured(&name, row.own_config.unwrap_or_default());
+        let created_at = row.created_at.unwrap_or(self.now).min(self.now);
+        let breaker = Breaker::with_generation(self.now, generation);
+        let mut live = Live::new(breaker, revision, created_at, configured);
+        live.config_revision = config_revision.unwrap_or(revision);
+        tracing::error!(
+            breaker = %name,
+            column,
+            problem,
+            revision,
+            generation,
+            policy = live.policy_name().map(tracing::field::display),
+            own_config_is_kept,
+            "the row of the breaker in storage is damaged; it starts CLOSED and without an override, \
+             on its policy and what is legible of its own configuration, and its row is written anew"
+        );
+        self.breakers.insert_stored(name, live);
+    }
+
+    /// The configuration of a stored breaker. Own values that the server's defaults have made
+    /// invalid since are kept and left out, not the breaker.
+    fn configured(&self, name: &BreakerName, own_config: ConfigPatch) -> Configured {
+        let (configured, violations) = self.breakers.policies().with_accepted(name, own_config);
+        if configured.own.as_deref().is_some_and(|own| !own.is_in_force) {
+            tracing::warn!(
+                breaker = %name,
+                ?violations,
+                "the breaker's own configuration does not fit its policy and the server's defaults \
+                 any more; it is kept, and the breaker runs without"
+            );
+        }
+        configured
+    }
+}
