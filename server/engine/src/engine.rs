@@ -18,7 +18,7 @@ use crate::reporters::Reporters;
 use crate::selectors::Selectors;
 use crate::signals::Signals;
 use crate::stats::Stats;
-use crate::store::{Store, StoreError};
+use crate::store::{HistoryRange, Store, StoreError};
 use crate::view::{BreakerStatus, BreakerView};
 use crate::watch::{Subscription, WatchLog};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
@@ -92,6 +92,7 @@ impl Engine {
         let opened = store.open().await?;
         let policies = Policies::new(options.defaults, store.policies().await?, &opened);
         let breakers = Breakers::new(policies, options.max_breakers, &opened);
+        let latest = store.history(&HistoryRange::everything(), 1).await?;
         let mut refused = None;
         store
             .load(&mut |row| {
@@ -108,7 +109,11 @@ impl Engine {
         let engine = Arc::new(Self {
             breakers,
             watch_log: Arc::new(WatchLog::new(options.life)),
-            journal: Journal::new(&opened, first_of_incarnation(opened.incarnation)),
+            journal: Journal::new(
+                &opened,
+                latest.first().map(|record| record.transition.at),
+                first_of_incarnation(opened.incarnation),
+            ),
             reporters: Reporters::new(),
             desk,
             lenient_until: clock.now() + lost,

@@ -54,7 +54,7 @@ pub use defaults::Defaults;
 pub use durably::Durability;
 pub use engine::{Encode, Engine, Options, Tasks, UnknownBreakers};
 pub use error::EngineError;
-pub use history::HistoryPage;
+pub use history::{HistoryFilter, HistoryPage};
 pub use list::{BreakerPage, Order, Place, Query};
 pub use plan::Change;
 pub use policies::MAX_POLICIES;
@@ -65,7 +65,8 @@ pub use reporters::MAX_REPORTERS;
 pub use selectors::{Selector, Selectors};
 pub use stats::Stats;
 pub use store::{
-    Batch, BreakerRow, Deletion, Opened, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Deletion, HistoryRange, HistoryScope, Moment, Opened, Store, StoreError,
+    TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Subscription, Update};

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use breaker_engine::{Engine, EngineError, Selector};
+use breaker_engine::{Engine, EngineError, HistoryFilter, Moment, Selector};
 use breaker_proto::v1;
 use futures::{Stream, stream};
 use tokio::sync::watch;
@@ -34,16 +34,16 @@ pub(crate) async fn list(
     let hash = page_token::query_hash(&request.selector);
     let selector = selector(&mut check, &request.selector);
     let limit = page_size(&mut check, request.page_size);
-    let before = check.checked(page_token::to_id(&request.page_token, hash)).flatten();
+    let before = check.checked(page_token::to_moment(&request.page_token, hash)).flatten();
     check.finish(Some(()))?;
-    let before = before.unwrap_or(u64::MAX);
-    let page = engine.transitions_before(before, selector.as_ref(), limit).await;
+    let filter = HistoryFilter { selector, ..HistoryFilter::default() };
+    let page = engine.history(&filter, before.unwrap_or(Moment::END), limit).await;
     let page = page.map_err(to_status)?;
     Ok(v1::ListTransitionsResponse {
         transitions: page.transitions.iter().map(|record| transition_to_message(record)).collect(),
         next_page_token: page
             .next_before
-            .map(|id| page_token::from_id(hash, id))
+            .map(|moment| page_token::from_moment(hash, moment))
             .unwrap_or_default(),
     })
 }

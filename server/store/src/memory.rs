@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -5,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Opened, PolicyName, PolicyRow, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, HistoryRange, Opened, PolicyName, PolicyRow, Store, StoreError,
+    TransitionRecord, Trimmed,
 };
 use parking_lot::Mutex;
 
@@ -116,16 +118,17 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn transitions_before(
+    async fn history(
         &self,
-        before: u64,
-        breaker: Option<&BreakerName>,
+        range: &HistoryRange,
         limit: usize,
     ) -> Result<Vec<TransitionRecord>, StoreError> {
         let tables = self.tables.lock();
-        let latest_first = tables.transitions.range(..before).rev().map(|(_, record)| record);
-        let matching = latest_first.filter(|record| breaker.is_none_or(|b| *b == record.breaker));
-        Ok(matching.take(limit).map(|record| TransitionRecord::clone(record)).collect())
+        let mut found: Vec<_> =
+            tables.transitions.values().filter(|record| range.contains(record)).collect();
+        found.sort_unstable_by_key(|record| Reverse(record.moment()));
+        found.truncate(limit);
+        Ok(found.into_iter().map(|record| TransitionRecord::clone(record)).collect())
     }
 
     async fn transitions_after(

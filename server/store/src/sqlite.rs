@@ -16,9 +16,10 @@ mod policy_rows;
 mod transition_rows;
 
 use async_trait::async_trait;
-use breaker_core::{BreakerName, Time};
+use breaker_core::Time;
 use breaker_engine::{
-    Batch, BreakerRow, Opened, PolicyRow, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, HistoryRange, Opened, PolicyRow, Store, StoreError, TransitionRecord,
+    Trimmed,
 };
 use sqlx::SqlitePool;
 
@@ -69,16 +70,12 @@ impl Store for SqliteStore {
         commit::commit(&self.writer, batch).await.map_err(errors::unavailable)
     }
 
-    async fn transitions_before(
+    async fn history(
         &self,
-        before: u64,
-        breaker: Option<&BreakerName>,
+        range: &HistoryRange,
         limit: usize,
     ) -> Result<Vec<TransitionRecord>, StoreError> {
-        match breaker {
-            None => history::before(&self.readers, before, limit).await,
-            Some(breaker) => history::before_of(&self.readers, before, breaker, limit).await,
-        }
+        history::latest_of(&self.readers, range, limit).await
     }
 
     async fn transitions_after(

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -5,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use breaker_core::{BreakerName, ConfigPatch, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Clock, Defaults, Engine, ManualClock, Opened, Options, PolicyName,
-    PolicyRow, Store, StoreError, Tasks, TransitionRecord, Trimmed, UnknownBreakers,
+    Batch, BreakerRow, Clock, Defaults, Engine, HistoryRange, ManualClock, Opened, Options,
+    PolicyName, PolicyRow, Store, StoreError, Tasks, TransitionRecord, Trimmed, UnknownBreakers,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -89,13 +90,18 @@ impl Store for Flaky {
         Ok(())
     }
 
-    async fn transitions_before(
+    async fn history(
         &self,
-        _: u64,
-        _: Option<&BreakerName>,
-        _: usize,
+        range: &HistoryRange,
+        limit: usize,
     ) -> Result<Vec<TransitionRecord>, StoreError> {
-        self.answer().map(|()| Vec::new())
+        self.answer()?;
+        let transitions = self.transitions.lock();
+        let mut found: Vec<_> =
+            transitions.values().filter(|record| range.contains(record)).cloned().collect();
+        found.sort_unstable_by_key(|record| Reverse(record.moment()));
+        found.truncate(limit);
+        Ok(found)
     }
 
     async fn transitions_after(

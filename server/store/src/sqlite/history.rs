@@ -1,40 +1,46 @@
-use breaker_core::{BreakerName, Time};
-use breaker_engine::{StoreError, TransitionRecord, Trimmed};
+use breaker_core::Time;
+use breaker_engine::{HistoryRange, HistoryScope, StoreError, TransitionRecord, Trimmed};
 use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Sqlite, SqlitePool};
+use sqlx::{AssertSqlSafe, Sqlite, SqlitePool};
 
 use super::columns::bound;
 use super::connection::Writer;
 use super::errors::unavailable;
 use super::transition_rows;
+use crate::text::Word;
 
-/// At most `limit` transitions of all breakers with an id below `before`, the latest first.
-pub(super) async fn before(
+/// The latest transitions of a range, the latest first.
+///
+/// Reads an index backwards from where the range ends: first what took effect at that very time,
+/// which can be thousands where somebody changed them by glob, and then what did before. Those of
+/// several causes are read side by side and merged as they come.
+pub(super) async fn latest_of(
     readers: &SqlitePool,
-    before: u64,
+    range: &HistoryRange,
     limit: usize,
 ) -> Result<Vec<TransitionRecord>, StoreError> {
-    let query = sqlx::query("SELECT * FROM transitions WHERE id < ? ORDER BY id DESC LIMIT ?")
-        .bind(bound(before))
-        .bind(bound(limit as u64));
-    fetch(readers, query).await
-}
-
-/// The same of one breaker.
-pub(super) async fn before_of(
-    readers: &SqlitePool,
-    before: u64,
-    breaker: &BreakerName,
-    limit: usize,
-) -> Result<Vec<TransitionRecord>, StoreError> {
-    let query = sqlx::query(
-        "SELECT * FROM transitions WHERE breaker = ? AND id < ? ORDER BY id DESC LIMIT ?",
-    )
-    .bind(breaker.as_str())
-    .bind(bound(before))
-    .bind(bound(limit as u64));
-    fetch(readers, query).await
+    let (condition, values): (_, Vec<&str>) = match &range.scope {
+        // A condition that costs nothing, so that every scope has one value.
+        HistoryScope::All => ("? = ''", vec![""]),
+        HistoryScope::Breaker(breaker) => ("breaker = ?", vec![breaker.as_str()]),
+        // The index leaves out what nobody is named for.
+        HistoryScope::Actor(actor) => ("actor <> '' AND actor = ?", vec![actor]),
+        HistoryScope::Causes(causes) => {
+            ("cause = ?", causes.iter().map(|cause| cause.as_word()).collect())
+        }
+    };
+    let select = |times: &str| format!("SELECT * FROM transitions WHERE {condition} AND {times}");
+    let both = [select("at >= ? AND at = ? AND id < ?"), select("at >= ? AND at < ?")];
+    let all = vec![both.join(" UNION ALL "); values.len()].join(" UNION ALL ");
+    let statement = format!("{all} ORDER BY at DESC, id DESC LIMIT ?");
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    let [from, at, id] = [range.from.as_nanos(), range.before.at.as_nanos(), range.before.id];
+    for value in values {
+        query = query.bind(value).bind(bound(from)).bind(bound(at)).bind(bound(id));
+        query = query.bind(value).bind(bound(from)).bind(bound(at));
+    }
+    fetch(readers, query.bind(bound(limit as u64))).await
 }
 
 /// At most `limit` transitions with an id above `after`, the oldest first.
