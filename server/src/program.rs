@@ -103,6 +103,7 @@ listen = \"{}\"
 http_listen = \"{}\"
 max_breakers = {}
 unknown_breakers = \"{}\"
+history_retention = \"{}\"
 
 {table}",
         settings.database,
@@ -110,5 +111,6 @@ unknown_breakers = \"{}\"
         settings.http_listen,
         settings.max_breakers,
         settings.unknown_breakers_word(),
+        breaker_wire::duration_text(settings.history_retention),
     )
 }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 use breaker_core::{ConfigPatch, Violation};
@@ -16,6 +17,10 @@ use crate::logging::LogFormat;
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
+
+/// How long transitions are kept, unless told otherwise, and at least.
+const DEFAULT_RETENTION: Duration = Duration::from_hours(30 * 24);
+const MIN_RETENTION: Duration = Duration::from_mins(1);
 
 /// Keeps the circuit-breaker state of a whole fleet in one place.
 ///
@@ -58,6 +63,9 @@ struct CommandLine {
     /// What happens at the first use of a breaker that does not exist [default: create]
     #[arg(long, env = "BREAKERD_UNKNOWN_BREAKERS", value_enum, global = true)]
     unknown_breakers: Option<UnknownBreakersSetting>,
+    /// How long transitions are kept, at least; 1m or more [default: 30d]
+    #[arg(long, env = "BREAKERD_HISTORY_RETENTION", value_name = "DURATION", global = true)]
+    history_retention: Option<String>,
     /// Listen beyond loopback although nobody is asked who they are.
     #[arg(long, env = "BREAKERD_INSECURE", value_parser = BoolishValueParser::new(), global = true)]
     insecure: bool,
@@ -87,6 +95,7 @@ struct File {
     http_listen: Option<SocketAddr>,
     max_breakers: Option<usize>,
     unknown_breakers: Option<UnknownBreakersSetting>,
+    history_retention: Option<String>,
     insecure: Option<bool>,
     log_format: Option<LogFormat>,
     log: Option<String>,
@@ -106,6 +115,8 @@ pub struct Settings {
     pub max_breakers: usize,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
+    /// How long transitions are kept.
+    pub history_retention: Duration,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines come out.
@@ -150,6 +161,9 @@ pub enum SettingsError {
     /// There would be no room for a single breaker.
     #[error("max_breakers is 0; it must be 1 or more")]
     NoBreakers,
+    /// Transitions cannot be kept for so long.
+    #[error("history_retention: {0}")]
+    HistoryRetention(String),
 }
 
 impl Settings {
@@ -165,7 +179,11 @@ impl Settings {
             .map_or(Ok(ConfigPatch::default()), |value| breaker_wire::patch_from_value(&value));
         let defaults = defaults.and_then(Defaults::new).map_err(SettingsError::Defaults)?;
         let unknown = options.unknown_breakers.or(file.unknown_breakers);
+        let retention = options.history_retention.or(file.history_retention);
         let settings = Self {
+            history_retention: retention
+                .map_or(Ok(DEFAULT_RETENTION), |text| retention_of(&text))
+                .map_err(SettingsError::HistoryRetention)?,
             database: options.database.or(file.database).unwrap_or("sqlite://breakerd.db".into()),
             listen: options.listen.or(file.listen).unwrap_or(loopback(7420)),
             http_listen: options.http_listen.or(file.http_listen).unwrap_or(loopback(7421)),
@@ -197,6 +215,15 @@ impl Settings {
             UnknownBreakers::Create => "create",
             UnknownBreakers::Refuse => "refuse",
         }
+    }
+}
+
+fn retention_of(text: &str) -> Result<Duration, String> {
+    match breaker_wire::parse_duration(text)? {
+        retention if retention < MIN_RETENTION => {
+            Err(format!("`{text}` is too short; it must be 1m or more"))
+        }
+        retention => Ok(retention),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The engine: what the server's edges call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use breaker_core::{BreakerName, Time};
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use crate::selectors::Selectors;
 use crate::signals::Signals;
 use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
+use crate::trimmer::Trimmer;
 use crate::view::{BreakerStatus, BreakerView};
 use crate::watch::{Subscription, WatchLog};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
@@ -36,6 +38,8 @@ pub struct Options {
     pub max_breakers: usize,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
+    /// How long transitions are kept, at least.
+    pub history_retention: Duration,
     /// Tells this life of the server from all others; chosen by chance.
     pub life: u64,
     /// Encodes a status for watchers.
@@ -77,7 +81,7 @@ pub struct Tasks {
 
 /// After a crash, for so long an unknown generation or permit is taken for one that was given out
 /// and not written any more. Calls in flight across a restart have been reported by then.
-const LENIENCY: std::time::Duration = std::time::Duration::from_secs(10 * 60);
+const LENIENCY: Duration = Duration::from_secs(10 * 60);
 
 impl Engine {
     /// Opens the store, loads every policy and breaker, and starts the tasks.
@@ -105,7 +109,7 @@ impl Engine {
             return Err(error);
         }
         let (desk, durable_changes) = WriterDesk::new();
-        let lost = if opened.after_crash { LENIENCY } else { std::time::Duration::ZERO };
+        let lost = if opened.after_crash { LENIENCY } else { Duration::ZERO };
         let engine = Arc::new(Self {
             breakers,
             watch_log: Arc::new(WatchLog::new(options.life)),
@@ -125,7 +129,8 @@ impl Engine {
         // Watchers that come at once find every breaker.
         while recorder::record(&engine) > 0 {}
         let stop_writer = CancellationToken::new();
-        let writer = Writer::new(Arc::clone(&engine), durable_changes);
+        let trimmer = Trimmer::new(Arc::clone(&engine), options.history_retention);
+        let writer = Writer::new(Arc::clone(&engine), durable_changes, trimmer);
         let tasks = Tasks {
             deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),

@@ -43,6 +43,7 @@ mod signals;
 mod stats;
 mod store;
 mod ties;
+mod trimmer;
 mod view;
 mod watch;
 mod writer;

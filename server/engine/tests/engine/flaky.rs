@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use breaker_core::{BreakerName, ConfigPatch, Time};
@@ -12,6 +13,9 @@ use breaker_engine::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+/// How long the engines of these tests keep transitions.
+pub(crate) const RETENTION: Duration = Duration::from_mins(1);
 
 /// A store that can be away.
 #[derive(Default)]
@@ -126,6 +130,7 @@ pub(crate) async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
         defaults: Defaults::new(ConfigPatch::default()).unwrap(),
         max_breakers: 10,
         unknown_breakers: UnknownBreakers::Create,
+        history_retention: RETENTION,
         life: 1,
         encode: |status| Bytes::from(status.name.to_string()),
     };
