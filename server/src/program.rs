@@ -1,6 +1,7 @@
 //! The program: from the arguments to the exit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use breaker_engine::SystemClock;
@@ -10,6 +11,8 @@ use tracing_subscriber::EnvFilter;
 use crate::server::Server;
 use crate::settings::{Arguments, Command, Settings};
 use crate::{logging, shutdown};
+
+const DAY_S: u64 = 24 * 60 * 60;
 
 /// Serves until told to stop, or does what the arguments ask for instead.
 ///
@@ -92,6 +95,16 @@ fn counted(breakers: usize) -> String {
     }
 }
 
+/// A duration in days where it is one in days: people do not count in months of 30.44.
+fn days_text(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds % DAY_S == 0 && duration.subsec_nanos() == 0 => {
+            format!("{}d", seconds / DAY_S)
+        }
+        _ => breaker_wire::duration_text(duration),
+    }
+}
+
 fn described(settings: &Settings) -> String {
     let defaults = breaker_wire::patch_to_value(&settings.defaults.values());
     // Written as one file, because tables within the table are named by it.
@@ -111,6 +124,6 @@ history_retention = \"{}\"
         settings.http_listen,
         settings.max_breakers,
         settings.unknown_breakers_word(),
-        breaker_wire::duration_text(settings.history_retention),
+        days_text(settings.history_retention),
     )
 }

@@ -28,6 +28,8 @@ pub(crate) struct Flaky {
     pub(crate) transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
     /// Lets the next commit wait: it says that it has come, and goes on when it is told to.
     pub(crate) gate: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    /// What happens while a commit is on its way.
+    pub(crate) meanwhile: Mutex<Option<Box<dyn FnMut() + Send>>>,
     /// How many commits there were.
     pub(crate) commits: AtomicUsize,
 }
@@ -72,6 +74,10 @@ impl Store for Flaky {
             reached.send(()).unwrap();
             go_on.await.unwrap();
         }
+        let is_slow = self.meanwhile.lock().as_mut().map(|meanwhile| meanwhile()).is_some();
+        if is_slow {
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
         self.commits.fetch_add(1, Ordering::SeqCst);
         let mut policies = self.policies.lock();
         for row in &batch.policies {
@@ -110,14 +116,26 @@ impl Store for Flaky {
 
     async fn transitions_after(
         &self,
-        _: u64,
-        _: usize,
+        after: u64,
+        limit: usize,
     ) -> Result<Vec<TransitionRecord>, StoreError> {
-        self.answer().map(|()| Vec::new())
+        self.answer()?;
+        let transitions = self.transitions.lock();
+        Ok(transitions.range(after + 1..).take(limit).map(|(_, record)| record.clone()).collect())
     }
 
-    async fn trim(&self, _: Time, _: usize) -> Result<Trimmed, StoreError> {
-        Ok(Trimmed { count: 0, trimmed_transition_id: 0 })
+    async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError> {
+        self.answer()?;
+        let mut transitions = self.transitions.lock();
+        let mut trimmed = Trimmed { count: 0, trimmed_transition_id: 0 };
+        while trimmed.count < limit
+            && let Some(oldest) = transitions.first_entry()
+            && oldest.get().transition.at < older_than
+        {
+            trimmed.trimmed_transition_id = oldest.remove().id;
+            trimmed.count += 1;
+        }
+        Ok(trimmed)
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -126,6 +144,11 @@ impl Store for Flaky {
 }
 
 pub(crate) async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
+    start_at(store, &Arc::new(ManualClock::at(Time::from_millis(1)))).await
+}
+
+/// Starts an engine that lives by this clock.
+pub(crate) async fn start_at(store: &Arc<Flaky>, clock: &Arc<ManualClock>) -> (Arc<Engine>, Tasks) {
     let options = Options {
         defaults: Defaults::new(ConfigPatch::default()).unwrap(),
         max_breakers: 10,
@@ -134,7 +157,7 @@ pub(crate) async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
         life: 1,
         encode: |status| Bytes::from(status.name.to_string()),
     };
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Time::from_millis(1)));
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     let store: Arc<dyn Store> = Arc::<Flaky>::clone(store);
     Engine::start(options, store, clock).await.unwrap()
 }

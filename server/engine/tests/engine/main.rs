@@ -3,6 +3,7 @@
 
 mod durably;
 mod flaky;
+mod history;
 mod policies;
 mod restarts;
 mod storage_away;
