@@ -13,6 +13,7 @@ use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
 use crate::error::exit;
 use crate::get::GetArguments;
 use crate::guard::RunArguments;
+use crate::health::HealthArguments;
 use crate::history::HistoryArguments;
 use crate::list::ListArguments;
 use crate::output::Format;
@@ -107,6 +108,8 @@ pub enum Command {
     Export(ExportArguments),
     /// Runs a command if the breaker allows it, and reports how it went.
     Run(RunArguments),
+    /// Asks each server whether it lives and whether it serves.
+    Health(HealthArguments),
     /// Shows what a breaker would have decided of a trace of calls, or in a whole fleet; needs no
     /// server.
     Simulate(SimulateArguments),
@@ -172,6 +175,9 @@ impl Arguments {
             Command::Apply(arguments) => arguments.command(context).await?,
             Command::Export(arguments) => arguments.command(context).await?,
             Command::Run(arguments) => return arguments.command(context).await,
+            Command::Health(arguments) => {
+                return arguments.command(context, &self.global.address).await;
+            }
             // They ask no server.
             Command::Simulate(_) | Command::Completion(_) => {}
         }
