@@ -149,11 +149,25 @@ impl Breakers {
         Live::new(Breaker::with_generation(now, generation), revision, now, configured)
     }
 
-    /// Adds a breaker that comes from storage, where each has a name of its own.
+    /// Adds a breaker that comes from storage, where each has a name of its own. One that is as it
+    /// was stored is no news to the recorder; see [`place_unchanged`](Self::place_unchanged).
     pub(crate) fn insert_stored(&self, name: BreakerName, mut live: Live) {
-        self.welcome(&name, &mut live);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
+        if live.marks.recorded < live.revision {
+            live.announce(&name, &self.signals);
+        }
         live.schedule(&name, &self.signals);
         self.map.insert(name, Box::new(live));
+    }
+
+    /// Gives every breaker that is as it was stored its place in the watch log.
+    pub(crate) fn place_unchanged(&self, place: &mut dyn FnMut(&BreakerName) -> u64) {
+        for mut entry in self.map.iter_mut() {
+            if !entry.marks.to_record && entry.marks.position == 0 {
+                entry.marks.position = place(entry.key());
+            }
+        }
     }
 
     /// Takes a breaker out of the map if `allowed` lets it go.

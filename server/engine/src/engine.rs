@@ -23,7 +23,7 @@ use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
 use crate::view::{BreakerStatus, BreakerView};
-use crate::watch::{Subscription, WatchLog};
+use crate::watch::{States, Subscription, WatchLog};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
 use crate::{deadlines, loading, recorder};
 
@@ -131,6 +131,7 @@ impl Engine {
             unknown_breakers: options.unknown_breakers,
         });
         // Watchers that come at once find every breaker.
+        engine.watch_log.fill(|place| engine.breakers.place_unchanged(place));
         while recorder::record(&engine) > 0 {}
         let stop_writer = CancellationToken::new();
         let trimmer = Trimmer::new(Arc::clone(&engine), options.history_retention);
@@ -160,8 +161,9 @@ impl Engine {
     }
 
     /// Follows the states of breakers: from a snapshot, or from where `token` was given.
-    pub fn watch(&self, selectors: Selectors, token: &[u8]) -> Subscription {
-        self.watch_log.subscribe(selectors, token)
+    pub fn watch(self: &Arc<Self>, selectors: Selectors, token: &[u8]) -> Subscription {
+        let states: Arc<Self> = Arc::clone(self);
+        self.watch_log.subscribe(states, selectors, token)
     }
 
     /// The time that breakers live by.
@@ -254,6 +256,13 @@ fn leave_damaged(damaged: &[(String, Damage)], stats: &Stats) {
             "the row of the policy in storage is damaged; it is left as it is, and breakers run \
              without the policy until it is created anew"
         );
+    }
+}
+
+impl States for Engine {
+    fn encoded(&self, name: &BreakerName) -> Option<Bytes> {
+        let status = self.breakers.with(name.as_str(), |name, live| BreakerStatus::of(name, live));
+        status.map(|status| self.encode(&status))
     }
 }
 

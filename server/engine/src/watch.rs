@@ -29,6 +29,8 @@ const MAX_TOMBSTONES: usize = 10_000;
 const MAX_UPDATE_BREAKERS: usize = 1_000;
 /// Most bytes of states in one update, but for the last; a client takes messages of 4 MiB.
 const MAX_UPDATE_BYTES: usize = 1 << 20;
+/// What a state that is not encoded yet is taken for: few are as long.
+const MAX_STATE_BYTES: usize = 1 << 10;
 /// Most entries that one read looks at while it holds the lock.
 const MAX_LOOKED_AT: usize = 4_096;
 
@@ -53,8 +55,21 @@ struct Log {
 }
 
 enum Entry {
-    Breaker { name: BreakerName, state: Bytes },
-    Tombstone { name: BreakerName },
+    /// With its encoded state; one that has not changed since the start is encoded when somebody
+    /// reads it, because of a million breakers most never change.
+    Breaker {
+        name: BreakerName,
+        state: Option<Bytes>,
+    },
+    Tombstone {
+        name: BreakerName,
+    },
+}
+
+/// The present states of breakers.
+pub(crate) trait States: Send + Sync {
+    /// The state of a breaker, encoded; `None` if it is gone.
+    fn encoded(&self, name: &BreakerName) -> Option<Bytes>;
 }
 
 /// What a subscriber gets at a time. Deletions come before changes: a breaker that is in both was
@@ -76,6 +91,7 @@ pub struct Update {
 /// One watcher: a position in the log.
 pub struct Subscription {
     watch_log: Arc<WatchLog>,
+    states: Arc<dyn States>,
     head: watch::Receiver<u64>,
     selectors: Selectors,
     selectors_hash: u64,
@@ -101,7 +117,17 @@ impl WatchLog {
     pub(crate) fn put(&self, old: u64, reserved: u64, name: BreakerName, state: Bytes) {
         let mut log = self.log.write();
         log.entries.remove(&old);
-        log.append(reserved, Entry::Breaker { name, state });
+        log.append(reserved, Entry::Breaker { name, state: Some(state) });
+    }
+
+    /// Puts breakers that are as they were loaded at the next positions, and tells each its own.
+    pub(crate) fn fill(&self, each: impl FnOnce(&mut dyn FnMut(&BreakerName) -> u64)) {
+        let mut log = self.log.write();
+        each(&mut |name| {
+            let position = self.reserve();
+            log.append(position, Entry::Breaker { name: name.clone(), state: None });
+            position
+        });
     }
 
     /// Takes out the state of a breaker that is gone, and leaves a tombstone.
@@ -131,7 +157,12 @@ impl WatchLog {
     }
 
     /// A subscription that goes on after `token`; with an empty one it begins with a snapshot.
-    pub(crate) fn subscribe(self: &Arc<Self>, selectors: Selectors, token: &[u8]) -> Subscription {
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        states: Arc<dyn States>,
+        selectors: Selectors,
+        token: &[u8],
+    ) -> Subscription {
         let mut hasher = DefaultHasher::new();
         selectors.canonical().hash(&mut hasher);
         let selectors_hash = hasher.finish();
@@ -141,6 +172,7 @@ impl WatchLog {
         let head = self.head.subscribe();
         let log = self.log.read();
         Subscription {
+            states,
             head,
             selectors,
             selectors_hash,
@@ -195,7 +227,11 @@ impl Subscription {
             update.reset = true;
             (self.position, self.began_at, self.is_complete) = (0, log.head, false);
         }
-        let reached_end = self.collect(&log, &mut update);
+        let mut unencoded = Vec::new();
+        let reached_end = self.collect(&log, &mut update, &mut unencoded);
+        drop(log);
+        // One that has changed meanwhile comes again; one that is gone is told as such later.
+        update.changed.extend(unencoded.iter().filter_map(|name| self.states.encoded(name)));
         if reached_end && !self.is_complete {
             self.is_complete = true;
             update.snapshot_complete = true;
@@ -211,21 +247,33 @@ impl Subscription {
     }
 
     /// Gathers entries after the position; `true` if there are no more.
-    fn collect(&mut self, log: &Log, update: &mut Update) -> bool {
+    fn collect(
+        &mut self,
+        log: &Log,
+        update: &mut Update,
+        unencoded: &mut Vec<BreakerName>,
+    ) -> bool {
         let mut bytes = 0;
         for (looked_at, (&position, entry)) in log.entries.range(self.position + 1..).enumerate() {
             if looked_at == MAX_LOOKED_AT
-                || update.changed.len() + update.deleted.len() == MAX_UPDATE_BREAKERS
+                || update.changed.len() + update.deleted.len() + unencoded.len()
+                    == MAX_UPDATE_BREAKERS
                 || bytes >= MAX_UPDATE_BYTES
             {
                 return false;
             }
             self.position = position;
             match entry {
-                Entry::Breaker { name, state } if self.selectors.matches(name) => {
-                    bytes += state.len();
-                    update.changed.push(state.clone());
-                }
+                Entry::Breaker { name, state } if self.selectors.matches(name) => match state {
+                    Some(state) => {
+                        bytes += state.len();
+                        update.changed.push(state.clone());
+                    }
+                    None => {
+                        bytes += MAX_STATE_BYTES;
+                        unencoded.push(name.clone());
+                    }
+                },
                 Entry::Tombstone { name }
                     if position > self.began_at && self.selectors.matches(name) =>
                 {

@@ -35,7 +35,7 @@ fn breakers(numbers: &str) -> String {
         "INSERT INTO breakers (name, revision, config_revision, created_at, state, since, \
          generation, retry_at, failure_count, consecutive_failures, mode, own_config, successes, \
          failures, timeouts, ignored, late, denied, recent_calls) \
-         SELECT 'team-' || n % 100 || '/service-' || n, n % 50 + 2, 1, 1700000000000000000, \
+         SELECT 'team-' || (n % 100) || '/service-' || n, n % 50 + 2, 1, 1700000000000000000, \
          CASE WHEN n % 100 = 0 THEN 'open' ELSE 'closed' END, 1700000000000000000, 3, \
          CASE WHEN n % 100 = 0 THEN 1700000060000000000 END, 0, 0, 'normal', '{{}}', 0, 0, 0, 0, \
          0, 0, 0 FROM {numbers}"
@@ -47,7 +47,7 @@ fn history(numbers: &str) -> String {
         "INSERT INTO transitions (id, breaker, revision, generation, from_state, to_state, \
          from_mode, to_mode, cause, actor, reason, at, failure_count, consecutive_failures, \
          success_count, window_calls, window_failures) \
-         SELECT n, 'team-' || n % 100 || '/service-' || n, 2, 2, 'closed', 'open', 'normal', \
+         SELECT n + 1000000000, 'team-' || (n % 100) || '/service-' || n, 2, 2, 'closed', 'open', 'normal', \
          'normal', 'failure_threshold', '', '', 1750000000000000000 + n, 5, 5, 0, 100, 5 \
          FROM {numbers}"
     )

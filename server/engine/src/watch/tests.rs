@@ -35,7 +35,16 @@ impl World {
     }
 
     fn subscribe(&self, token: &[u8]) -> Subscription {
-        self.watch_log.subscribe(Selectors::default(), token)
+        self.watch_log.subscribe(Arc::new(NoStates), Selectors::default(), token)
+    }
+}
+
+/// Every state of this log is encoded.
+struct NoStates;
+
+impl States for NoStates {
+    fn encoded(&self, name: &BreakerName) -> Option<Bytes> {
+        panic!("{name} was put with its state")
     }
 }
 
@@ -98,11 +107,17 @@ fn a_token_of_another_life_of_other_selectors_or_of_nobody_resets() {
     world.put("a/a", 1);
     let token = world.subscribe(&[]).read().token;
     assert!(!world.subscribe(&token).read().reset);
-    assert!(World::new().watch_log.subscribe(Selectors::default(), b"garbage").read().reset);
+    assert!(
+        World::new()
+            .watch_log
+            .subscribe(Arc::new(NoStates), Selectors::default(), b"garbage")
+            .read()
+            .reset
+    );
     let other_life = Arc::new(WatchLog::new(8));
-    assert!(other_life.subscribe(Selectors::default(), &token).read().reset);
+    assert!(other_life.subscribe(Arc::new(NoStates), Selectors::default(), &token).read().reset);
     let some = Selectors::new([Selector::parse("a/*").unwrap()]);
-    assert!(world.watch_log.subscribe(some, &token).read().reset);
+    assert!(world.watch_log.subscribe(Arc::new(NoStates), some, &token).read().reset);
 }
 
 #[test]
