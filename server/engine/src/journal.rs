@@ -101,6 +101,20 @@ impl Journal {
         ring.gone = ring.gone.max(id);
     }
 
+    /// The highest id that is nowhere any more.
+    pub(crate) fn gone(&self) -> u64 {
+        self.ring.lock().gone
+    }
+
+    /// Goes on behind a history that was put into the database, of which all up to `gone` is not
+    /// kept. Only for a journal that holds nothing.
+    pub(crate) fn go_on_after(&self, latest: u64, gone: u64) {
+        let mut ring = self.ring.lock();
+        (ring.evicted, ring.stored, ring.gone, ring.next_id) = (latest, latest, gone, latest + 1);
+        drop(ring);
+        self.latest.send_replace(latest);
+    }
+
     /// The id of the latest transition.
     pub(crate) fn latest(&self) -> u64 {
         *self.latest.borrow()
