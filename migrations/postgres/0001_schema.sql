@@ -121,6 +121,13 @@ CREATE TABLE transitions (
     to_level              TEXT
 );
 
+-- The history is read backwards in time: all of it, or that of a breaker, a cause or an actor.
+CREATE INDEX transitions_by_time ON transitions (at, id);
+CREATE INDEX transitions_of_breaker ON transitions (breaker, at, id);
+CREATE INDEX transitions_of_cause ON transitions (cause, at, id);
+-- Nobody is named for most of them.
+CREATE INDEX transitions_of_actor ON transitions (actor, at, id) WHERE actor <> '';
+
 CREATE TABLE policies (
     name                  TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     -- Rises with each change of any policy; the etag.

@@ -1,6 +1,7 @@
 //! The program: from the arguments to the exit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use breaker_engine::SystemClock;
@@ -10,6 +11,8 @@ use tracing_subscriber::EnvFilter;
 use crate::server::Server;
 use crate::settings::{Arguments, Command, Settings};
 use crate::{logging, shutdown};
+
+const DAY_S: u64 = 24 * 60 * 60;
 
 /// Serves until told to stop, or does what the arguments ask for instead.
 ///
@@ -107,6 +110,16 @@ fn without_password(url: &str) -> String {
     }
 }
 
+/// A duration in days where it is one in days: people do not count in months of 30.44.
+fn days_text(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds if seconds % DAY_S == 0 && duration.subsec_nanos() == 0 => {
+            format!("{}d", seconds / DAY_S)
+        }
+        _ => breaker_wire::duration_text(duration),
+    }
+}
+
 fn described(settings: &Settings) -> String {
     let defaults = breaker_wire::patch_to_value(&settings.defaults.values());
     // Written as one file, because tables within the table are named by it.
@@ -122,6 +135,7 @@ http_listen = \"{}\"
 migrations = \"{}\"
 max_breakers = {}
 unknown_breakers = \"{}\"
+history_retention = \"{}\"
 
 {table}",
         without_password(&settings.database),
@@ -131,5 +145,6 @@ unknown_breakers = \"{}\"
         settings.migrations_word(),
         settings.max_breakers,
         settings.unknown_breakers_word(),
+        days_text(settings.history_retention),
     )
 }

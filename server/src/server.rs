@@ -98,6 +98,7 @@ impl Server {
                 defaults: settings.defaults,
                 max_breakers: settings.max_breakers,
                 unknown_breakers: settings.unknown_breakers,
+                history_retention: settings.history_retention,
                 life: chance::life,
                 encode: encode_status,
             },

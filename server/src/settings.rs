@@ -26,6 +26,10 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 /// What it can last. A shorter one would be lost whenever a machine is busy.
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
+/// How long transitions are kept, unless told otherwise, and at least.
+const DEFAULT_RETENTION: Duration = Duration::from_hours(30 * 24);
+const MIN_RETENTION: Duration = Duration::from_mins(1);
+
 /// Keeps the circuit-breaker state of a whole fleet in one place.
 ///
 /// Every option can also be set by a variable, or by a key of the same name (with `_` for `-`) in
@@ -82,6 +86,9 @@ struct CommandLine {
     /// What happens at the first use of a breaker that does not exist [default: create]
     #[arg(long, env = "BREAKERD_UNKNOWN_BREAKERS", value_enum, global = true)]
     unknown_breakers: Option<UnknownBreakersSetting>,
+    /// How long transitions are kept, at least; 1m or more [default: 30d]
+    #[arg(long, env = "BREAKERD_HISTORY_RETENTION", value_name = "DURATION", global = true)]
+    history_retention: Option<String>,
     /// Listen beyond loopback although nobody is asked who they are.
     #[arg(long, env = "BREAKERD_INSECURE", value_parser = BoolishValueParser::new(), global = true)]
     insecure: bool,
@@ -123,6 +130,7 @@ struct File {
     migrations: Option<MigrationsSetting>,
     max_breakers: Option<usize>,
     unknown_breakers: Option<UnknownBreakersSetting>,
+    history_retention: Option<String>,
     insecure: Option<bool>,
     log_format: Option<LogFormat>,
     log: Option<String>,
@@ -148,6 +156,8 @@ pub struct Settings {
     pub max_breakers: usize,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
+    /// How long transitions are kept.
+    pub history_retention: Duration,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines come out.
@@ -198,6 +208,9 @@ pub enum SettingsError {
     /// Not an address that others could use.
     #[error("advertise is `{0}`; it must be HOST:PORT as others reach this server")]
     Advertise(String),
+    /// Transitions cannot be kept for so long.
+    #[error("history_retention: {0}")]
+    HistoryRetention(String),
 }
 
 impl Settings {
@@ -213,7 +226,11 @@ impl Settings {
             .map_or(Ok(ConfigPatch::default()), |value| breaker_wire::patch_from_value(&value));
         let defaults = defaults.and_then(Defaults::new).map_err(SettingsError::Defaults)?;
         let unknown = options.unknown_breakers.or(file.unknown_breakers);
+        let retention = options.history_retention.or(file.history_retention);
         let settings = Self {
+            history_retention: retention
+                .map_or(Ok(DEFAULT_RETENTION), |text| retention_of(&text))
+                .map_err(SettingsError::HistoryRetention)?,
             database: options.database.or(file.database).unwrap_or("sqlite://breakerd.db".into()),
             listen: options.listen.or(file.listen).unwrap_or(loopback(7420)),
             http_listen: options.http_listen.or(file.http_listen).unwrap_or(loopback(7421)),
@@ -286,6 +303,15 @@ fn lease(text: &str) -> Result<Duration, SettingsError> {
         .ok()
         .filter(|lease| LEASES.contains(lease))
         .ok_or_else(|| SettingsError::Lease(text.to_owned()))
+}
+
+fn retention_of(text: &str) -> Result<Duration, String> {
+    match breaker_wire::parse_duration(text)? {
+        retention if retention < MIN_RETENTION => {
+            Err(format!("`{text}` is too short; it must be 1m or more"))
+        }
+        retention => Ok(retention),
+    }
 }
 
 fn loopback(port: u16) -> SocketAddr {

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, ensure};
 
@@ -22,26 +22,40 @@ pub struct Daemon {
 }
 
 /// What a process says on its standard error. Read all the time, or the process would wait.
-#[derive(Clone, Debug, Default)]
-struct Log(Arc<Mutex<String>>);
+#[derive(Debug)]
+struct Log {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
 
 /// What is kept of a log.
 const MAX_LOG_BYTES: usize = 1 << 20;
 
 impl Log {
     fn of(stderr: ChildStderr) -> Self {
-        let log = Self::default();
-        let kept = log.clone();
-        thread::spawn(move || {
+        let text = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&text);
+        let reader = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let Ok(mut text) = kept.0.lock() else { return };
+                let Ok(mut text) = kept.lock() else { return };
                 if text.len() + line.len() < MAX_LOG_BYTES {
                     text.push_str(&line);
                     text.push('\n');
                 }
             }
         });
-        log
+        Self { text, reader: Some(reader) }
+    }
+
+    /// The log of a process that has ended.
+    fn whole(&mut self) -> String {
+        // A reader that has panicked has left what it had read.
+        let _ = self.reader.take().map(JoinHandle::join);
+        self.text()
+    }
+
+    fn text(&self) -> String {
+        self.text.lock().map(|text| text.clone()).unwrap_or_default()
     }
 }
 
@@ -137,7 +151,7 @@ impl Daemon {
 
     /// What it has logged so far.
     pub fn log(&self) -> String {
-        self.log.0.lock().map(|text| text.clone()).unwrap_or_default()
+        self.log.text()
     }
 
     /// The id of the process.
@@ -170,9 +184,8 @@ impl Daemon {
     /// If it cannot be asked, or ends with a failure.
     pub fn terminate_and_tell(mut self) -> anyhow::Result<String> {
         self.ask_to_end()?;
-        let mut said = String::new();
-        self.child.stderr.take().context("stderr is piped")?.read_to_string(&mut said)?;
         let status = self.child.wait()?;
+        let said = self.log.whole();
         ensure!(status.success(), "breakerd ended with {status}: {said}");
         Ok(said)
     }

@@ -329,7 +329,7 @@ async fn nothing_lasts_longer_under_a_clock_that_was_set_back(how: End) -> anyho
         - forced.since.unwrap_or_default().seconds;
     assert!((89..=91).contains(&until), "{until} s");
     // What was to end within seconds does, and not after an hour.
-    let request = v1::WatchTransitionsRequest { selector: String::new(), after: Some(latest) };
+    let request = v1::WatchTransitionsRequest { after: Some(latest), ..Default::default() };
     let mut stream = clients.admin.watch_transitions(request).await?.into_inner();
     let mut waits = vec!["a/seconds", "a/probing"];
     let seen = tokio::time::timeout(Duration::from_secs(60), async {

@@ -115,7 +115,7 @@ fn a_database_that_cannot_be_used_is_named_at_start() -> anyhow::Result<()> {
         assert!(named, "{error}");
     }
     let output = Command::new(binary("breakerd")?)
-        .args(["--database=postgres://x", "--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0"])
+        .args(["--database=mysql://x", "--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0"])
         .output()?;
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("sqlite://"));

@@ -1,11 +1,17 @@
 //! The only place where this crate reads a clock or draws a random number.
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 /// The time, as the runtime tells it.
 #[allow(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// The wall clock, for what people say in times.
+pub(crate) fn wall_time() -> Timestamp {
+    Timestamp::now()
 }
 
 /// A number from 0 up to but not including 1.

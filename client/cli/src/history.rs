@@ -2,21 +2,42 @@ use std::io;
 
 use breaker_proto::v1;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::Timestamp;
 use tonic::{Status, Streaming};
 
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::output::{self, Format, notice};
 use crate::stream::{Follower, follow};
-use crate::{Context, json, table};
+use crate::time::{time_of, time_to_message};
+use crate::words::words;
+use crate::{Context, clock, json, table};
 
 /// Transitions asked for at once.
 const PAGE_SIZE: u32 = 500;
 
+const TIMES: &str = "\
+A TIME is one of RFC 3339 (2026-01-31T08:30:00Z), a date (2026-01-31, midnight UTC), or how long
+ago it was (30m, 2h, 7days).";
+
 #[derive(Debug, Args)]
+#[command(after_help = TIMES)]
 pub struct HistoryArguments {
     /// Only transitions of breakers whose name matches.
     selector: Option<String>,
+    /// Only transitions of this cause; can be given several times.
+    #[arg(long, value_name = "CAUSE", value_parser = causes())]
+    cause: Vec<v1::Cause>,
+    /// Only transitions that exactly this actor is named for.
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+    /// Only transitions at this TIME or later.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
+    /// Only transitions before this TIME.
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "follow")]
+    until: Option<Timestamp>,
     /// At most so many transitions.
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
@@ -25,13 +46,24 @@ pub struct HistoryArguments {
     follow: bool,
 }
 
+fn causes() -> impl TypedValueParser<Value = v1::Cause> {
+    let all: Vec<_> = words::<v1::Cause>().map(|(word, _)| word).collect();
+    PossibleValuesParser::new(all).map(|given| {
+        let known = words().find(|(word, _)| *word == given);
+        known.map_or(v1::Cause::Unspecified, |(_, cause)| cause)
+    })
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    time_of(text, clock::wall_time())
+}
+
 impl HistoryArguments {
     pub(crate) async fn command(&self, context: &Context) -> anyhow::Result<()> {
-        let selector = self.selector.clone().unwrap_or_default();
         if self.follow {
-            return self.follow(context, selector).await;
+            return self.follow(context).await;
         }
-        let transitions = latest(&context.connection, &selector, self.limit).await?;
+        let transitions = latest(&context.connection, self.request(), self.limit).await?;
         match context.format {
             Format::Json => output::objects(transitions.iter().map(json::transition))?,
             Format::Table => table::transitions(&transitions)?,
@@ -39,42 +71,51 @@ impl HistoryArguments {
         Ok(())
     }
 
-    async fn follow(&self, context: &Context, selector: String) -> anyhow::Result<()> {
+    /// Asks for the first page of what is wanted.
+    fn request(&self) -> v1::ListTransitionsRequest {
+        v1::ListTransitionsRequest {
+            selector: self.selector.clone().unwrap_or_default(),
+            causes: self.cause.iter().map(|&cause| cause.into()).collect(),
+            actor: self.actor.clone().unwrap_or_default(),
+            start_time: self.since.map(time_to_message),
+            end_time: self.until.map(time_to_message),
+            ..v1::ListTransitionsRequest::default()
+        }
+    }
+
+    async fn follow(&self, context: &Context) -> anyhow::Result<()> {
         // The latest of all is asked for first: what follows it can be listed or followed, but not
         // missed between the two.
-        let newest = latest(&context.connection, "", 1).await?;
-        let mut transitions = latest(&context.connection, &selector, self.limit).await?;
+        let everything = v1::ListTransitionsRequest::default();
+        let newest = latest(&context.connection, everything, 1).await?;
+        let mut transitions = latest(&context.connection, self.request(), self.limit).await?;
         transitions.reverse();
         let known = newest.iter().chain(&transitions).map(|t| t.id);
         let after = Some(known.max().unwrap_or(0));
         show_lines(context.format, &transitions)?;
-        let request = v1::WatchTransitionsRequest { selector, after };
+        let v1::ListTransitionsRequest { selector, causes, actor, .. } = self.request();
+        let request = v1::WatchTransitionsRequest { selector, after, causes, actor };
         match follow(context, &mut Tail { request, format: context.format }).await? {}
     }
 }
 
-/// The latest transitions, the latest first.
+/// The latest of the transitions that a request asks for, the latest first.
 async fn latest(
     connection: &Connection,
-    selector: &str,
+    mut request: v1::ListTransitionsRequest,
     limit: u32,
 ) -> Result<Vec<v1::Transition>, Error> {
     let mut transitions = Vec::new();
-    let mut page_token = String::new();
     let mut wanted = limit;
     while wanted > 0 {
-        let request = v1::ListTransitionsRequest {
-            selector: selector.to_owned(),
-            page_size: wanted.min(PAGE_SIZE),
-            page_token,
-        };
+        request.page_size = wanted.min(PAGE_SIZE);
         let page = connection
             .admin(&request, async |mut admin, request| admin.list_transitions(request).await)
             .await?;
         wanted = wanted.saturating_sub(u32::try_from(page.transitions.len()).unwrap_or(u32::MAX));
         transitions.extend(page.transitions);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
             break;
         }
     }
@@ -132,7 +173,11 @@ mod tests {
 
     #[test]
     fn a_tail_goes_on_after_what_was_shown() {
-        let request = v1::WatchTransitionsRequest { selector: "a/*".into(), after: Some(3) };
+        let request = v1::WatchTransitionsRequest {
+            selector: "a/*".into(),
+            after: Some(3),
+            ..v1::WatchTransitionsRequest::default()
+        };
         let mut tail = Tail { request, format: Format::Json };
         tail.take(v1::WatchTransitionsResponse { transitions: vec![], position: 9 }).unwrap();
         assert_eq!(tail.request.after, Some(9));

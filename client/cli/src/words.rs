@@ -45,6 +45,12 @@ pub(crate) fn word<W: Word>(value: i32) -> String {
     )
 }
 
+/// Every word of an enum whose numbers have no gaps, with its value; that of 0, which nobody sends,
+/// left out.
+pub(crate) fn words<W: Word>() -> impl Iterator<Item = (String, W)> {
+    (1..).map_while(|value| Some((word::<W>(value), W::try_from(value).ok()?)))
+}
+
 /// A text that somebody else wrote, with nothing in it that moves a terminal's cursor.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) {
@@ -67,6 +73,14 @@ mod tests {
         assert_eq!(word::<v1::Cause>(v1::Cause::OpenElapsed as i32), "open_elapsed");
         assert_eq!(word::<v1::ConfigSource>(1), "built_in");
         assert_eq!(word::<v1::State>(77), "77");
+    }
+
+    #[test]
+    fn every_cause_has_a_word() {
+        let words: Vec<_> = words::<v1::Cause>().map(|(word, _)| word).collect();
+        assert_eq!(words.len(), 19);
+        assert_eq!(words[0], "failure_threshold");
+        assert_eq!(words[18], "deescalated");
     }
 
     #[test]

@@ -130,6 +130,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// A duration as [`parse_duration`] reads it: `1m 30s`.
+pub fn duration_text(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
 const ON_UNAVAILABLE: [(OnUnavailable, &str); 3] = [
     (OnUnavailable::Allow, on_unavailable_name(OnUnavailable::Allow)),
     (OnUnavailable::Deny, on_unavailable_name(OnUnavailable::Deny)),

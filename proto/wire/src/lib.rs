@@ -14,8 +14,8 @@ mod time;
 
 pub use config_message::{config_to_message, patch_from_message, patch_to_message};
 pub use config_value::{
-    ConfigFileError, parse_config, parse_config_json, parse_config_toml, parse_duration,
-    patch_from_value, patch_to_value,
+    ConfigFileError, duration_text, parse_config, parse_config_json, parse_config_toml,
+    parse_duration, patch_from_value, patch_to_value,
 };
 pub use enums::{
     cause_from_message, cause_to_message, duration_reason_from_message, duration_reason_to_message,

@@ -8,7 +8,7 @@ use breaker_core::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::config_value::Reader;
+use crate::config_value::{Reader, duration_text};
 
 /// A table within a configuration. Keys are taken out as they are read; what is left is unknown.
 struct Table<'r> {
@@ -265,7 +265,7 @@ impl Reader {
 }
 
 pub(crate) fn duration_value(duration: Duration) -> Value {
-    json!(humantime::format_duration(duration).to_string())
+    json!(duration_text(duration))
 }
 
 /// A whole factor as a whole number, as people write it.

@@ -6,7 +6,7 @@ use std::fmt;
 use breaker_core::{BreakerName, ConfigPatch, ContentsError, SnapshotError, Time};
 
 use crate::policy::PolicyRow;
-use crate::store::{BreakerRow, MAX_NUMBER, TransitionRecord};
+use crate::store::{BreakerRow, MAX_NUMBER, Moment, TransitionRecord};
 
 /// What is wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,9 +62,9 @@ pub struct TransitionPage {
     pub records: Vec<TransitionRecord>,
     /// The ids of those that cannot, and what is wrong with each.
     pub damaged: Vec<(u64, Damage)>,
-    /// The id of the last one that was looked at, whichever it is: the next page goes on from
+    /// The place of the last one that was looked at, whichever it is: the next page goes on from
     /// there. `None` if there was none.
-    pub last_id: Option<u64>,
+    pub last: Option<Moment>,
 }
 
 impl Damage {
@@ -125,16 +125,21 @@ impl StoredPolicies {
 }
 
 impl TransitionPage {
-    /// Transitions as they were read, each with its id.
-    pub fn of(read: impl IntoIterator<Item = (u64, Result<TransitionRecord, Damage>)>) -> Self {
+    /// Transitions as they were read, each with its place.
+    pub fn of(read: impl IntoIterator<Item = (Moment, Result<TransitionRecord, Damage>)>) -> Self {
         let mut page = Self::default();
-        for (id, record) in read {
-            page.last_id = Some(id);
+        for (moment, record) in read {
+            page.last = Some(moment);
             match record {
                 Ok(record) => page.records.push(record),
-                Err(damage) => page.damaged.push((id, damage)),
+                Err(damage) => page.damaged.push((moment.id, damage)),
             }
         }
         page
+    }
+
+    /// How many were looked at.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() + self.damaged.len()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use breaker_core::{BreakerName, Time};
 use bytes::Bytes;
@@ -20,7 +21,8 @@ use crate::reporters::Reporters;
 use crate::selectors::Selectors;
 use crate::signals::Signals;
 use crate::stats::Stats;
-use crate::store::{Store, StoreError};
+use crate::store::{HistoryRange, Store, StoreError};
+use crate::trimmer::Trimmer;
 use crate::view::{BreakerStatus, BreakerView};
 use crate::watch::{Subscription, WatchLog};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
@@ -38,6 +40,8 @@ pub struct Options {
     pub max_breakers: usize,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
+    /// How long transitions are kept, at least.
+    pub history_retention: Duration,
     /// Chooses by chance what tells one life of the server, from its start or from when it took the
     /// lead, from all others.
     pub life: fn() -> u64,
@@ -91,7 +95,7 @@ pub struct TaskFailure {
 
 /// After a crash, for so long an unknown generation or permit is taken for one that was given out
 /// and not written any more. Calls in flight across a restart have been reported by then.
-const LENIENCY: std::time::Duration = std::time::Duration::from_secs(10 * 60);
+const LENIENCY: Duration = Duration::from_secs(10 * 60);
 
 impl Engine {
     /// Opens the store, loads every policy and breaker, and starts the tasks. Of damaged rows each
@@ -111,14 +115,19 @@ impl Engine {
         let stored = store.policies().await?;
         let policies = Policies::new(options.defaults, stored.rows, &opened);
         let breakers = Breakers::new(policies, options.max_breakers, &opened);
+        let latest = store.history(&HistoryRange::everything(), 1).await?;
         leave_damaged(&stored.damaged, &breakers.signals.stats);
         loading::load(&*store, &breakers, &opened, clock.now()).await?;
         let (desk, durable_changes) = WriterDesk::new();
-        let lost = if opened.after_crash { LENIENCY } else { std::time::Duration::ZERO };
+        let lost = if opened.after_crash { LENIENCY } else { Duration::ZERO };
         let engine = Arc::new(Self {
             breakers,
             watch_log: Arc::new(WatchLog::new((options.life)())),
-            journal: Journal::new(&opened, first_of_incarnation(opened.incarnation)),
+            journal: Journal::new(
+                &opened,
+                latest.last.map(|last| last.at),
+                first_of_incarnation(opened.incarnation),
+            ),
             reporters: Reporters::new(),
             desk,
             lenient_until: AtomicU64::new((clock.now() + lost).as_nanos()),
@@ -131,7 +140,8 @@ impl Engine {
         // Watchers that come at once find every breaker.
         while recorder::record(&engine) > 0 {}
         let stop_writer = CancellationToken::new();
-        let writer = Writer::new(Arc::clone(&engine), durable_changes);
+        let trimmer = Trimmer::new(Arc::clone(&engine), options.history_retention);
+        let writer = Writer::new(Arc::clone(&engine), durable_changes, trimmer);
         let tasks = Tasks {
             deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),

@@ -1,10 +1,11 @@
 //! The transitions of all breakers in one order: the latest in memory, where they also wait for
 //! storage, and the others in the database.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use breaker_core::BreakerName;
+use breaker_core::{BreakerName, Time};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -28,6 +29,8 @@ struct Ring {
     records: VecDeque<Arc<TransitionRecord>>,
     /// The highest id that is not in memory any more, but may be in the database.
     evicted: u64,
+    /// When the latest of those took effect; `None` if there never was one.
+    evicted_until: Option<Time>,
     /// The highest id that is in the database.
     stored: u64,
     /// The highest id that is nowhere any more.
@@ -45,11 +48,14 @@ pub(crate) enum After {
 }
 
 impl Journal {
-    pub(crate) fn new(opened: &Opened, first_id: u64) -> Self {
+    /// A journal that goes on from a database whose latest transition took effect at
+    /// `stored_until`.
+    pub(crate) fn new(opened: &Opened, stored_until: Option<Time>, first_id: u64) -> Self {
         let latest = opened.last_transition_id.max(first_id);
         let ring = Ring {
             records: VecDeque::new(),
             evicted: latest,
+            evicted_until: stored_until,
             stored: latest,
             gone: opened.trimmed_transition_id,
             next_id: latest + 1,
@@ -96,9 +102,13 @@ impl Journal {
         ring.evict();
     }
 
+    /// The database has deleted the transitions up to this id for their age.
     pub(crate) fn mark_gone(&self, id: u64) {
         let mut ring = self.ring.lock();
         ring.gone = ring.gone.max(id);
+        while ring.records.front().is_some_and(|oldest| oldest.id <= id) {
+            ring.evict_oldest();
+        }
     }
 
     /// The highest id that is nowhere any more.
@@ -106,11 +116,14 @@ impl Journal {
         self.ring.lock().gone
     }
 
-    /// Goes on behind a history that was put into the database, of which all up to `gone` is not
-    /// kept. Only for a journal that holds nothing.
-    pub(crate) fn go_on_after(&self, latest: u64, gone: u64) {
+    /// Goes on after `latest`, with a history that was put into the database: the latest of it took
+    /// effect at `stored_until`, and all up to `gone` is not kept. Only for a journal that holds
+    /// nothing.
+    pub(crate) fn go_on_after(&self, latest: u64, stored_until: Option<Time>, gone: u64) {
         let mut ring = self.ring.lock();
-        (ring.evicted, ring.stored, ring.gone, ring.next_id) = (latest, latest, gone, latest + 1);
+        (ring.evicted, ring.stored, ring.next_id) = (latest, latest, latest + 1);
+        ring.evicted_until = stored_until;
+        ring.gone = ring.gone.max(gone);
         drop(ring);
         self.latest.send_replace(latest);
     }
@@ -138,18 +151,21 @@ impl Journal {
         }
     }
 
-    /// The transitions in memory below an id that `wanted` lets through, the latest first, and
-    /// the id below which the database goes on.
-    pub(crate) fn before(
+    /// Up to `limit` of the transitions in memory that `wanted` lets through, the latest ones, and
+    /// the time up to which the database may have others, if it has any.
+    pub(crate) fn latest_of(
         &self,
-        before: u64,
         wanted: impl Fn(&TransitionRecord) -> bool,
         limit: usize,
-    ) -> (Vec<Arc<TransitionRecord>>, u64) {
+    ) -> (Vec<Arc<TransitionRecord>>, Option<Time>) {
         let ring = self.ring.lock();
-        let below = ring.first_after(before.saturating_sub(1));
-        let records = ring.records.range(..below).rev().filter(|record| wanted(record));
-        (records.take(limit).cloned().collect(), before.min(ring.evicted.saturating_add(1)))
+        let mut records: Vec<_> =
+            ring.records.iter().filter(|record| wanted(record)).cloned().collect();
+        let evicted_until = ring.evicted_until;
+        drop(ring);
+        records.sort_unstable_by_key(|record| Reverse(record.moment()));
+        records.truncate(limit);
+        (records, evicted_until)
     }
 }
 
@@ -172,16 +188,22 @@ impl Ring {
                 self.gone = oldest;
                 dropped += 1;
             }
-            self.evicted = oldest;
-            self.records.pop_front();
+            self.evict_oldest();
         }
         dropped
+    }
+
+    fn evict_oldest(&mut self) {
+        if let Some(oldest) = self.records.pop_front() {
+            self.evicted = oldest.id;
+            self.evicted_until = self.evicted_until.max(Some(oldest.transition.at));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use breaker_core::{Breaker, Config, Outcome, Report, Run, Time};
+    use breaker_core::{Breaker, Config, Outcome, Report, Run};
 
     use super::*;
 
@@ -201,21 +223,22 @@ mod tests {
     #[test]
     fn transitions_wait_for_storage_and_stay_readable_after_it() {
         let name = BreakerName::new("a/b").unwrap();
-        let journal = Journal::new(&Opened { last_transition_id: 40, ..Opened::default() }, 0);
+        let opened = Opened { last_transition_id: 40, ..Opened::default() };
+        let journal = Journal::new(&opened, Some(Time::EPOCH), 0);
         assert_eq!(journal.append(&name, stamped(3)), 0);
         assert_eq!(ids(&journal.waiting(2)), [41, 42]);
         journal.mark_stored(42);
         assert_eq!(ids(&journal.waiting(10)), [43]);
         assert!(matches!(journal.after(41, 10), After::Memory(r) if ids(&r) == [42, 43]));
         assert!(matches!(journal.after(39, 10), After::Store(40)));
-        let (records, below) = journal.before(43, |_| true, 10);
-        assert_eq!((ids(&records), below), (vec![42, 41], 41));
+        let (records, stored_until) = journal.latest_of(|record| record.id < 43, 10);
+        assert_eq!((ids(&records), stored_until), (vec![42, 41], Some(Time::EPOCH)));
     }
 
     #[test]
     fn when_too_many_wait_the_oldest_are_gone_and_followers_are_told() {
         let name = BreakerName::new("a/b").unwrap();
-        let journal = Journal::new(&Opened::default(), 0);
+        let journal = Journal::new(&Opened::default(), None, 0);
         assert_eq!(journal.append(&name, stamped(MAX_WAITING + 5)), 5);
         assert!(matches!(journal.after(4, 1), After::Gone(5)));
         assert!(matches!(journal.after(5, 1), After::Memory(r) if ids(&r) == [6]));

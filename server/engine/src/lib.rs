@@ -49,6 +49,7 @@ mod signals;
 mod stats;
 mod store;
 mod ties;
+mod trimmer;
 mod view;
 mod watch;
 mod writer;
@@ -63,7 +64,7 @@ pub use durably::Durability;
 pub use election::{Candidate, Tenure};
 pub use engine::{Encode, Engine, Options, TaskFailure, Tasks, UnknownBreakers};
 pub use error::EngineError;
-pub use history::HistoryPage;
+pub use history::{HistoryFilter, HistoryPage};
 pub use lease::{Lease, LeaseView, Member, SharedDatabase, Standby, Term};
 pub use list::{BreakerPage, Order, Place, Query};
 pub use plan::Change;
@@ -76,8 +77,8 @@ pub use restore::{Contents, Restore, Restored};
 pub use selectors::{Selector, Selectors};
 pub use stats::Stats;
 pub use store::{
-    Batch, BreakerRow, Deletion, Floors, MAX_NUMBER, Opened, RestoreStep, Store, StoreError,
-    TransitionRecord, Trimmed,
+    Batch, BreakerRow, Deletion, Floors, HistoryRange, HistoryScope, MAX_NUMBER, Moment, Opened,
+    RestoreStep, Store, StoreError, TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Subscription, Update};

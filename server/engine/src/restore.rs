@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use breaker_core::BreakerName;
+use breaker_core::{BreakerName, Time};
 use parking_lot::Mutex;
 
 use crate::backup::BackupOrigin;
@@ -26,7 +26,7 @@ use crate::loading::{Revival, Revived};
 use crate::policies::MAX_POLICIES;
 use crate::policy::{Policy, PolicyRow, Ranked};
 use crate::store::{
-    Batch, BreakerRow, Floors, MAX_NUMBER, RestoreStep, TransitionRecord,
+    Batch, BreakerRow, Floors, HistoryRange, MAX_NUMBER, RestoreStep, TransitionRecord,
 };
 
 /// Breakers written in one commit.
@@ -138,6 +138,8 @@ pub struct Restore {
     /// They wait to be written.
     transitions: Vec<Arc<TransitionRecord>>,
     last_transition_id: u64,
+    /// When the latest transition took effect.
+    history_until: Option<Time>,
     stage: Stage,
     written: Restored,
 }
@@ -168,6 +170,7 @@ impl Engine {
             bounded: 0,
             transitions: Vec::new(),
             last_transition_id: 0,
+            history_until: None,
             stage: Stage::Reading,
             written: Restored::default(),
         };
@@ -267,6 +270,7 @@ impl Restore {
             return Err(bad(line, problem));
         }
         self.last_transition_id = record.id;
+        self.history_until = self.history_until.max(Some(record.transition.at));
         self.transitions.push(Arc::new(record));
         Ok(())
     }
@@ -276,7 +280,11 @@ impl Restore {
     /// # Errors
     /// If they could not be written.
     pub async fn write_transitions(&mut self) -> Result<(), EngineError> {
-        if self.transitions.len() >= TRANSITIONS { self.write_all_transitions().await } else { Ok(()) }
+        if self.transitions.len() >= TRANSITIONS {
+            self.write_all_transitions().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes all that is not written yet and lets the breakers live. To be called when all of the
@@ -334,12 +342,13 @@ impl Restore {
     ) -> Result<(), EngineError> {
         let (engine, ranked) = (Arc::clone(&self.engine), self.ranked());
         let (floors, incarnation) = (self.floors(), self.incarnation());
+        let history_until = self.history_until;
         off_the_workers(move || {
             engine.set_incarnation(incarnation);
             engine.be_lenient();
             engine.policies().adopt(ranked, first.max(floors.policy_revision_floor));
             engine.breakers().raise(first.max(floors.revision_floor), floors.generation_floor);
-            engine.journal().go_on_after(first, floors.trimmed_transition_id);
+            engine.journal().go_on_after(first, history_until, floors.trimmed_transition_id);
             for (name, live) in breakers {
                 engine.breakers().insert_stored(name, live);
             }
@@ -381,13 +390,14 @@ impl Restore {
 
     async fn check_empty(&self) -> Result<(), EngineError> {
         let engine = &self.engine;
-        let stored = engine.store().transitions_before(MAX_NUMBER, None, 1).await?;
+        let stored = engine.store().history(&HistoryRange::everything(), 1).await?;
         let contents = Contents {
             policies: engine.policies().ranked().len(),
             breakers: engine.breaker_count(),
-            has_history: stored.last_id.is_some() || engine.waiting_transitions() > 0,
+            has_history: stored.last.is_some() || engine.waiting_transitions() > 0,
             damaged: engine.stats().damaged_rows(),
-            has_deletions: engine.desk().has_deletions() || !engine.policies().unwritten().is_empty(),
+            has_deletions: engine.desk().has_deletions()
+                || !engine.policies().unwritten().is_empty(),
         };
         match contents == Contents::default() {
             true => Ok(()),

@@ -7,7 +7,7 @@ use std::error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use breaker_core::{BreakerName, BreakerSnapshot, ConfigPatch, Time, Transition};
+use breaker_core::{BreakerName, BreakerSnapshot, Cause, ConfigPatch, Time, Transition};
 use thiserror::Error;
 
 use crate::damage::{Loaded, StoredPolicies, TransitionPage};
@@ -45,6 +45,89 @@ pub struct TransitionRecord {
     pub revision: u64,
     /// What happened.
     pub transition: Transition,
+}
+
+impl TransitionRecord {
+    /// Where it stands in the history.
+    pub const fn moment(&self) -> Moment {
+        Moment { at: self.transition.at, id: self.id }
+    }
+}
+
+/// A place in the history, which is in order of time, and of ids where times are equal.
+///
+/// A timer that was due while the server was down takes effect before what was noticed earlier:
+/// ids alone would tell people the wrong order, and no range of time would be a range of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment {
+    /// When the transition took effect.
+    pub at: Time,
+    /// The id of the transition.
+    pub id: u64,
+}
+
+impl Moment {
+    /// Before everything that can have happened.
+    pub const START: Self = Self::start_of(Time::EPOCH);
+
+    /// After everything that can have happened.
+    pub const END: Self = Self { at: Time::from_nanos(u64::MAX), id: u64::MAX };
+
+    /// Before everything that takes effect at this time.
+    pub const fn start_of(at: Time) -> Self {
+        Self { at, id: 0 }
+    }
+}
+
+/// What a range of the history is of. Each is one index, so that no range is a long search; where
+/// people ask for more at once, the engine looks through the narrowest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryScope {
+    /// Every transition.
+    All,
+    /// Those of one breaker.
+    Breaker(BreakerName),
+    /// Those that somebody is named for; never empty.
+    Actor(String),
+    /// Those of any of these causes; at least one, each once.
+    Causes(Vec<Cause>),
+}
+
+impl HistoryScope {
+    /// Whether the transition is part of it.
+    pub fn contains(&self, record: &TransitionRecord) -> bool {
+        match self {
+            Self::All => true,
+            Self::Breaker(breaker) => *breaker == record.breaker,
+            Self::Actor(actor) => actor == record.transition.by.actor(),
+            Self::Causes(causes) => causes.contains(&record.transition.cause),
+        }
+    }
+}
+
+/// A range of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryRange {
+    /// Of what.
+    pub scope: HistoryScope,
+    /// The range ends before this place.
+    pub before: Moment,
+    /// The range begins with what took effect at this time.
+    pub from: Time,
+}
+
+impl HistoryRange {
+    /// The whole history.
+    pub const fn everything() -> Self {
+        Self { scope: HistoryScope::All, before: Moment::END, from: Time::EPOCH }
+    }
+
+    /// Whether the transition lies in it.
+    pub fn contains(&self, record: &TransitionRecord) -> bool {
+        record.moment() < self.before
+            && record.transition.at >= self.from
+            && self.scope.contains(record)
+    }
 }
 
 /// A breaker that was deleted.
@@ -178,12 +261,11 @@ pub trait Store: Send + Sync + 'static {
     /// Writes a batch durably.
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// At most `limit` transitions with an id below `before`, the latest first; of one breaker if
-    /// it is named. Damaged ones count.
-    async fn transitions_before(
+    /// The latest transitions of a range, the latest first, by [`TransitionRecord::moment`]:
+    /// `limit` of them, or all if there are fewer. Damaged ones count.
+    async fn history(
         &self,
-        before: u64,
-        breaker: Option<&BreakerName>,
+        range: &HistoryRange,
         limit: usize,
     ) -> Result<TransitionPage, StoreError>;
 
@@ -195,7 +277,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<TransitionPage, StoreError>;
 
     /// Deletes at most `limit` of the transitions that took effect before `older_than`, the
-    /// oldest ids first, stopping at the first that is younger.
+    /// oldest ids first, stopping at the first that is younger: what is gone for followers is told
+    /// by one id. One that took effect before others with lower ids stays as long as they do.
     async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError>;
 
     /// Ends a life of the server: everything it did is in the store.

@@ -2,19 +2,21 @@
 //! gathered while the one before it was on its way. Nobody waits for it but an admin who asked to.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{BreakerName, Time};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::durably::off_the_workers;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::store::{Batch, Deletion, StoreError};
+use crate::trimmer::Trimmer;
 
 /// Most breakers in one commit.
 const MAX_ROWS: usize = 1_000;
@@ -34,11 +36,6 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How often the last write is tried again at shutdown.
 const FINAL_ATTEMPTS: u32 = 3;
-/// How long transitions are kept.
-const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Old transitions are deleted so many at a time, and so often.
-const TRIM: (usize, Duration) = (1_000, Duration::from_secs(5));
-
 /// Changes that wait for a commit of their own.
 const MAX_DURABLE_CHANGES: usize = 64;
 
@@ -68,6 +65,15 @@ pub(crate) struct DurableChange {
     pub(crate) finish: Box<dyn FnOnce(Result<Batch, EngineError>) + Send>,
 }
 
+/// What became of what waited.
+#[derive(PartialEq, Eq)]
+enum Written {
+    /// Nothing is left.
+    All,
+    /// A batch was written, and others may wait.
+    ABatch,
+}
+
 /// What the writer shares with those who wait for it.
 pub(crate) struct WriterDesk {
     status: watch::Sender<StorageStatus>,
@@ -81,6 +87,7 @@ pub(crate) struct WriterDesk {
 pub(crate) struct Writer {
     engine: Arc<Engine>,
     durable_changes: mpsc::Receiver<DurableChange>,
+    trimmer: Trimmer,
     /// Breakers of a commit that failed: first in the next one.
     retry: Vec<BreakerName>,
     portions: Portions,
@@ -162,9 +169,13 @@ impl WriterDesk {
 }
 
 impl Writer {
-    pub(crate) fn new(engine: Arc<Engine>, durable_changes: mpsc::Receiver<DurableChange>) -> Self {
-        let portions = Portions::default();
-        Self { engine, durable_changes, retry: Vec::new(), portions, backoff: BACKOFF.0 }
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        durable_changes: mpsc::Receiver<DurableChange>,
+        trimmer: Trimmer,
+    ) -> Self {
+        let (portions, backoff) = (Portions::default(), BACKOFF.0);
+        Self { engine, durable_changes, trimmer, retry: Vec::new(), portions, backoff }
     }
 
     /// Writes until told to stop, then once more all there is, and closes the store. Ends by itself
@@ -172,24 +183,30 @@ impl Writer {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut portions = interval(PORTION_EVERY);
         portions.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut trim = interval(TRIM.1);
-        trim.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let trim = sleep(Duration::ZERO);
+        tokio::pin!(trim);
         let engine = Arc::clone(&self.engine);
+        let mut may_wait = false;
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(change) = self.durable_changes.recv() => self.write_first(change).await,
                 _ = portions.tick() => self.portions.next(engine.signals().touched.len()),
+                () = &mut trim => trim.set(sleep(self.trimmer.step().await)),
                 () = engine.signals().to_write.filled() => {}
                 () = engine.desk().hurry.notified() => {}
-                _ = trim.tick() => self.trim().await,
+                // All the others have their turn before what has gathered meanwhile.
+                () = ready(()), if may_wait => {}
             }
-            match self.write_waiting().await {
-                Ok(()) => {}
+            may_wait = match self.write().await {
+                Ok(written) => written == Written::ABatch,
                 Err(error @ StoreError::Superseded) => return Err(error),
-                Err(_) => self.pause(&stop).await,
-            }
+                Err(_) => {
+                    self.pause(&stop).await;
+                    false
+                }
+            };
         }
         self.close().await
     }
@@ -201,29 +218,32 @@ impl Writer {
         }
         self.portions.due = self.engine.signals().touched.len();
         let mut attempt = 1;
-        while let Err(error) = self.write_waiting().await {
-            if attempt == FINAL_ATTEMPTS {
-                return Err(error);
+        loop {
+            match self.write().await {
+                Ok(Written::All) => break,
+                Ok(Written::ABatch) => {}
+                Err(error) if attempt == FINAL_ATTEMPTS => return Err(error),
+                Err(_) => {
+                    attempt += 1;
+                    sleep(self.backoff).await;
+                }
             }
-            attempt += 1;
-            tokio::time::sleep(self.backoff).await;
         }
         self.engine.store().close().await
     }
 
-    /// Commits until nothing waits.
-    async fn write_waiting(&mut self) -> Result<(), StoreError> {
-        loop {
-            let (batch, durable) = self.gather();
-            if batch.is_empty() {
-                return Ok(());
-            }
-            if let Err(error) = self.commit(&batch).await {
-                self.keep_for_later(durable);
-                return Err(error);
-            }
-            self.settle(&batch, durable);
+    /// Commits a part of what waits: all of it, unless it is a lot.
+    async fn write(&mut self) -> Result<Written, StoreError> {
+        let (batch, durable) = self.gather();
+        if batch.is_empty() {
+            return Ok(Written::All);
         }
+        if let Err(error) = self.commit(&batch).await {
+            self.keep_for_later(durable);
+            return Err(error);
+        }
+        self.settle(&batch, durable);
+        Ok(Written::ABatch)
     }
 
     /// What waits to be written, and up to which revision each breaker is durable once it is.
@@ -347,25 +367,12 @@ impl Writer {
         let _ = off_the_workers(move || finish(written)).await;
     }
 
-    async fn trim(&self) {
-        let older_than = self.engine.clock().now() - RETENTION;
-        match self.engine.store().trim(older_than, TRIM.0).await {
-            Ok(trimmed) => {
-                self.engine.journal().mark_gone(trimmed.trimmed_transition_id);
-                if trimmed.count > 0 {
-                    tracing::debug!(count = trimmed.count, "old transitions deleted");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "old transitions cannot be deleted"),
-        }
-    }
-
     /// Leaves a failing database alone for a while, or until somebody waits for it.
     async fn pause(&mut self, stop: &CancellationToken) {
         let pause = self.backoff;
         self.backoff = (pause * 2).min(BACKOFF.1);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = sleep(pause) => {}
             () = self.engine.desk().hurry.notified() => {}
             () = stop.cancelled() => {}
         }

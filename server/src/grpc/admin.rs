@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use super::answers::{changed_to_message, view_to_message};
 use super::configs::{config_warnings, etag, keys, patch, within_config};
 use super::error::{not_leading, to_status};
-use super::requests::{Check, Target, durability, name, page_size, selector, target};
+use super::requests::{Check, Target, durability, known, name, page_size, selector, target};
 use super::transitions::{TransitionStream, list, stream};
 use super::{apply, page_token, policies};
 use crate::seat::Seat;
@@ -297,20 +297,4 @@ fn query(request: &v1::ListBreakersRequest, hash: u64) -> Result<Query, Status> 
     let limit = page_size(&mut check, request.page_size);
     let after = check.checked(page_token::to_place(&request.page_token, hash)).flatten();
     check.finish(Some(Query { selector, states, modes, order, after, limit }))
-}
-
-fn known<T>(
-    check: &mut Check,
-    field: &str,
-    values: &[i32],
-    convert: impl Fn(i32) -> Option<T>,
-) -> Vec<T> {
-    let mut all = Vec::new();
-    for (index, &value) in values.iter().enumerate() {
-        match convert(value) {
-            Some(value) => all.push(value),
-            None => check.refuse(format!("{field}[{index}]"), format!("{value} is not known")),
-        }
-    }
-    all
 }

@@ -2,8 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use breaker_core::{BreakerName, Violation};
-use breaker_engine::{Place, PolicyName};
+use breaker_core::{BreakerName, Time, Violation};
+use breaker_engine::{Moment, Place, PolicyName};
 
 /// The list of policies, which is the same for everybody.
 const POLICIES: u64 = 0;
@@ -27,12 +27,16 @@ pub(crate) fn to_place(token: &str, query: u64) -> Result<Option<Place>, Violati
     })
 }
 
-pub(crate) fn from_id(query: u64, id: u64) -> String {
-    format!("{query:x}.{id:x}")
+pub(crate) fn from_moment(query: u64, moment: Moment) -> String {
+    format!("{query:x}.{:x}.{:x}", moment.at.as_nanos(), moment.id)
 }
 
-pub(crate) fn to_id(token: &str, query: u64) -> Result<Option<u64>, Violation> {
-    parse(token, query, |rest| u64::from_str_radix(rest, 16).ok())
+pub(crate) fn to_moment(token: &str, query: u64) -> Result<Option<Moment>, Violation> {
+    parse(token, query, |rest| {
+        let (at, id) = rest.split_once('.')?;
+        let at = Time::from_nanos(u64::from_str_radix(at, 16).ok()?);
+        Some(Moment { at, id: u64::from_str_radix(id, 16).ok()? })
+    })
 }
 
 pub(crate) fn from_policy(name: &PolicyName) -> String {

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use breaker_core::limits::MAX_TIME_TO_LIVE;
 use breaker_core::{
-    Attribution, AttributionError, BreakerName, ErrorKind, PermitId, Run, Violation,
+    Attribution, AttributionError, BreakerName, ErrorKind, PermitId, Run, Time, Violation,
 };
 use breaker_engine::{BreakerReport, Durability, Selector, Selectors};
 use breaker_proto::v1;
-use breaker_wire::{duration_from_message, outcome_from_message};
+use breaker_wire::{duration_from_message, outcome_from_message, time_from_message};
 use tonic::Status;
 
 use super::error::invalid;
@@ -92,6 +92,20 @@ impl Check {
             );
         }
         Some(duration)
+    }
+
+    /// An instant, if one is given.
+    pub(crate) fn time(
+        &mut self,
+        field: &str,
+        message: Option<&prost_types::Timestamp>,
+    ) -> Option<Time> {
+        let message = message?;
+        if !(0..1_000_000_000).contains(&message.nanos) {
+            let description = format!("{} ns is no part of a second; carry it over", message.nanos);
+            self.refuse(field, description);
+        }
+        Some(time_from_message(message))
     }
 }
 
@@ -208,6 +222,23 @@ pub(crate) fn selector(check: &mut Check, text: &str) -> Option<Selector> {
     } else {
         check.value(|| "selector".to_owned(), Selector::parse(text))
     }
+}
+
+/// The values of an enum; those that this server does not know are refused.
+pub(crate) fn known<T>(
+    check: &mut Check,
+    field: &str,
+    values: &[i32],
+    convert: impl Fn(i32) -> Option<T>,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for (index, &value) in values.iter().enumerate() {
+        match convert(value) {
+            Some(value) => all.push(value),
+            None => check.refuse(format!("{field}[{index}]"), format!("{value} is not known")),
+        }
+    }
+    all
 }
 
 /// How many entries a page may have.

@@ -1,11 +1,13 @@
 //! The history of transitions: pages of it, and a stream that goes on.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use breaker_engine::{Engine, EngineError, Selector};
+use breaker_engine::{Engine, EngineError, HistoryFilter, Moment};
 use breaker_proto::v1;
+use breaker_wire::cause_from_message;
 use futures::{Stream, stream};
 use tokio::sync::watch;
 use tonic::Status;
@@ -13,8 +15,11 @@ use tonic::Status;
 use super::answers::transition_to_message;
 use super::error::{ended, to_status};
 use super::page_token;
-use super::requests::{Check, page_size, selector};
+use super::requests::{Check, check_id, known, page_size, selector};
 use crate::seat::{Leading, Seat};
+
+/// Most causes in one request: all of them several times over.
+const MAX_CAUSES: usize = 100;
 
 /// Most transitions read for one message.
 const CHUNK: usize = 500;
@@ -31,27 +36,50 @@ pub(crate) async fn list(
     request: &v1::ListTransitionsRequest,
 ) -> Result<v1::ListTransitionsResponse, Status> {
     let mut check = Check::default();
-    let hash = page_token::query_hash(&request.selector);
-    let selector = selector(&mut check, &request.selector);
+    let v1::ListTransitionsRequest { selector, causes, actor, start_time, end_time, .. } = request;
+    let hash = page_token::query_hash(&(selector, causes, actor, start_time, end_time));
+    let mut filter = filter(&mut check, selector, causes, actor);
+    filter.from = check.time("start_time", start_time.as_ref());
+    filter.until = check.time("end_time", end_time.as_ref());
+    if let (Some(from), Some(until)) = (filter.from, filter.until)
+        && until <= from
+    {
+        check.refuse("end_time", "it is not after start_time; no transition lies between them");
+    }
     let limit = page_size(&mut check, request.page_size);
-    let before = check.checked(page_token::to_id(&request.page_token, hash)).flatten();
+    let before = check.checked(page_token::to_moment(&request.page_token, hash)).flatten();
     check.finish(Some(()))?;
-    let before = before.unwrap_or(u64::MAX);
-    let page = engine.transitions_before(before, selector.as_ref(), limit).await;
+    let page = engine.history(&filter, before.unwrap_or(Moment::END), limit).await;
     let page = page.map_err(to_status)?;
     Ok(v1::ListTransitionsResponse {
         transitions: page.transitions.iter().map(|record| transition_to_message(record)).collect(),
         next_page_token: page
             .next_before
-            .map(|id| page_token::from_id(hash, id))
+            .map(|moment| page_token::from_moment(hash, moment))
             .unwrap_or_default(),
     })
+}
+
+/// What pages and streams are filtered by.
+fn filter(check: &mut Check, selected: &str, causes: &[i32], actor: &str) -> HistoryFilter {
+    let selector = selector(check, selected);
+    check.at_most("causes", "causes", causes.len(), MAX_CAUSES);
+    let mut known = known(check, "causes", causes, cause_from_message);
+    let mut seen = HashSet::new();
+    known.retain(|cause| seen.insert(*cause));
+    check_id(check, "actor", actor);
+    HistoryFilter {
+        selector,
+        causes: known,
+        actor: (!actor.is_empty()).then(|| actor.to_owned()),
+        ..HistoryFilter::default()
+    }
 }
 
 struct Follower {
     seat: Arc<Seat>,
     leading: Arc<Leading>,
-    selector: Option<Selector>,
+    filter: HistoryFilter,
     position: u64,
     news: watch::Receiver<u64>,
     is_over: bool,
@@ -64,11 +92,12 @@ pub(crate) fn stream(
     request: &v1::WatchTransitionsRequest,
 ) -> Result<TransitionStream, Status> {
     let mut check = Check::default();
-    let selector = selector(&mut check, &request.selector);
+    let v1::WatchTransitionsRequest { selector, causes, actor, .. } = request;
+    let filter = filter(&mut check, selector, causes, actor);
     check.finish(Some(()))?;
     let position = request.after.unwrap_or_else(|| leading.engine.latest_transition());
     let news = leading.engine.transition_signal();
-    let follower = Follower { seat, leading, selector, position, news, is_over: false };
+    let follower = Follower { seat, leading, filter, position, news, is_over: false };
     Ok(Box::pin(stream::unfold(follower, |mut follower| async move {
         let item = follower.next().await?;
         Some((item, follower))
@@ -93,16 +122,14 @@ impl Follower {
         Some(item)
     }
 
-    /// Waits for transitions that are selected, or for the time to give a sign of life.
+    /// Waits for transitions that pass the filter, or for the time to give a sign of life.
     async fn follow(&mut self) -> Result<v1::WatchTransitionsResponse, EngineError> {
         loop {
             self.news.borrow_and_update();
             let records = self.leading.engine.transitions_after(self.position, CHUNK).await?;
             if let Some(last) = records.last() {
                 self.position = last.id;
-                let selected = records.iter().filter(|record| {
-                    self.selector.as_ref().is_none_or(|selector| selector.matches(&record.breaker))
-                });
+                let selected = records.iter().filter(|record| self.filter.matches(record));
                 let transitions: Vec<_> =
                     selected.map(|record| transition_to_message(record)).collect();
                 if !transitions.is_empty() {

@@ -22,13 +22,16 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let cases: [(&[&str], &str, &str); 6] = [
+    let cases: [(&[&str], &str, &str); 9] = [
         (&[], "listne = 'x'", "listne"),
         (&[], "max_breakers = 'many'", "max_breakers"),
         (&[], "[defaults]\nfailure_treshold = 3", "failure_treshold"),
         (&[], "[defaults]\nopen_duration = '-5s'", "open_duration"),
         (&["--listen=0.0.0.0:0"], "", "--insecure"),
         (&["--max-breakers=0"], "", "max_breakers"),
+        (&["--history-retention=59s"], "", "`59s` is too short; it must be 1m or more"),
+        (&[], "history_retention = '30'", "`30` is not a duration"),
+        (&[], "history_retention = 30", "history_retention"),
     ];
     for (arguments, file, expected) in cases {
         let error = settle(arguments, file).unwrap_err().to_string();
@@ -40,4 +43,15 @@ fn what_is_wrong_is_named() {
 fn listening_to_the_world_takes_a_word() {
     assert!(settle(&["--listen=0.0.0.0:0", "--insecure"], "").is_ok());
     assert!(settle(&[], "listen = '0.0.0.0:0'\ninsecure = true").is_ok());
+}
+
+#[test]
+fn transitions_are_kept_for_thirty_days_unless_told_otherwise() {
+    let kept = |arguments: &[&str], file: &str| settle(arguments, file).unwrap().history_retention;
+    assert_eq!(kept(&[], ""), Duration::from_hours(30 * 24));
+    assert_eq!(kept(&[], "history_retention = '1m'"), Duration::from_mins(1));
+    assert_eq!(
+        kept(&["--history-retention=2h"], "history_retention = '1m'"),
+        Duration::from_hours(2)
+    );
 }

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -5,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Floors, Loaded, Opened, PolicyName, PolicyRow, RestoreStep, Store, StoreError, StoredPolicies,
-    TransitionPage, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Floors, HistoryRange, Loaded, Opened, PolicyName, PolicyRow, RestoreStep,
+    Store, StoreError, StoredPolicies, TransitionPage, TransitionRecord, Trimmed,
 };
 use parking_lot::Mutex;
 
@@ -106,7 +107,7 @@ impl Tables {
 
 /// Nothing is damaged here.
 fn page<'r>(records: impl Iterator<Item = &'r Arc<TransitionRecord>>) -> TransitionPage {
-    TransitionPage::of(records.map(|record| (record.id, Ok(TransitionRecord::clone(record)))))
+    TransitionPage::of(records.map(|record| (record.moment(), Ok(TransitionRecord::clone(record)))))
 }
 
 #[async_trait]
@@ -143,16 +144,16 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn transitions_before(
+    async fn history(
         &self,
-        before: u64,
-        breaker: Option<&BreakerName>,
+        range: &HistoryRange,
         limit: usize,
     ) -> Result<TransitionPage, StoreError> {
         let tables = self.tables.lock();
-        let latest_first = tables.transitions.range(..before).rev().map(|(_, record)| record);
-        let matching = latest_first.filter(|record| breaker.is_none_or(|b| *b == record.breaker));
-        Ok(page(matching.take(limit)))
+        let mut found: Vec<_> =
+            tables.transitions.values().filter(|record| range.contains(record)).collect();
+        found.sort_unstable_by_key(|record| Reverse(record.moment()));
+        Ok(page(found.into_iter().take(limit)))
     }
 
     async fn transitions_after(

@@ -18,10 +18,10 @@ mod migrations;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use breaker_core::{BreakerName, Time};
+use breaker_core::Time;
 use breaker_engine::{
-    Batch, LeaseView, Loaded, Member, Opened, SharedDatabase, Store, StoreError, StoredPolicies,
-    Term, TransitionPage, Trimmed,
+    Batch, HistoryRange, LeaseView, Loaded, Member, Opened, SharedDatabase, Store, StoreError,
+    StoredPolicies, Term, TransitionPage, Trimmed,
 };
 use sqlx::PgPool;
 
@@ -115,13 +115,12 @@ impl Store for PostgresStore {
         batch::commit(&self.writer, self.fence, batch).await
     }
 
-    async fn transitions_before(
+    async fn history(
         &self,
-        before: u64,
-        breaker: Option<&BreakerName>,
+        range: &HistoryRange,
         limit: usize,
     ) -> Result<TransitionPage, StoreError> {
-        history::before(&self.readers, before, breaker, limit).await
+        history::latest_of(&self.readers, range, limit).await
     }
 
     async fn transitions_after(

@@ -14,9 +14,9 @@ mod life;
 mod load;
 
 use async_trait::async_trait;
-use breaker_core::{BreakerName, Time};
+use breaker_core::Time;
 use breaker_engine::{
-    Batch, Loaded, Opened, Store, StoreError, StoredPolicies, TransitionPage, Trimmed,
+    Batch, HistoryRange, Loaded, Opened, Store, StoreError, StoredPolicies, TransitionPage, Trimmed,
 };
 use sqlx::SqlitePool;
 
@@ -80,16 +80,12 @@ impl Store for SqliteStore {
         commit::commit(&self.writer, batch).await.map_err(errors::unavailable)
     }
 
-    async fn transitions_before(
+    async fn history(
         &self,
-        before: u64,
-        breaker: Option<&BreakerName>,
+        range: &HistoryRange,
         limit: usize,
     ) -> Result<TransitionPage, StoreError> {
-        match breaker {
-            None => history::before(&self.readers, before, limit).await,
-            Some(breaker) => history::before_of(&self.readers, before, breaker, limit).await,
-        }
+        history::latest_of(&self.readers, range, limit).await
     }
 
     async fn transitions_after(

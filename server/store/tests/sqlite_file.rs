@@ -8,8 +8,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use breaker_core::{Attribution, Breaker, BreakerName, Config, ConfigPatch, Time};
 use breaker_engine::{
-    Batch, BreakerRow, DamagedRow, Loaded, PolicyName, PolicyRow, PolicySpec, Selector, Store,
-    StoreError, TransitionPage, TransitionRecord,
+    Batch, BreakerRow, DamagedRow, HistoryRange, HistoryScope, Loaded, Member, Moment, PolicyName,
+    PolicyRow, PolicySpec, Selector, Store, StoreError, TransitionPage, TransitionRecord,
 };
 use breaker_store::{MigrationMode, SqliteStore};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -200,8 +200,10 @@ async fn a_file_that_cannot_be_written_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn a_url_of_another_form_is_refused_without_its_password() {
-    for url in ["postgres://me:secret@host/db", "breakerd.db", "memory:secret", "sqlite:"] {
-        let Err(StoreError::Unusable(message)) = connect(url).await else {
+    let me = Member { id: "me".to_owned(), address: "127.0.0.1:1".to_owned() };
+    for url in ["mysql://me:secret@host/db", "breakerd.db", "memory:secret", "sqlite:"] {
+        let connected = breaker_store::connect(url, me.clone(), MigrationMode::Apply).await;
+        let Err(StoreError::Unusable(message)) = connected else {
             panic!("{url} can be used");
         };
         assert!(message.contains("sqlite://") && message.contains("memory:"), "{message}");
@@ -395,12 +397,18 @@ async fn damaged_transitions_are_told_and_pages_go_on_behind_them() -> Result<()
         let records: Vec<_> = page.records.iter().map(|record| record.id).collect();
         let damaged: Vec<_> = page.damaged.iter().map(|(id, _)| *id).collect();
         assert!(page.damaged.iter().all(|(_, damage)| damage.column == "cause"));
-        (records, damaged, page.last_id)
+        (records, damaged, page.last.map(|last| last.id))
     };
     let name = BreakerName::new("a/b")?;
-    for breaker in [None, Some(&name)] {
-        let before = |id| store.transitions_before(id, breaker, 2);
-        assert_eq!(told(before(u64::MAX).await?), (vec![5], vec![6], Some(5)));
+    for scope in [HistoryScope::All, HistoryScope::Breaker(name)] {
+        let before = async |id| {
+            // They all took effect at one time.
+            let before = Moment { at: Time::from_millis(2), id };
+            let scope = scope.clone();
+            let range = HistoryRange { scope, before, ..HistoryRange::everything() };
+            store.history(&range, 2).await
+        };
+        assert_eq!(told(before(7).await?), (vec![5], vec![6], Some(5)));
         assert_eq!(told(before(4).await?), (vec![], vec![3, 2], Some(2)));
         assert_eq!(told(before(2).await?), (vec![1], vec![], Some(1)));
         assert_eq!(told(before(1).await?), (vec![], vec![], None));

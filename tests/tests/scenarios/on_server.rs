@@ -60,7 +60,7 @@ impl OnServer {
         let request = v1::ListTransitionsRequest {
             selector: self.name.clone(),
             page_size: 1_000,
-            page_token: String::new(),
+            ..v1::ListTransitionsRequest::default()
         };
         Ok(self.clients.admin.list_transitions(request).await?.into_inner().transitions)
     }

@@ -8,8 +8,8 @@ use breaker_core::{
     StateSnapshot, Time,
 };
 use breaker_engine::{
-    Action, BreakerReport, BreakerRow, Damage, DamagedRow, Durability, Engine, MAX_NUMBER, Opened,
-    PolicyName, PolicySpec, Selector, TransitionRecord,
+    Action, BreakerReport, BreakerRow, Damage, DamagedRow, Durability, Engine, HistoryFilter,
+    MAX_NUMBER, ManualClock, Moment, Opened, PolicyName, PolicySpec, Selector, TransitionRecord,
 };
 
 use crate::flaky::{Flaky, name, start, start_at};
@@ -161,7 +161,7 @@ async fn after_a_crash_a_damaged_breaker_is_above_what_the_crash_lost() {
 async fn a_clock_that_was_set_back_makes_nothing_last_longer() {
     let was = Time::from_millis(1) + HOUR;
     let store = store_with([open("a/open", was), open("a/forced", was)]);
-    let (engine, tasks) = start_at(&store, was).await;
+    let (engine, tasks) = start_at(&store, &Arc::new(ManualClock::at(was))).await;
     let action = Action::Override { kind: OverrideKind::ForcedOpen, time_to_live: Some(HOUR / 2) };
     let forced = Selector::parse("a/forced").unwrap();
     let by = Attribution::default();
@@ -170,7 +170,7 @@ async fn a_clock_that_was_set_back_makes_nothing_last_longer() {
     tasks.shut_down().await.unwrap();
 
     let now = Time::from_millis(1);
-    let (engine, tasks) = start_at(&store, now).await;
+    let (engine, tasks) = start_at(&store, &Arc::new(ManualClock::at(now))).await;
     let view = engine.get(&name("a/open")).unwrap();
     assert_eq!((view.status.state, view.status.since), (StateKind::Open, now));
     assert_eq!(view.status.retry_at, Some(now + Duration::from_secs(60)));
@@ -231,9 +231,10 @@ async fn pages_go_on_behind_more_damaged_transitions_than_one_page_looks_through
     let store = store_with([]);
     let (engine, tasks) = start_with_history(&store, 7_000, 2..=6_999).await;
     let selector = Selector::parse("a/b").unwrap();
-    let (mut before, mut seen, mut pages) = (u64::MAX, Vec::new(), 0);
+    let filter = HistoryFilter { selector: Some(selector), ..HistoryFilter::default() };
+    let (mut before, mut seen, mut pages) = (Moment::END, Vec::new(), 0);
     loop {
-        let page = engine.transitions_before(before, Some(&selector), 10).await.unwrap();
+        let page = engine.history(&filter, before, 10).await.unwrap();
         seen.extend(page.transitions.iter().map(|record| record.id));
         pages += 1;
         let Some(next) = page.next_before else { break };

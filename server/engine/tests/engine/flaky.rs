@@ -1,17 +1,22 @@
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use breaker_core::{BreakerName, ConfigPatch, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Clock, Damage, DamagedRow, Defaults, Engine, Loaded, ManualClock, Opened,
-    Options, PolicyName, PolicyRow, Store, StoreError, StoredPolicies, Tasks, TransitionPage,
-    TransitionRecord, Trimmed, UnknownBreakers,
+    Batch, BreakerRow, Clock, Damage, DamagedRow, Defaults, Engine, HistoryRange, Loaded,
+    ManualClock, Opened, Options, PolicyName, PolicyRow, Store, StoreError, StoredPolicies, Tasks,
+    TransitionPage, TransitionRecord, Trimmed, UnknownBreakers,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+/// How long the engines of these tests keep transitions.
+pub(crate) const RETENTION: Duration = Duration::from_mins(1);
 
 /// A store that can be away.
 #[derive(Default)]
@@ -28,6 +33,8 @@ pub(crate) struct Flaky {
     pub(crate) damaged_transitions: Mutex<BTreeSet<u64>>,
     /// Lets the next commit wait: it says that it has come, and goes on when it is told to.
     pub(crate) gate: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+    /// What happens while a commit is on its way.
+    pub(crate) meanwhile: Mutex<Option<Box<dyn FnMut() + Send>>>,
     /// How many commits there were.
     pub(crate) commits: AtomicUsize,
 }
@@ -56,8 +63,8 @@ impl Flaky {
     ) -> TransitionPage {
         let damaged = self.damaged_transitions.lock();
         TransitionPage::of(ids.map(|id| match damaged.contains(&id) {
-            true => (id, Err(Damage::new("cause", "`whim` is not a cause"))),
-            false => (id, Ok(transitions[&id].clone())),
+            true => (transitions[&id].moment(), Err(Damage::new("cause", "`whim` is not a cause"))),
+            false => (transitions[&id].moment(), Ok(transitions[&id].clone())),
         }))
     }
 }
@@ -87,6 +94,10 @@ impl Store for Flaky {
             reached.send(()).unwrap();
             go_on.await.unwrap();
         }
+        let is_slow = self.meanwhile.lock().as_mut().map(|meanwhile| meanwhile()).is_some();
+        if is_slow {
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
         self.commits.fetch_add(1, Ordering::SeqCst);
         let mut policies = self.policies.lock();
         for row in &batch.policies {
@@ -109,16 +120,17 @@ impl Store for Flaky {
         Ok(())
     }
 
-    async fn transitions_before(
+    async fn history(
         &self,
-        before: u64,
-        _: Option<&BreakerName>,
+        range: &HistoryRange,
         limit: usize,
     ) -> Result<TransitionPage, StoreError> {
         self.answer()?;
         let transitions = self.transitions.lock();
-        let latest_first = transitions.range(..before).rev().map(|(&id, _)| id);
-        Ok(self.page(&transitions, latest_first.take(limit)))
+        let mut found: Vec<_> =
+            transitions.values().filter(|record| range.contains(record)).collect();
+        found.sort_unstable_by_key(|record| Reverse(record.moment()));
+        Ok(self.page(&transitions, found.into_iter().map(|record| record.id).take(limit)))
     }
 
     async fn transitions_after(
@@ -132,8 +144,18 @@ impl Store for Flaky {
         Ok(self.page(&transitions, oldest_first.take(limit)))
     }
 
-    async fn trim(&self, _: Time, _: usize) -> Result<Trimmed, StoreError> {
-        Ok(Trimmed { count: 0, trimmed_transition_id: 0 })
+    async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError> {
+        self.answer()?;
+        let mut transitions = self.transitions.lock();
+        let mut trimmed = Trimmed { count: 0, trimmed_transition_id: 0 };
+        while trimmed.count < limit
+            && let Some(oldest) = transitions.first_entry()
+            && oldest.get().transition.at < older_than
+        {
+            trimmed.trimmed_transition_id = oldest.remove().id;
+            trimmed.count += 1;
+        }
+        Ok(trimmed)
     }
 
     async fn close(&self) -> Result<(), StoreError> {
@@ -142,19 +164,20 @@ impl Store for Flaky {
 }
 
 pub(crate) async fn start(store: &Arc<Flaky>) -> (Arc<Engine>, Tasks) {
-    start_at(store, Time::from_millis(1)).await
+    start_at(store, &Arc::new(ManualClock::at(Time::from_millis(1)))).await
 }
 
-/// Starts a server whose clock stands at `now`.
-pub(crate) async fn start_at(store: &Arc<Flaky>, now: Time) -> (Arc<Engine>, Tasks) {
+/// Starts an engine that lives by this clock.
+pub(crate) async fn start_at(store: &Arc<Flaky>, clock: &Arc<ManualClock>) -> (Arc<Engine>, Tasks) {
     let options = Options {
         defaults: Defaults::new(ConfigPatch::default()).unwrap(),
         max_breakers: 10,
         unknown_breakers: UnknownBreakers::Create,
+        history_retention: RETENTION,
         life: || 1,
         encode: |status| Bytes::from(status.name.to_string()),
     };
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
     let store: Arc<dyn Store> = Arc::<Flaky>::clone(store);
     Engine::start(options, store, clock).await.unwrap()
 }

@@ -4,6 +4,7 @@
 mod damage;
 mod durably;
 mod flaky;
+mod history;
 mod policies;
 mod restarts;
 mod storage_away;

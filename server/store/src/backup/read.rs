@@ -7,9 +7,7 @@ use serde_json::Value;
 
 use super::line::{Row, RowOf};
 use super::{BadLine, Counts, Header, MAX_LINE_BYTES, VERSION};
-use crate::rows::{
-    BREAKERS, POLICIES, TRANSITIONS, load_breaker, load_policy, load_transition,
-};
+use crate::rows::{BREAKERS, POLICIES, TRANSITIONS, load_breaker, load_policy, load_transition};
 
 /// What a line holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,7 +169,9 @@ fn header(line: &[u8]) -> Result<Header, String> {
                  with the version of breakerd that wrote it, or a later one"
             ));
         }
-        None => return Err("this is no backup of breakerd, which begins with its format".to_owned()),
+        None => {
+            return Err("this is no backup of breakerd, which begins with its format".to_owned());
+        }
     }
     serde_json::from_slice(line).map_err(|error| without_place(&error))
 }

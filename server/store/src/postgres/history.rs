@@ -1,12 +1,13 @@
-use breaker_core::{BreakerName, Time};
-use breaker_engine::{MAX_NUMBER, StoreError, TransitionPage, Trimmed};
+use breaker_core::Time;
+use breaker_engine::{HistoryRange, HistoryScope, StoreError, TransitionPage, Trimmed};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgPool, Postgres, Row};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row};
 
 use super::connection::Line;
 use super::errors::unavailable;
 use crate::rows::{Cells, bound, load_transitions};
+use crate::text::Word;
 
 /// Deletes transitions and notes how far, if this server leads.
 const DELETE: &str = "WITH leads AS MATERIALIZED \
@@ -16,27 +17,48 @@ const DELETE: &str = "WITH leads AS MATERIALIZED \
      WHERE EXISTS (SELECT FROM leads) \
      RETURNING trimmed_transition_id, (SELECT count(*) FROM old) AS deleted";
 
-/// At most `limit` transitions with an id below `before`, the latest first; of one breaker if it is
-/// named.
-pub(super) async fn before(
+/// The latest transitions of a range, the latest first.
+///
+/// Reads an index backwards from where the range ends. Those of several causes are read side by
+/// side and merged as they come.
+pub(super) async fn latest_of(
     readers: &PgPool,
-    before: u64,
-    breaker: Option<&BreakerName>,
+    range: &HistoryRange,
     limit: usize,
 ) -> Result<TransitionPage, StoreError> {
-    let query = match breaker {
-        None => sqlx::query(
-            "SELECT * FROM transitions WHERE id > 0 AND id < $1 ORDER BY id DESC LIMIT $2",
-        ),
-        Some(_) => sqlx::query(
-            "SELECT * FROM transitions WHERE id > 0 AND id < $1 AND breaker = $3 ORDER BY id DESC LIMIT $2",
-        ),
-    };
-    let query = query.bind(bound(before.min(MAX_NUMBER))).bind(bound(limit as u64));
-    match breaker {
-        None => fetch(readers, query).await,
-        Some(breaker) => fetch(readers, query.bind(breaker.as_str())).await,
+    let (statement, values) = statement(&range.scope);
+    let [from, at, id] = [range.from.as_nanos(), range.before.at.as_nanos(), range.before.id];
+    let mut query = sqlx::query(AssertSqlSafe(statement))
+        .bind(bound(limit as u64))
+        .bind(bound(from))
+        .bind(bound(at))
+        .bind(bound(id));
+    for value in values {
+        query = query.bind(value);
     }
+    fetch(readers, query).await
+}
+
+/// The statement for a scope, and the values that it names after those of the range.
+fn statement(scope: &HistoryScope) -> (String, Vec<&str>) {
+    let one = |condition: &str| {
+        format!(
+            "SELECT * FROM transitions \
+             WHERE {condition} at >= $2 AND (at, id) < ($3, $4) AND id > 0"
+        )
+    };
+    let (selects, values) = match scope {
+        HistoryScope::All => (one(""), Vec::new()),
+        HistoryScope::Breaker(breaker) => (one("breaker = $5 AND"), vec![breaker.as_str()]),
+        // The index leaves out what nobody is named for.
+        HistoryScope::Actor(actor) => (one("actor <> '' AND actor = $5 AND"), vec![&**actor]),
+        HistoryScope::Causes(causes) => {
+            let select = |index| one(&format!("cause = ${} AND", 5 + index));
+            let selects: Vec<_> = (0..causes.len()).map(select).collect();
+            (selects.join(" UNION ALL "), causes.iter().map(|cause| cause.as_word()).collect())
+        }
+    };
+    (format!("{selects} ORDER BY at DESC, id DESC LIMIT $1"), values)
 }
 
 /// At most `limit` transitions with an id above `after`, the oldest first.
@@ -79,19 +101,23 @@ pub(super) async fn trim(
     Ok(Trimmed { count: 0, trimmed_transition_id: trimmed.cast_unsigned() })
 }
 
-/// The last of the transitions to delete.
+/// The last of the transitions to delete. Found within one statement: a thousand rows would cost as
+/// much to fetch as to delete.
 async fn last_older(
     readers: &PgPool,
     older_than: Time,
     limit: usize,
 ) -> Result<Option<i64>, sqlx::Error> {
-    let oldest_first: Vec<(i64, i64)> =
-        sqlx::query_as("SELECT id, at FROM transitions ORDER BY id LIMIT $1")
-            .bind(bound(limit as u64))
-            .fetch_all(readers)
-            .await?;
-    let older = oldest_first.into_iter().take_while(|(_, at)| *at < bound(older_than.as_nanos()));
-    Ok(older.last().map(|(id, _)| id))
+    sqlx::query_scalar(
+        "WITH oldest AS MATERIALIZED (SELECT id, at FROM transitions ORDER BY id LIMIT $1) \
+         SELECT max(id) FROM oldest \
+         WHERE id < coalesce((SELECT min(id) FROM oldest WHERE at >= $2), $3)",
+    )
+    .bind(bound(limit as u64))
+    .bind(bound(older_than.as_nanos()))
+    .bind(i64::MAX)
+    .fetch_one(readers)
+    .await
 }
 
 fn read_trimmed(row: &PgRow) -> Result<Trimmed, sqlx::Error> {

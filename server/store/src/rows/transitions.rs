@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use breaker_core::{Counts, Transition};
-use breaker_engine::{Damage, TransitionPage, TransitionRecord};
+use breaker_core::{Counts, Time, Transition};
+use breaker_engine::{Damage, Moment, TransitionPage, TransitionRecord};
 
 use super::columns::Columns;
 use super::{Cells, Kind, OnConflict, Sink, SinkExt, Table};
@@ -63,13 +63,14 @@ fn fill<'r>(record: &'r Arc<TransitionRecord>, sink: &mut dyn Sink<'r>) {
 /// The transitions in rows, as far as they can be understood.
 ///
 /// # Errors
-/// If a row has no id: then it is none of the table's.
+/// If a row has no place in the history: then it is none of the table's.
 pub(crate) fn load<'r>(
     rows: impl Iterator<Item = &'r dyn Cells>,
 ) -> Result<TransitionPage, sqlx::Error> {
     let read = |row: &'r dyn Cells| {
-        let id = row.integer("id")?.ok_or(sqlx::Error::RowNotFound)?;
-        Ok((id.cast_unsigned(), read(&Columns::new(row))))
+        let number = |column| row.integer(column)?.ok_or(sqlx::Error::RowNotFound);
+        let (at, id) = (number("at")?.cast_unsigned(), number("id")?.cast_unsigned());
+        Ok((Moment { at: Time::from_nanos(at), id }, read(&Columns::new(row))))
     };
     Ok(TransitionPage::of(rows.map(read).collect::<Result<Vec<_>, sqlx::Error>>()?))
 }

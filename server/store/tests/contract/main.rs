@@ -26,6 +26,8 @@ macro_rules! contract {
                 a_life_that_did_not_end_is_followed_by_a_new_incarnation,
                 floors_are_those_of_all_deleted_breakers,
                 the_last_transition_is_known_even_when_it_was_trimmed,
+                a_restore_that_did_not_end_is_known,
+                a_restore_raises_what_the_store_had_reached,
             ],
             policies: [
                 every_field_survives,
@@ -36,8 +38,10 @@ macro_rules! contract {
             ],
             transitions: [
                 every_field_survives,
-                they_are_read_backwards_from_an_id,
-                they_are_read_backwards_for_one_breaker,
+                the_latest_come_first_and_of_those_at_once_the_highest_id,
+                a_range_begins_with_a_time_and_ends_before_a_place,
+                a_range_is_of_a_breaker_an_actor_or_causes,
+                every_range_holds_what_looking_through_everything_finds,
                 they_are_read_forwards_from_an_id,
                 one_that_is_there_already_is_left,
                 trimming_takes_the_oldest_ids_up_to_the_first_that_is_younger,
@@ -60,3 +64,4 @@ macro_rules! contract {
 contract!(memory, crate::databases::Memory);
 contract!(sqlite, crate::databases::Sqlite);
 contract!(postgres, crate::databases::Postgres);
+contract!(through_a_backup, crate::databases::ThroughBackup);

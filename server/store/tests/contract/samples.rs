@@ -186,9 +186,9 @@ pub(crate) async fn load(store: &dyn Store) -> Result<Vec<BreakerRow>> {
 
 /// The transitions of a page without damage, which goes on from the last of them.
 pub(crate) fn undamaged(page: TransitionPage) -> Result<Vec<TransitionRecord>> {
-    let TransitionPage { records, damaged, last_id } = page;
+    let TransitionPage { records, damaged, last } = page;
     anyhow::ensure!(damaged.is_empty(), "{damaged:?}");
-    anyhow::ensure!(last_id == records.last().map(|record| record.id), "goes on from {last_id:?}");
+    anyhow::ensure!(last == records.last().map(TransitionRecord::moment), "goes on from {last:?}");
     Ok(records)
 }
 

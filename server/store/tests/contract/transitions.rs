@@ -1,11 +1,13 @@
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use anyhow::Result;
 use breaker_core::{Attribution, Cause, Counts, Mode, StateKind, Time, Transition};
-use breaker_engine::{Store, TransitionRecord, Trimmed};
+use breaker_engine::{HistoryRange, HistoryScope, Moment, Store, TransitionRecord, Trimmed};
+use rand::RngExt;
 
 use crate::databases::Database;
-use crate::samples::{name, transition, transitions_batch, undamaged};
+use crate::samples::{name, seeded, transition, transitions_batch, undamaged};
 
 pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> {
     let causes = [
@@ -78,35 +80,130 @@ fn ids(records: &[TransitionRecord]) -> Vec<u64> {
     records.iter().map(|record| record.id).collect()
 }
 
-pub(crate) async fn they_are_read_backwards_from_an_id(database: impl Database) -> Result<()> {
+/// What happened to two breakers: the third was noticed late, and the last three happened at once.
+const EVENTS: [(u64, u64, &str, Cause, &str); 6] = [
+    (1, 10, "a/b", Cause::FailureRate, ""),
+    (2, 30, "a/c", Cause::FailureRate, ""),
+    (3, 20, "a/b", Cause::OverrideExpired, "anna"),
+    (5, 40, "a/b", Cause::Tripped, "anna"),
+    (6, 40, "a/c", Cause::Tripped, "anna"),
+    (7, 40, "a/b", Cause::OpenElapsed, ""),
+];
+
+fn at(seconds: u64) -> Time {
+    Time::from_millis(seconds * 1_000)
+}
+
+fn event(
+    (id, at_s, breaker, cause, actor): (u64, u64, &str, Cause, &str),
+) -> Result<Arc<TransitionRecord>> {
+    let mut record = TransitionRecord::clone(&*transition(id, breaker, at_s)?);
+    record.transition.cause = cause;
+    record.transition.by = Attribution::new(actor, "")?;
+    Ok(Arc::new(record))
+}
+
+async fn events(store: &dyn Store) -> Result<()> {
+    let events = EVENTS.map(event).into_iter().collect::<Result<_>>()?;
+    store.commit(&transitions_batch(events)).await?;
+    Ok(())
+}
+
+pub(crate) async fn the_latest_come_first_and_of_those_at_once_the_highest_id(
+    database: impl Database,
+) -> Result<()> {
     let store = database.connect().await?;
-    six(&*store).await?;
-    for (before, limit, expected) in [
-        (u64::MAX, usize::MAX, &[6, 5, 4, 3, 2, 1][..]),
-        (5, 2, &[4, 3]),
-        (2, 9, &[1]),
-        (1, 9, &[]),
-        (0, 9, &[]),
-        (9, 0, &[]),
-    ] {
-        let found = undamaged(store.transitions_before(before, None, limit).await?)?;
-        assert_eq!(ids(&found), expected, "before {before}, at most {limit}");
+    assert!(undamaged(store.history(&HistoryRange::everything(), 9).await?)?.is_empty());
+    events(&*store).await?;
+    let everything = [(40, 7), (40, 6), (40, 5), (30, 2), (20, 3), (10, 1)];
+    for (limit, count) in [(0, 0), (2, 2), (usize::MAX, 6)] {
+        let found = undamaged(store.history(&HistoryRange::everything(), limit).await?)?;
+        let found: Vec<_> = found.iter().map(TransitionRecord::moment).collect();
+        let expected = everything.map(|(at_s, id)| Moment { at: at(at_s), id });
+        assert_eq!(found, expected[..count], "at most {limit}");
     }
     Ok(())
 }
 
-pub(crate) async fn they_are_read_backwards_for_one_breaker(database: impl Database) -> Result<()> {
+pub(crate) async fn a_range_begins_with_a_time_and_ends_before_a_place(
+    database: impl Database,
+) -> Result<()> {
     let store = database.connect().await?;
-    six(&*store).await?;
-    for (breaker, before, limit, expected) in [
-        ("a/even", u64::MAX, 9, &[6, 4, 2][..]),
-        ("a/even", 6, 1, &[4]),
-        ("a/odd", 6, 9, &[5, 3, 1]),
-        ("a/unknown", 6, 9, &[]),
+    events(&*store).await?;
+    for (from_s, before, expected) in [
+        (0, Moment { at: at(40), id: 7 }, &[6, 5, 2, 3, 1][..]),
+        (0, Moment { at: at(40), id: 5 }, &[2, 3, 1]),
+        (0, Moment::start_of(at(40)), &[2, 3, 1]),
+        (20, Moment::start_of(at(40)), &[2, 3]),
+        (20, Moment::start_of(at(30)), &[3]),
+        (40, Moment { at: at(40), id: 6 }, &[5]),
+        (41, Moment::END, &[]),
+        (30, Moment { at: at(20), id: 9 }, &[]),
+        (0, Moment::START, &[]),
     ] {
-        let breaker = name(breaker)?;
-        let found = undamaged(store.transitions_before(before, Some(&breaker), limit).await?)?;
-        assert_eq!(ids(&found), expected, "{breaker} before {before}, at most {limit}");
+        let range = HistoryRange { before, from: at(from_s), ..HistoryRange::everything() };
+        let found = undamaged(store.history(&range, 9).await?)?;
+        assert_eq!(ids(&found), expected, "{range:?}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_range_is_of_a_breaker_an_actor_or_causes(
+    database: impl Database,
+) -> Result<()> {
+    let store = database.connect().await?;
+    events(&*store).await?;
+    let actor = |actor: &str| HistoryScope::Actor(actor.into());
+    let causes = |causes: &[Cause]| HistoryScope::Causes(causes.to_vec());
+    for (scope, expected) in [
+        (HistoryScope::Breaker(name("a/b")?), &[7, 5, 3, 1][..]),
+        (HistoryScope::Breaker(name("a/unknown")?), &[]),
+        (actor("anna"), &[6, 5, 3]),
+        (actor("ann"), &[]),
+        (causes(&[Cause::Tripped]), &[6, 5]),
+        (causes(&[Cause::FailureRate, Cause::OpenElapsed, Cause::Tripped]), &[7, 6, 5, 2, 1]),
+        (causes(&[Cause::Reset]), &[]),
+    ] {
+        let range = HistoryRange { scope, ..HistoryRange::everything() };
+        assert_eq!(ids(&undamaged(store.history(&range, 9).await?)?), expected, "{range:?}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn every_range_holds_what_looking_through_everything_finds(
+    database: impl Database,
+) -> Result<()> {
+    let store = database.connect().await?;
+    let mut random = seeded(3);
+    let causes = [Cause::FailureRate, Cause::OpenElapsed, Cause::Tripped, Cause::Reset];
+    let mut records = Vec::new();
+    for id in 1..=300 {
+        let (breaker, actor) = (random.random_range(0..3), random.random_range(0..3));
+        let cause = causes[random.random_range(0..4)];
+        let actor = ["", "anna", "bert"][actor];
+        let at_s = random.random_range(0..40);
+        records.push(event((id, at_s, ["a/b", "a/c", "b/c"][breaker], cause, actor))?);
+    }
+    store.commit(&transitions_batch(records.clone())).await?;
+    records.sort_by_key(|record| Reverse(record.moment()));
+    for _ in 0..200 {
+        let scope = match random.random_range(0..4) {
+            0 => HistoryScope::All,
+            1 => HistoryScope::Breaker(name(["a/b", "a/c"][random.random_range(0..2)])?),
+            2 => HistoryScope::Actor(["anna", "bert"][random.random_range(0..2)].into()),
+            _ => HistoryScope::Causes(causes[random.random_range(0..4)..].to_vec()),
+        };
+        let (end_s, id) = (random.random_range(0..41), random.random_range(0..302));
+        let before = Moment { at: at(end_s), id };
+        let range = HistoryRange { scope, before, from: at(random.random_range(0..40)) };
+        let limit = random.random_range(0..30);
+        let expected = records.iter().filter(|record| range.contains(record)).take(limit);
+        let expected: Vec<_> = expected.map(|record| TransitionRecord::clone(record)).collect();
+        assert_eq!(
+            undamaged(store.history(&range, limit).await?)?,
+            expected,
+            "{range:?}, at most {limit}"
+        );
     }
     Ok(())
 }
@@ -152,7 +249,6 @@ pub(crate) async fn trimming_takes_the_oldest_ids_up_to_the_first_that_is_younge
     let transitions = transitions.into_iter().collect::<Result<_>>()?;
     store.commit(&transitions_batch(transitions)).await?;
 
-    let at = |seconds: u64| Time::from_millis(seconds * 1_000);
     // What took effect at that very moment is not older.
     for (older_than, count, trimmed, left) in [
         (at(10), 0, 0, &[3, 4, 6, 7, 9][..]),
