@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use breaker_engine::{BreakerRow, PolicyRow, TransitionRecord};
-use serde_json::json;
 
 use super::{Counts, Header, line};
 use crate::rows::{BREAKERS, POLICIES, TRANSITIONS, Table};
@@ -41,9 +40,9 @@ impl Writer {
 
     /// Writes the last line.
     pub fn footer(&mut self) {
-        let footer = json!({ "end": self.counts });
-        self.lines.extend_from_slice(footer.to_string().as_bytes());
-        self.lines.push(b'\n');
+        self.lines.extend_from_slice(b"{\"end\":");
+        let _ = serde_json::to_writer(&mut self.lines, &self.counts);
+        self.lines.extend_from_slice(b"}\n");
     }
 
     /// What was written since this was last called.
