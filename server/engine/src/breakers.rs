@@ -167,10 +167,11 @@ impl Breakers {
     }
 
     /// Adds a breaker that comes from storage, where each has a name of its own.
-    pub(crate) fn insert_stored(&self, name: BreakerName, mut live: Box<Live>) {
-        self.welcome(&name, &mut live);
-        live.schedule(&name, &self.signals);
-        self.map.insert(name, live);
+    pub(crate) fn insert_stored(&self, name: BreakerName, live: Box<Live>) {
+        // Whoever hears of it looks for it, and waits while its shard is locked.
+        let mut entry = self.map.entry(name.clone()).insert(live);
+        self.welcome(&name, entry.value_mut());
+        entry.value_mut().schedule(&name, &self.signals);
     }
 
     /// Takes a breaker out of the map if `allowed` lets it go.
