@@ -59,14 +59,16 @@ impl Log {
     }
 }
 
-/// The path of a binary of this workspace, built beside the tests.
+/// The path of a binary of this workspace, built beside the tests and the benchmarks.
 ///
 /// # Errors
 /// If it was not built.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let tests = std::env::current_exe()?;
-    let folder = tests.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
-    let path = folder.join(name);
+    let own = std::env::current_exe()?;
+    let folder = own.parent().context("a program lies in a folder")?;
+    // A test lies one folder deeper than what it tests.
+    let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    let path = folder.context("a test lies in target/PROFILE/deps")?.join(name);
     ensure!(path.exists(), "{} is missing; run `cargo build --workspace` first", path.display());
     Ok(path)
 }

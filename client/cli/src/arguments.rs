@@ -14,6 +14,7 @@ use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
 use crate::error::exit;
 use crate::get::GetArguments;
 use crate::guard::RunArguments;
+use crate::health::HealthArguments;
 use crate::history::HistoryArguments;
 use crate::list::ListArguments;
 use crate::output::Format;
@@ -112,6 +113,8 @@ pub enum Command {
     Restore(RestoreArguments),
     /// Runs a command if the breaker allows it, and reports how it went.
     Run(RunArguments),
+    /// Asks each server whether it lives and whether it serves.
+    Health(HealthArguments),
     /// Shows what a breaker would have decided of a trace of calls, or in a whole fleet; needs no
     /// server.
     Simulate(SimulateArguments),
@@ -179,6 +182,9 @@ impl Arguments {
             Command::Backup(arguments) => arguments.command(context).await?,
             Command::Restore(arguments) => arguments.command(context).await?,
             Command::Run(arguments) => return arguments.command(context).await,
+            Command::Health(arguments) => {
+                return arguments.command(context, &self.global.address).await;
+            }
             // They ask no server.
             Command::Simulate(_) | Command::Completion(_) => {}
         }

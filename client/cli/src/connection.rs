@@ -68,6 +68,11 @@ impl Connection {
         Ok(Self { servers, timeout })
     }
 
+    /// How long one server may take to answer.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Asks `BreakerAdmin`.
     pub(crate) async fn admin<Q: Clone, A>(
         &self,

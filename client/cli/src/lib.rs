@@ -17,6 +17,7 @@ mod edit;
 mod error;
 mod get;
 mod guard;
+mod health;
 mod history;
 mod json;
 mod list;

@@ -29,6 +29,7 @@ mod durably;
 mod election;
 mod engine;
 mod error;
+mod histogram;
 mod history;
 mod journal;
 mod lease;
@@ -64,6 +65,7 @@ pub use durably::Durability;
 pub use election::{Candidate, Tenure};
 pub use engine::{Encode, Engine, Options, TaskFailure, Tasks, UnknownBreakers};
 pub use error::EngineError;
+pub use histogram::Histogram;
 pub use history::{HistoryFilter, HistoryPage};
 pub use lease::{Lease, LeaseView, Member, SharedDatabase, Standby, Term};
 pub use list::{BreakerPage, Order, Place, Query};
@@ -75,7 +77,7 @@ pub use reconcile::{Others, Wanted};
 pub use reporters::MAX_REPORTERS;
 pub use restore::{Contents, Restore, Restored};
 pub use selectors::{Selector, Selectors};
-pub use stats::Stats;
+pub use stats::{Stats, StorageStats};
 pub use store::{
     Batch, BreakerRow, Deletion, Floors, HistoryRange, HistoryScope, MAX_NUMBER, Moment, Opened,
     RestoreStep, Store, StoreError, TransitionRecord, Trimmed,

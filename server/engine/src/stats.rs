@@ -6,12 +6,50 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use breaker_core::{Decision, Mode, Outcome, StateKind, Transition};
 use parking_lot::Mutex;
 
+use crate::histogram::{DURATIONS, Histogram, ROWS};
+
 /// Damaged transitions that are told apart; more of them are not counted.
 const MAX_DAMAGED_TRANSITIONS: usize = 10_000;
+
+/// What was written to storage so far.
+#[derive(Debug)]
+pub struct StorageStats {
+    /// How long transitions took from when they took effect, or from the start of the server for
+    /// those that took effect before, to when they were on disk.
+    pub lag: Histogram,
+    /// How long commits took.
+    pub commit_duration: Histogram,
+    /// How many rows, and transitions, each commit wrote.
+    pub batch_size: Histogram,
+    failures: AtomicU64,
+}
+
+impl Default for StorageStats {
+    fn default() -> Self {
+        Self {
+            lag: Histogram::new(DURATIONS),
+            commit_duration: Histogram::new(DURATIONS),
+            batch_size: Histogram::new(ROWS),
+            failures: AtomicU64::new(0),
+        }
+    }
+}
+
+impl StorageStats {
+    /// Commits that failed.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_failure(&self) {
+        add(&self.failures, 1);
+    }
+}
 
 /// Counts of the engine's life so far.
 #[derive(Debug, Default)]
 pub struct Stats {
+    storage: StorageStats,
     allowed: AtomicU64,
     denied: AtomicU64,
     successes: AtomicU64,
@@ -33,6 +71,11 @@ fn add(counter: &AtomicU64, count: u64) {
 }
 
 impl Stats {
+    /// What was written to storage.
+    pub const fn storage(&self) -> &StorageStats {
+        &self.storage
+    }
+
     /// Calls that asked and were allowed.
     pub fn allowed(&self) -> u64 {
         self.allowed.load(Ordering::Relaxed)

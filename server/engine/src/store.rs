@@ -183,14 +183,18 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// How many rows it writes or deletes.
+    pub(crate) const fn size(&self) -> usize {
+        self.policies.len()
+            + self.policy_deletions.len()
+            + self.rows.len()
+            + self.deletions.len()
+            + self.transitions.len()
+    }
+
     /// Whether there is nothing to write.
     pub const fn is_empty(&self) -> bool {
-        self.policies.is_empty()
-            && self.policy_deletions.is_empty()
-            && self.rows.is_empty()
-            && self.deletions.is_empty()
-            && self.transitions.is_empty()
-            && self.restore.is_none()
+        self.size() == 0 && self.restore.is_none()
     }
 }
 

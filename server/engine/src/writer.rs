@@ -91,6 +91,7 @@ pub(crate) struct Writer {
     /// Breakers of a commit that failed: first in the next one.
     retry: Vec<BreakerName>,
     portions: Portions,
+    started: Time,
     backoff: Duration,
 }
 
@@ -175,7 +176,8 @@ impl Writer {
         trimmer: Trimmer,
     ) -> Self {
         let (portions, backoff) = (Portions::default(), BACKOFF.0);
-        Self { engine, durable_changes, trimmer, retry: Vec::new(), portions, backoff }
+        let started = engine.now();
+        Self { engine, durable_changes, trimmer, retry: Vec::new(), portions, started, backoff }
     }
 
     /// Writes until told to stop, then once more all there is, and closes the store. Ends by itself
@@ -306,12 +308,19 @@ impl Writer {
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let began = self.engine.clock().now();
         let committed = timeout(COMMIT_TIMEOUT, self.engine.store().commit(batch)).await;
         let result = committed.unwrap_or_else(|_| {
             let error = format!("no answer within {COMMIT_TIMEOUT:?}");
             Err(StoreError::Unavailable(error.into()))
         });
         let now = self.engine.clock().now();
+        let stats = self.engine.stats().storage();
+        stats.commit_duration.count_duration(now.since(began));
+        match &result {
+            Ok(()) => stats.batch_size.count(batch.size() as u64),
+            Err(_) => stats.count_failure(),
+        }
         self.engine.desk().status.send_modify(|status| {
             status.attempts += 1;
             match (&result, &mut status.failing) {
@@ -342,6 +351,12 @@ impl Writer {
         }
         if let Some(last) = batch.transitions.last() {
             self.engine.journal().mark_stored(last.id);
+        }
+        let now = self.engine.clock().now();
+        for record in &batch.transitions {
+            // What was due before the start could not be written before it.
+            let took_effect = record.transition.at.max(self.started);
+            self.engine.stats().storage().lag.count_duration(now.since(took_effect));
         }
         self.engine.desk().forget_deletions(&batch.deletions);
         self.engine.policies().settle(batch);

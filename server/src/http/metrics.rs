@@ -3,8 +3,9 @@
 use std::fmt;
 
 use breaker_core::{Mode, Outcome, StateKind};
+use breaker_engine::Histogram;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -77,7 +78,20 @@ impl Collector for Reading {
         page.gauges("breakers_by_mode", "Breakers by mode", "mode", modes)?;
         page.gauge("watch_streams", "Open watch streams", streams.count() as f64)?;
         page.gauge("storage_failing_seconds", "For how long storage has failed", failing_for)?;
+        let storage = stats.storage();
         page.counter("storage_commits", "Attempts to write to storage", status.attempts)?;
+        page.counter("storage_errors", "Attempts to write that failed", storage.failures())?;
+        page.durations(
+            "storage_lag_seconds",
+            "From a transition to when it was on disk",
+            &storage.lag,
+        )?;
+        page.durations(
+            "storage_commit_seconds",
+            "How long attempts to write took",
+            &storage.commit_duration,
+        )?;
+        page.sizes("storage_batch_rows", "Rows of a commit", &storage.batch_size)?;
         let waiting = engine.waiting_breakers() as f64;
         page.gauge("storage_waiting_breakers", "Breakers that wait for storage", waiting)?;
         let waiting = engine.waiting_transitions() as f64;
@@ -104,6 +118,30 @@ impl Page<'_, '_> {
     fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         let metric = ConstGauge::new(value);
         metric.encode(self.0.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    }
+
+    fn durations(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
+        self.histogram((name, help), histogram, 1e-9)
+    }
+
+    fn sizes(&mut self, name: &str, help: &str, histogram: &Histogram) -> fmt::Result {
+        self.histogram((name, help), histogram, 1.0)
+    }
+
+    fn histogram(
+        &mut self,
+        (name, help): (&str, &str),
+        histogram: &Histogram,
+        unit: f64,
+    ) -> fmt::Result {
+        let scaled = |(bound, count)| match bound {
+            u64::MAX => (f64::MAX, count),
+            bound => (bound as f64 * unit, count),
+        };
+        let buckets: Vec<_> = histogram.buckets().map(scaled).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        encoder.encode_histogram::<NoLabelSet>(histogram.sum() as f64 * unit, count, &buckets, None)
     }
 
     fn counters<const N: usize>(

@@ -1,0 +1,120 @@
+//! How long a server takes to be ready on a full database, and how much memory it then has.
+//!
+//! For SQLite and Postgres: a database with that many breakers, one in a hundred of them OPEN, is
+//! filled by SQL; then the real `breakerd` is started on it, without and with a long history.
+//!
+//! `cargo build --release && cargo run --release -p breaker-tests --bin bench-start
+//! [-- --breakers 1000000 --history 2000000]`
+
+#[path = "../clock.rs"]
+mod clock;
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context;
+use breaker_tests::{Daemon, binary};
+use clap::Parser;
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use throwaway_postgres::{Cluster, Database};
+
+/// Measures the start of a server on a full database.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Breakers in the database.
+    #[arg(long, default_value_t = 1_000_000)]
+    breakers: u32,
+    /// Transitions in the database, the second time.
+    #[arg(long, default_value_t = 2_000_000)]
+    history: u32,
+}
+
+/// The columns of a breaker that cannot be NULL, and what an idle one has there.
+fn breakers(numbers: &str) -> String {
+    format!(
+        "INSERT INTO breakers (name, revision, config_revision, created_at, state, since, \
+         generation, retry_at, failure_count, consecutive_failures, mode, own_config, successes, \
+         failures, timeouts, ignored, late, denied, recent_calls) \
+         SELECT 'team-' || n % 100 || '/service-' || n, n % 50 + 2, 1, 1700000000000000000, \
+         CASE WHEN n % 100 = 0 THEN 'open' ELSE 'closed' END, 1700000000000000000, 3, \
+         CASE WHEN n % 100 = 0 THEN 1700000060000000000 END, 0, 0, 'normal', '{{}}', 0, 0, 0, 0, \
+         0, 0, 0 FROM {numbers}"
+    )
+}
+
+fn history(numbers: &str) -> String {
+    format!(
+        "INSERT INTO transitions (id, breaker, revision, generation, from_state, to_state, \
+         from_mode, to_mode, cause, actor, reason, at, failure_count, consecutive_failures, \
+         success_count, window_calls, window_failures) \
+         SELECT n, 'team-' || n % 100 || '/service-' || n, 2, 2, 'closed', 'open', 'normal', \
+         'normal', 'failure_threshold', '', '', 1750000000000000000 + n, 5, 5, 0, 100, 5 \
+         FROM {numbers}"
+    )
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    println!("{} breakers", arguments.breakers);
+    println!("{:>9} {:>9} {:>9} {:>10}", "database", "history", "ready", "memory");
+    sqlite(&arguments).await?;
+    postgres(&arguments)
+}
+
+async fn sqlite(arguments: &Arguments) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let url = format!("sqlite://{}", folder.path().join("breakerd.db").display());
+    // Makes the tables.
+    Daemon::start_on(&url, [] as [&str; 0])?.terminate()?;
+    let numbers = |count: u32| {
+        format!(
+            "(WITH RECURSIVE numbers (n) AS \
+             (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) \
+             SELECT n FROM numbers)"
+        )
+    };
+    let fill = async |sql: String| -> anyhow::Result<()> {
+        let mut connection = SqliteConnection::connect(&url).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    };
+    fill(breakers(&numbers(arguments.breakers))).await?;
+    start("SQLite", 0, &url)?;
+    fill(history(&numbers(arguments.history))).await?;
+    start("SQLite", arguments.history, &url)
+}
+
+fn postgres(arguments: &Arguments) -> anyhow::Result<()> {
+    let cluster = Cluster::start()?;
+    let database: Database = cluster.database()?;
+    Daemon::start_on(&database.url, [] as [&str; 0])?.terminate()?;
+    let numbers = |count: u32| format!("generate_series(1, {count}) AS numbers (n)");
+    database.query(&breakers(&numbers(arguments.breakers)))?;
+    start("Postgres", 0, &database.url)?;
+    database.query(&history(&numbers(arguments.history)))?;
+    start("Postgres", arguments.history, &database.url)
+}
+
+/// Starts a server, prints how long it took to be ready, and ends it.
+fn start(database: &str, history: u32, url: &str) -> anyhow::Result<()> {
+    // The lines are printed once everything is loaded and served.
+    let began = clock::now();
+    let daemon = Daemon::start_on(url, [] as [&str; 0])?;
+    let ready = began.elapsed();
+    // What is recorded after the start is counted, too.
+    std::thread::sleep(Duration::from_secs(2));
+    let memory = resident_mib(daemon.process_id())?;
+    println!("{database:>9} {history:>9} {ready:>9.2?} {memory:>6} MiB");
+    let status = daemon.terminate()?;
+    anyhow::ensure!(status.success(), "{} ended with {status}", binary("breakerd")?.display());
+    Ok(())
+}
+
+/// The most memory that the process has had resident.
+fn resident_mib(process: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("VmHWM is told")?;
+    Ok(kib.parse::<u64>()? / 1024)
+}
