@@ -13,7 +13,7 @@ use crate::rows::{Cells, Kind, Sink, Table};
 type Columns = &'static [(&'static str, Kind)];
 
 /// Writes a row as an object.
-pub(super) fn write<'r, R>(table: &Table<R>, row: &'r R, out: &mut Vec<u8>) {
+pub(super) fn write<R>(table: &Table<R>, row: &R, out: &mut Vec<u8>) {
     out.push(b'{');
     let mut members = Members { columns: table.columns.iter(), is_first: true, out };
     (table.fill)(row, &mut members);
