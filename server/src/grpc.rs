@@ -3,6 +3,7 @@
 mod admin;
 mod answers;
 mod apply;
+mod backup;
 mod breakers;
 mod configs;
 mod error;
@@ -12,6 +13,7 @@ mod page_token;
 mod peers;
 mod policies;
 mod requests;
+mod restore;
 mod transitions;
 mod watch;
 

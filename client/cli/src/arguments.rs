@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::apply::{ApplyArguments, ExportArguments};
+use crate::backup::{BackupArguments, RestoreArguments};
 use crate::change::{Change, ChangeArguments, OverrideArguments};
 use crate::connection::Connection;
 use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
@@ -106,6 +107,10 @@ pub enum Command {
     Apply(ApplyArguments),
     /// Writes the file that `apply` reads, with what is now in force.
     Export(ExportArguments),
+    /// Writes all that the server knows to a file: policies, breakers as they are, and their history.
+    Backup(BackupArguments),
+    /// Fills an empty server with a backup, whatever database that comes from.
+    Restore(RestoreArguments),
     /// Runs a command if the breaker allows it, and reports how it went.
     Run(RunArguments),
     /// Asks each server whether it lives and whether it serves.
@@ -174,6 +179,8 @@ impl Arguments {
             Command::Policy(arguments) => arguments.command(context).await?,
             Command::Apply(arguments) => arguments.command(context).await?,
             Command::Export(arguments) => arguments.command(context).await?,
+            Command::Backup(arguments) => arguments.command(context).await?,
+            Command::Restore(arguments) => arguments.command(context).await?,
             Command::Run(arguments) => return arguments.command(context).await,
             Command::Health(arguments) => {
                 return arguments.command(context, &self.global.address).await;

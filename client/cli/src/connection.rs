@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use breaker_client::servers::{Address, Servers, Step};
+use breaker_client::servers::{Address, Server, Servers, Step};
 use breaker_proto::leader::NotLeader;
+use breaker_proto::v1;
 use breaker_proto::v1::breaker_admin_client::BreakerAdminClient;
 use breaker_proto::v1::breaker_service_client::BreakerServiceClient;
 use tokio::time::{sleep_until, timeout, timeout_at};
@@ -27,6 +28,20 @@ pub(crate) type Service = BreakerServiceClient<Channel>;
 pub(crate) struct Connection {
     servers: Servers,
     timeout: Duration,
+}
+
+/// A server that led a moment ago.
+#[derive(Debug)]
+pub(crate) struct Leader(Server);
+
+impl Leader {
+    pub(crate) const fn address(&self) -> &Address {
+        self.0.address()
+    }
+
+    pub(crate) fn admin(&self) -> Admin {
+        BreakerAdminClient::new(self.0.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
 }
 
 /// What to do while the servers stand by and none of them leads.
@@ -85,6 +100,15 @@ impl Connection {
             ask(client, question.clone()).await
         };
         self.request(patience, ask).await
+    }
+
+    /// The server that leads, for a request that is not to be made again at another one.
+    pub(crate) async fn leader(&self) -> Result<Leader, Error> {
+        // Costs next to nothing, and no server answers it that stands by.
+        let question = v1::ExplainConfigRequest { name: "breakerctl/leader".to_owned() };
+        self.admin(&question, async |mut admin, question| admin.explain_config(question).await)
+            .await?;
+        Ok(Leader(self.servers.begin().server().clone()))
     }
 
     /// A stream of the server that answered last was cut. Lets the next request begin at another

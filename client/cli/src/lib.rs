@@ -6,6 +6,7 @@
 mod apply;
 mod arguments;
 mod backoff;
+mod backup;
 mod change;
 mod clock;
 mod connection;

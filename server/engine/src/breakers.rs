@@ -10,6 +10,7 @@ use crate::defaults::Configured;
 use crate::error::EngineError;
 use crate::live::Live;
 use crate::policies::Policies;
+use crate::restore::Gate;
 use crate::signals::Signals;
 use crate::store::{Deletion, Opened};
 
@@ -30,12 +31,19 @@ pub(crate) struct Breakers {
     revision_floor: AtomicU64,
     generation_floor: AtomicU64,
     policies: Policies,
+    /// Closed while a restore fills the server.
+    pub(crate) gate: Gate,
     pub(crate) signals: Signals,
 }
 
 /// The smallest revision or id that a life of the server may give out, after so many crashes.
 pub(crate) const fn first_of_incarnation(incarnation: u64) -> u64 {
     incarnation << INCARNATION_SHIFT
+}
+
+/// The incarnation that a revision or id was given out in.
+pub(crate) const fn incarnation_of(number: u64) -> u64 {
+    number >> INCARNATION_SHIFT
 }
 
 impl Breakers {
@@ -48,6 +56,7 @@ impl Breakers {
             revision_floor: AtomicU64::new(opened.revision_floor.max(lost)),
             generation_floor: AtomicU64::new(opened.generation_floor),
             policies,
+            gate: Gate::default(),
             signals: Signals::default(),
         }
     }
@@ -60,7 +69,15 @@ impl Breakers {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// How many breakers there may be.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Refuses so many more breakers if there is no room for them, and any change while a restore
+    /// fills the server.
     pub(crate) fn has_room_for(&self, more: usize) -> Result<(), EngineError> {
+        self.gate.pass()?;
         if self.len().saturating_add(more) <= self.limit {
             Ok(())
         } else {
@@ -149,16 +166,25 @@ impl Breakers {
         Live::new(Breaker::with_generation(now, generation), revision, now, configured)
     }
 
-    /// Adds a breaker that comes from storage, where each has a name of its own. One that is as it
-    /// was stored is no news to the recorder; see [`place_unchanged`](Self::place_unchanged).
-    pub(crate) fn insert_stored(&self, name: BreakerName, mut live: Live) {
+    /// Adds a breaker that was loaded, where each has a name of its own. One that is as it was stored
+    /// is no news to the recorder; see [`place_unchanged`](Self::place_unchanged).
+    pub(crate) fn insert_loaded(&self, name: BreakerName, live: Box<Live>) {
+        // Whoever hears of it looks for it, and waits while its shard is locked.
+        let mut entry = self.map.entry(name.clone()).insert(live);
+        let live = entry.value_mut();
         self.count.fetch_add(1, Ordering::Relaxed);
         self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
         if live.marks.recorded < live.revision {
             live.announce(&name, &self.signals);
         }
         live.schedule(&name, &self.signals);
-        self.map.insert(name, Box::new(live));
+    }
+
+    /// Adds a breaker that was restored while the server runs.
+    pub(crate) fn insert_restored(&self, name: BreakerName, live: Box<Live>) {
+        let mut entry = self.map.entry(name.clone()).insert(live);
+        self.welcome(&name, entry.value_mut());
+        entry.value_mut().schedule(&name, &self.signals);
     }
 
     /// Gives every breaker that is as it was stored its place in the watch log.
@@ -192,8 +218,19 @@ impl Breakers {
 
     /// Lets no breaker be made any more that a deletion would take for the one it is about.
     pub(crate) fn raise_floors(&self, deletion: &Deletion) {
-        self.revision_floor.fetch_max(deletion.revision, Ordering::AcqRel);
-        self.generation_floor.fetch_max(deletion.generation, Ordering::AcqRel);
+        self.raise(deletion.revision, deletion.generation);
+    }
+
+    /// Lets every breaker that is made from now on begin above this revision and generation.
+    pub(crate) fn raise(&self, revision: u64, generation: u64) {
+        self.revision_floor.fetch_max(revision, Ordering::AcqRel);
+        self.generation_floor.fetch_max(generation, Ordering::AcqRel);
+    }
+
+    /// The highest revision and generation that breakers made from now on lie above.
+    pub(crate) fn floors(&self) -> (u64, u64) {
+        let revision = self.revision_floor.load(Ordering::Acquire);
+        (revision, self.generation_floor.load(Ordering::Acquire))
     }
 
     pub(crate) fn contains(&self, name: &BreakerName) -> bool {

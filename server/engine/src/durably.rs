@@ -97,6 +97,19 @@ impl Engine {
         receiver.await.map_err(|_| EngineError::ShuttingDown)?
     }
 
+    /// Writes what is not live, between two commits of what is.
+    pub(crate) async fn write(&self, batch: Batch) -> Result<(), EngineError> {
+        let (sender, receiver) = oneshot::channel();
+        let prepare = Box::new(move || Ok(batch));
+        let finish = Box::new(move |written: Result<Batch, EngineError>| {
+            // Whoever asked may have gone meanwhile.
+            let _ = sender.send(written.map(drop));
+        });
+        let handed_in = self.desk().change_durably(DurableChange { prepare, finish }).await;
+        handed_in.map_err(|()| EngineError::ShuttingDown)?;
+        receiver.await.map_err(|_| EngineError::ShuttingDown)?
+    }
+
     /// Lets what a batch has written, or may have, be written as it is, because the batch was not to
     /// be.
     pub(crate) fn write_again(&self, batch: &Batch) {

@@ -1,6 +1,7 @@
 //! The engine: what the server's edges call.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use breaker_core::{BreakerName, Time};
@@ -68,8 +69,10 @@ pub struct Engine {
     store: Arc<dyn Store>,
     encode: Encode,
     unknown_breakers: UnknownBreakers,
-    /// Until then a report may carry a generation that the server forgot with its last crash.
-    lenient_until: Time,
+    /// Until then, in nanoseconds, a report may carry a generation that the server forgot with its
+    /// last crash, or that the backup it was restored from does not know.
+    lenient_until: AtomicU64,
+    incarnation: AtomicU64,
 }
 
 /// The engine's tasks: they end together, and none before it is told to.
@@ -99,13 +102,16 @@ impl Engine {
     /// is logged: a breaker starts afresh, and a policy is left out.
     ///
     /// # Errors
-    /// If the store cannot be used.
+    /// If the store cannot be used, or holds a part of a backup.
     pub async fn start(
         options: Options,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, Tasks), EngineError> {
         let opened = store.open().await?;
+        if opened.is_half_restored {
+            return Err(EngineError::HalfRestored);
+        }
         let stored = store.policies().await?;
         let policies = Policies::new(options.defaults, stored.rows, &opened);
         let breakers = Breakers::new(policies, options.max_breakers, &opened);
@@ -124,7 +130,8 @@ impl Engine {
             ),
             reporters: Reporters::new(),
             desk,
-            lenient_until: clock.now() + lost,
+            lenient_until: AtomicU64::new((clock.now() + lost).as_nanos()),
+            incarnation: AtomicU64::new(opened.incarnation),
             clock,
             store,
             encode: options.encode,
@@ -228,8 +235,23 @@ impl Engine {
         self.unknown_breakers
     }
 
-    pub(crate) const fn lenient_until(&self) -> Time {
-        self.lenient_until
+    pub(crate) fn lenient_until(&self) -> Time {
+        Time::from_nanos(self.lenient_until.load(Ordering::Relaxed))
+    }
+
+    /// Takes unknown generations and permits for some that were given out, for a while.
+    pub(crate) fn be_lenient(&self) {
+        let until = self.now() + LENIENCY;
+        self.lenient_until.fetch_max(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Part of every revision and id that is given out.
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_incarnation(&self, incarnation: u64) {
+        self.incarnation.store(incarnation, Ordering::Relaxed);
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

@@ -3,6 +3,7 @@ use thiserror::Error;
 
 use crate::policies::MAX_POLICIES;
 use crate::policy::PolicyName;
+use crate::restore::{Contents, Restored};
 use crate::store::StoreError;
 
 /// Why the engine did not do what it was asked to.
@@ -79,12 +80,56 @@ pub enum EngineError {
         /// The id of the latest transition.
         latest: u64,
     },
+    /// A backup is being restored.
+    #[error("a backup is being restored; try again when that is done")]
+    Restoring,
+    /// The store holds a part of a backup.
+    #[error(
+        "a restore into this database did not end, and it holds a part of the backup: stop the \
+         server, throw the database away, and restore into an empty one"
+    )]
+    HalfRestored,
+    /// A backup can only be restored where nothing is.
+    #[error(
+        "the server holds {0}, and a backup is restored into an empty one; start a server on an \
+         empty database"
+    )]
+    NotEmpty(Contents),
+    /// A line of a backup cannot be understood.
+    #[error("line {line}: {problem}")]
+    BadBackup {
+        /// Which, from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A restore has failed after it had begun to write.
+    #[error(
+        "{}; {written} had been written of the backup: stop the server, throw the database away, \
+         and restore into an empty one",
+        without_promise(.cause)
+    )]
+    RestoreFailed {
+        /// What was written.
+        written: Restored,
+        /// Why it has failed.
+        cause: Box<EngineError>,
+    },
     /// The database does not work, and the answer depends on it.
     #[error("{0}; nothing was changed")]
     Store(#[from] StoreError),
     /// The server is shutting down.
     #[error("the server is shutting down; nothing was changed")]
     ShuttingDown,
+}
+
+/// What has happened, without the words that nothing was changed.
+fn without_promise(cause: &EngineError) -> String {
+    match cause {
+        EngineError::Store(error) => error.to_string(),
+        EngineError::ShuttingDown => "the server is shutting down".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 fn list(violations: &[Violation]) -> String {

@@ -111,6 +111,23 @@ impl Journal {
         }
     }
 
+    /// The highest id that is nowhere any more.
+    pub(crate) fn gone(&self) -> u64 {
+        self.ring.lock().gone
+    }
+
+    /// Goes on after `latest`, with a history that was put into the database: the latest of it took
+    /// effect at `stored_until`, and all up to `gone` is not kept. Only for a journal that holds
+    /// nothing.
+    pub(crate) fn go_on_after(&self, latest: u64, stored_until: Option<Time>, gone: u64) {
+        let mut ring = self.ring.lock();
+        (ring.evicted, ring.stored, ring.next_id) = (latest, latest, latest + 1);
+        ring.evicted_until = stored_until;
+        ring.gone = ring.gone.max(gone);
+        drop(ring);
+        self.latest.send_replace(latest);
+    }
+
     /// The id of the latest transition.
     pub(crate) fn latest(&self) -> u64 {
         *self.latest.borrow()

@@ -17,6 +17,7 @@
 //! The edges come in from outside: the clock, the store, and how a status is encoded. There is no
 //! transport and no database in here.
 
+mod backup;
 mod breakers;
 mod calls;
 mod changes;
@@ -43,6 +44,7 @@ mod queue;
 mod reconcile;
 mod recorder;
 mod reporters;
+mod restore;
 mod selectors;
 mod signals;
 mod stats;
@@ -53,6 +55,7 @@ mod view;
 mod watch;
 mod writer;
 
+pub use backup::{Backup, BackupOrigin, BackupPart, BackupScope};
 pub use calls::{BreakerReport, Reported};
 pub use changes::{Action, Changed, ConfigUpdate, Matched};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -72,11 +75,12 @@ pub use policy::{PolicyDeletion, PolicyName, PolicyNameError, PolicyRow, PolicyS
 pub use policy_changes::{Explanation, PolicyPage, PolicyUpdate, PolicyView};
 pub use reconcile::{Others, Wanted};
 pub use reporters::MAX_REPORTERS;
+pub use restore::{Contents, Restore, Restored};
 pub use selectors::{Selector, Selectors};
 pub use stats::{Stats, StorageStats};
 pub use store::{
-    Batch, BreakerRow, Deletion, HistoryRange, HistoryScope, MAX_NUMBER, Moment, Opened, Store,
-    StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Deletion, Floors, HistoryRange, HistoryScope, MAX_NUMBER, Moment, Opened,
+    RestoreStep, Store, StoreError, TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Subscription, Update};

@@ -3,12 +3,15 @@
 //! A damaged breaker starts afresh. What it was is lost, but not that it was: whoever knows it from
 //! before must not take it for older than what they know.
 
+use std::sync::Arc;
+
 use breaker_core::{Breaker, BreakerName, ConfigPatch, Time};
 
 use crate::breakers::{Breakers, first_of_incarnation};
 use crate::damage::{Damage, DamagedRow, Loaded};
-use crate::defaults::Configured;
+use crate::defaults::{Configured, Defaults};
 use crate::live::Live;
+use crate::policy::Ranked;
 use crate::store::{BreakerRow, MAX_NUMBER, Opened, Store, StoreError};
 
 /// By how much a revision that cannot be read is put above all that can: more changes than one
@@ -30,12 +33,87 @@ pub(crate) async fn load(
     Ok(())
 }
 
+/// What makes breakers live that were written down.
+pub(crate) struct Revival<'r> {
+    pub(crate) defaults: &'r Defaults,
+    /// The policies that they follow.
+    pub(crate) ranked: Arc<Ranked>,
+    /// No breaker lives on below. At a start however the last life ended: it showed this revision
+    /// too, if it began with a crash, and need not have written the breaker.
+    pub(crate) first_revision: u64,
+    pub(crate) now: Time,
+}
+
+/// A breaker that lives again.
+pub(crate) struct Revived {
+    pub(crate) name: BreakerName,
+    pub(crate) live: Box<Live>,
+    /// Something of it lay in the future, or further than its configuration lets it.
+    pub(crate) is_bounded: bool,
+}
+
+impl Revival<'_> {
+    /// A breaker as it was stored, or what is legible of it.
+    pub(crate) fn revive(&self, row: BreakerRow) -> Result<Revived, Box<DamagedRow>> {
+        let damage = row.damage();
+        let BreakerRow { name, mut snapshot, own_config, revision, config_revision, created_at } =
+            row;
+        let generation = snapshot.generation;
+        let damaged = |damage, name, own_config| {
+            Box::new(DamagedRow {
+                damage,
+                name: Some(name),
+                own_config: Some(own_config),
+                revision: Some(revision),
+                config_revision: Some(config_revision),
+                generation: Some(generation),
+                created_at: Some(created_at),
+            })
+        };
+        if let Some(damage) = damage {
+            return Err(damaged(damage, name, own_config));
+        }
+        let configured = self.configured(&name, own_config);
+        let is_bounded = snapshot.bound(&configured.config, self.now);
+        let breaker = match Breaker::restore(snapshot, &configured.config, self.now) {
+            Ok(breaker) => breaker,
+            Err(error) => {
+                let own_config = configured.own.map(|own| own.patch).unwrap_or_default();
+                return Err(damaged(Damage::of_snapshot(&error), name, own_config));
+            }
+        };
+        let revision = revision.max(self.first_revision);
+        let mut live = Box::new(Live::new(breaker, revision, created_at.min(self.now), configured));
+        live.config_revision = config_revision;
+        if is_bounded {
+            // It is not what was stored, and shown, under this revision.
+            live.revision += 1;
+        } else {
+            (live.marks.recorded, live.marks.durable) = (revision, revision);
+        }
+        Ok(Revived { name, live, is_bounded })
+    }
+
+    /// The configuration of a stored breaker. Own values that the server's defaults have made
+    /// invalid since are kept and left out, not the breaker.
+    fn configured(&self, name: &BreakerName, own_config: ConfigPatch) -> Configured {
+        let policy = self.ranked.best(name);
+        let (configured, violations) = self.defaults.with_accepted(policy, own_config);
+        if configured.own.as_deref().is_some_and(|own| !own.is_in_force) {
+            tracing::warn!(
+                breaker = %name,
+                ?violations,
+                "the breaker's own configuration does not fit its policy and the server's defaults \
+                 any more; it is kept, and the breaker runs without"
+            );
+        }
+        configured
+    }
+}
+
 struct Loading<'l> {
     breakers: &'l Breakers,
-    /// However the last life ended: it showed this revision too, if it began with a crash, and need
-    /// not have written the breaker.
-    first_revision: u64,
-    now: Time,
+    revival: Revival<'l>,
     highest_revision: u64,
     highest_generation: u64,
     /// They wait until the highest revision and generation are known.
@@ -47,10 +125,11 @@ struct Loading<'l> {
 impl<'l> Loading<'l> {
     fn new(breakers: &'l Breakers, opened: &Opened, now: Time) -> Self {
         let first_revision = first_of_incarnation(opened.incarnation);
+        let policies = breakers.policies();
+        let (defaults, ranked) = (policies.defaults(), policies.ranked());
         Self {
             breakers,
-            first_revision,
-            now,
+            revival: Revival { defaults, ranked, first_revision, now },
             highest_revision: first_revision.max(opened.revision_floor),
             highest_generation: opened.generation_floor,
             damaged: Vec::new(),
@@ -59,14 +138,18 @@ impl<'l> Loading<'l> {
     }
 
     fn take(&mut self, loaded: Loaded) {
-        let restored = match loaded {
-            Loaded::Breaker(row) => self.restore(row),
+        let revived = match loaded {
+            Loaded::Breaker(row) => self.revival.revive(row),
             Loaded::Damaged(row) => Err(Box::new(row)),
         };
-        match restored {
-            Ok((name, live)) => {
+        match revived {
+            Ok(Revived { name, live, is_bounded }) => {
                 self.note_highest(live.revision, live.breaker.generation());
-                self.breakers.insert_stored(name, live);
+                if is_bounded {
+                    self.bounded.0 += 1;
+                    self.bounded.1.get_or_insert_with(|| name.clone());
+                }
+                self.breakers.insert_loaded(name, live);
             }
             Err(mut row) => {
                 let is_number = |number: &u64| *number < MAX_NUMBER;
@@ -98,49 +181,6 @@ impl<'l> Loading<'l> {
         self.highest_generation = self.highest_generation.max(generation);
     }
 
-    /// A breaker as it was stored.
-    fn restore(&mut self, row: BreakerRow) -> Result<(BreakerName, Live), Box<DamagedRow>> {
-        let damage = row.damage();
-        let BreakerRow { name, mut snapshot, own_config, revision, config_revision, created_at } =
-            row;
-        let generation = snapshot.generation;
-        let damaged = |damage, name, own_config| {
-            Box::new(DamagedRow {
-                damage,
-                name: Some(name),
-                own_config: Some(own_config),
-                revision: Some(revision),
-                config_revision: Some(config_revision),
-                generation: Some(generation),
-                created_at: Some(created_at),
-            })
-        };
-        if let Some(damage) = damage {
-            return Err(damaged(damage, name, own_config));
-        }
-        let configured = self.configured(&name, own_config);
-        let is_bounded = snapshot.bound(&configured.config, self.now);
-        let breaker = match Breaker::restore(snapshot, &configured.config, self.now) {
-            Ok(breaker) => breaker,
-            Err(error) => {
-                let own_config = configured.own.map(|own| own.patch).unwrap_or_default();
-                return Err(damaged(Damage::of_snapshot(&error), name, own_config));
-            }
-        };
-        let revision = revision.max(self.first_revision);
-        let mut live = Live::new(breaker, revision, created_at.min(self.now), configured);
-        live.config_revision = config_revision;
-        if is_bounded {
-            // It is not what was stored, and shown, under this revision.
-            live.revision += 1;
-            self.bounded.0 += 1;
-            self.bounded.1.get_or_insert_with(|| name.clone());
-        } else {
-            (live.marks.recorded, live.marks.durable) = (revision, revision);
-        }
-        Ok((name, live))
-    }
-
     /// A damaged breaker as one that was just made. It is written like any that is new, and so its
     /// row heals.
     fn start_afresh(&self, row: DamagedRow) {
@@ -155,7 +195,7 @@ impl<'l> Loading<'l> {
             return;
         };
         let revision = match row.revision {
-            Some(revision) => revision.max(self.first_revision) + 1,
+            Some(revision) => revision.max(self.revival.first_revision) + 1,
             None => self.highest_revision + REVISION_MARGIN,
         };
         let generation = match row.generation {
@@ -165,9 +205,9 @@ impl<'l> Loading<'l> {
         let own_config_is_kept = row.own_config.is_some();
         let config_revision =
             row.config_revision.filter(|at| own_config_is_kept && *at <= revision);
-        let configured = self.configured(&name, row.own_config.unwrap_or_default());
-        let created_at = row.created_at.unwrap_or(self.now).min(self.now);
-        let breaker = Breaker::with_generation(self.now, generation);
+        let configured = self.revival.configured(&name, row.own_config.unwrap_or_default());
+        let created_at = row.created_at.unwrap_or(self.revival.now).min(self.revival.now);
+        let breaker = Breaker::with_generation(self.revival.now, generation);
         let mut live = Live::new(breaker, revision, created_at, configured);
         live.config_revision = config_revision.unwrap_or(revision);
         tracing::error!(
@@ -181,21 +221,6 @@ impl<'l> Loading<'l> {
             "the row of the breaker in storage is damaged; it starts CLOSED and without an override, \
              on its policy and what is legible of its own configuration, and its row is written anew"
         );
-        self.breakers.insert_stored(name, live);
-    }
-
-    /// The configuration of a stored breaker. Own values that the server's defaults have made
-    /// invalid since are kept and left out, not the breaker.
-    fn configured(&self, name: &BreakerName, own_config: ConfigPatch) -> Configured {
-        let (configured, violations) = self.breakers.policies().with_accepted(name, own_config);
-        if configured.own.as_deref().is_some_and(|own| !own.is_in_force) {
-            tracing::warn!(
-                breaker = %name,
-                ?violations,
-                "the breaker's own configuration does not fit its policy and the server's defaults \
-                 any more; it is kept, and the breaker runs without"
-            );
-        }
-        configured
+        self.breakers.insert_loaded(name, Box::new(live));
     }
 }

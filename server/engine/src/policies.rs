@@ -110,6 +110,14 @@ impl Policies {
         self.unwritten.lock().extend(changed.iter().cloned());
     }
 
+    /// Puts policies into force that storage knows already, and lets whatever changes from now on
+    /// get a revision above `revision`. Only while there are no breakers.
+    pub(crate) fn adopt(&self, ranked: Arc<Ranked>, revision: u64) {
+        let mut in_force = self.in_force.write();
+        in_force.ranked = ranked;
+        in_force.revision = in_force.revision.max(revision);
+    }
+
     /// Adds what storage does not know yet to a batch.
     pub(crate) fn gather(&self, batch: &mut Batch) {
         self.gather_those(batch, |_| true);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use breaker_core::BreakerName;
 
 use crate::engine::Engine;
+use crate::live::Live;
 use crate::signals::Change;
 use crate::store::Deletion;
 use crate::view::BreakerStatus;
@@ -41,18 +42,23 @@ pub(crate) fn record(engine: &Engine) -> usize {
     recorded
 }
 
-/// The journal is filled while the breaker is locked, so that whoever writes the breaker's row
-/// finds the transitions that led to it. The watch log is not, because its readers take longer.
+/// Puts what has happened to a breaker into the journal, while the breaker is locked: whoever takes
+/// its row finds the transitions that led to it.
+pub(crate) fn journal(engine: &Engine, name: &BreakerName, live: &mut Live) {
+    let stamped = mem::take(&mut live.marks.unrecorded);
+    if !stamped.is_empty() {
+        let dropped = engine.journal().append(name, stamped);
+        engine.signals().stats.count_dropped_transitions(dropped);
+    }
+}
+
+/// The watch log is not filled while the breaker is locked, because its readers take longer.
 fn record_change(engine: &Engine, name: &BreakerName) {
     let reserved = engine.watch_log().reserve();
     let captured = engine.breakers().with(name.as_str(), |name, live| {
         live.marks.to_record = false;
         live.marks.recorded = live.revision;
-        let stamped = mem::take(&mut live.marks.unrecorded);
-        if !stamped.is_empty() {
-            let dropped = engine.journal().append(name, stamped);
-            engine.signals().stats.count_dropped_transitions(dropped);
-        }
+        journal(engine, name, live);
         // What was just read from storage need not be written back.
         if live.marks.durable < live.revision {
             live.mark_for_writing(name, engine.signals());

@@ -141,6 +141,30 @@ pub struct Deletion {
     pub generation: u64,
 }
 
+/// What a server had reached: whatever it gave out lies at or below, or in a later incarnation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floors {
+    /// The incarnation.
+    pub incarnation: u64,
+    /// The highest revision of any deleted breaker.
+    pub revision_floor: u64,
+    /// The highest generation of any deleted breaker.
+    pub generation_floor: u64,
+    /// The highest revision of the deletion of any policy.
+    pub policy_revision_floor: u64,
+    /// The highest id of a transition that is not kept any more.
+    pub trimmed_transition_id: u64,
+}
+
+/// A step of a restore, which fills an empty store with what a backup holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreStep {
+    /// The first: the store is to reach these, and is of no use before the last.
+    Begins(Floors),
+    /// The last.
+    Ends,
+}
+
 /// What is written in one transaction: all of it or nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
@@ -154,6 +178,8 @@ pub struct Batch {
     pub deletions: Vec<Deletion>,
     /// Transitions to append, in rising order of their ids. One that is there already is left.
     pub transitions: Vec<Arc<TransitionRecord>>,
+    /// The first or last step of a restore. Not together with deletions.
+    pub restore: Option<RestoreStep>,
 }
 
 impl Batch {
@@ -168,7 +194,7 @@ impl Batch {
 
     /// Whether there is nothing to write.
     pub const fn is_empty(&self) -> bool {
-        self.size() == 0
+        self.size() == 0 && self.restore.is_none()
     }
 }
 
@@ -191,6 +217,8 @@ pub struct Opened {
     pub last_transition_id: u64,
     /// The highest transition id that was trimmed; 0 without one.
     pub trimmed_transition_id: u64,
+    /// Whether a restore has begun that did not end: the store holds a part of a backup.
+    pub is_half_restored: bool,
 }
 
 /// What one step of trimming did.

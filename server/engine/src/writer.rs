@@ -151,6 +151,10 @@ impl WriterDesk {
         self.durable_changes.send(change).await.map_err(drop)
     }
 
+    pub(crate) fn has_deletions(&self) -> bool {
+        !self.deletions.lock().is_empty()
+    }
+
     fn waiting_deletions(&self) -> Vec<Deletion> {
         self.deletions.lock().values().take(MAX_ROWS).cloned().collect()
     }

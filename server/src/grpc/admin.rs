@@ -7,14 +7,15 @@ use breaker_engine::{Action, ConfigUpdate, Engine, Order, Query};
 use breaker_proto::server::breaker_admin_server::BreakerAdmin;
 use breaker_proto::v1;
 use breaker_wire::{mode_from_message, state_from_message};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::answers::{changed_to_message, view_to_message};
+use super::backup::BackupStream;
 use super::configs::{config_warnings, etag, keys, patch, within_config};
 use super::error::{not_leading, to_status};
 use super::requests::{Check, Target, durability, known, name, page_size, selector, target};
 use super::transitions::{TransitionStream, list, stream};
-use super::{apply, page_token, policies};
+use super::{apply, backup, page_token, policies, restore};
 use crate::seat::Seat;
 
 /// The service on top of the engine.
@@ -259,6 +260,24 @@ impl BreakerAdmin for Admin {
         request: Request<v1::ApplyRequest>,
     ) -> Result<Response<v1::ApplyResponse>, Status> {
         apply::apply(&self.engine()?, request.into_inner()).await.map(Response::new)
+    }
+
+    type BackupStream = BackupStream;
+
+    async fn backup(
+        &self,
+        request: Request<v1::BackupRequest>,
+    ) -> Result<Response<BackupStream>, Status> {
+        let leading = self.seat.leading().map_err(not_leading)?;
+        Ok(Response::new(backup::stream(Arc::clone(&self.seat), leading, &request.into_inner())))
+    }
+
+    async fn restore(
+        &self,
+        request: Request<Streaming<v1::RestoreRequest>>,
+    ) -> Result<Response<v1::RestoreResponse>, Status> {
+        let leading = self.seat.leading().map_err(not_leading)?;
+        restore::restore(&self.seat, &leading, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_transitions(

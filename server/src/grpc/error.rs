@@ -68,6 +68,24 @@ pub(crate) fn to_status(error: EngineError) -> Status {
             details.set_error_info("NOT_KEPT", DOMAIN, []);
             Code::OutOfRange
         }
+        EngineError::Restoring => {
+            details.set_error_info("RESTORING", DOMAIN, []);
+            details.set_retry_info(Some(RETRY_STORAGE));
+            Code::Unavailable
+        }
+        EngineError::HalfRestored => {
+            details.set_error_info("RESTORE_FAILED", DOMAIN, []);
+            Code::FailedPrecondition
+        }
+        EngineError::NotEmpty(_) => {
+            details.add_precondition_failure_violation("NOT_EMPTY", "server", &message);
+            Code::FailedPrecondition
+        }
+        EngineError::BadBackup { .. } => return invalid(vec![Violation::new("data", message)]),
+        EngineError::RestoreFailed { cause, .. } => {
+            details.set_error_info("RESTORE_FAILED", DOMAIN, []);
+            to_status(*cause).code()
+        }
         EngineError::Store(StoreError::Superseded) => {
             return not_leading(NotLeading { leader: None });
         }

@@ -4,6 +4,7 @@
 //! servers share, [`MemoryStore`] as long as the process lasts. All follow one contract, which
 //! `tests/contract` tells as stories and runs against each of them.
 
+pub mod backup;
 mod json;
 mod memory;
 mod migrations;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
-    Batch, BreakerRow, HistoryRange, Loaded, Opened, PolicyName, PolicyRow, Store, StoreError,
-    StoredPolicies, TransitionPage, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Floors, HistoryRange, Loaded, Opened, PolicyName, PolicyRow, RestoreStep,
+    Store, StoreError, StoredPolicies, TransitionPage, TransitionRecord, Trimmed,
 };
 use parking_lot::Mutex;
 
@@ -29,6 +29,7 @@ struct Tables {
     generation_floor: u64,
     policy_revision_floor: u64,
     trimmed_transition_id: u64,
+    is_half_restored: bool,
 }
 
 /// Whether a server uses the store.
@@ -71,6 +72,24 @@ impl Tables {
         for record in &batch.transitions {
             self.transitions.entry(record.id).or_insert_with(|| Arc::clone(record));
         }
+        match batch.restore {
+            Some(RestoreStep::Begins(floors)) => self.begin_restore(floors),
+            Some(RestoreStep::Ends) => self.is_half_restored = false,
+            None => {}
+        }
+    }
+
+    fn begin_restore(&mut self, floors: Floors) {
+        self.is_half_restored = true;
+        for (own, floor) in [
+            (&mut self.incarnation, floors.incarnation),
+            (&mut self.revision_floor, floors.revision_floor),
+            (&mut self.generation_floor, floors.generation_floor),
+            (&mut self.policy_revision_floor, floors.policy_revision_floor),
+            (&mut self.trimmed_transition_id, floors.trimmed_transition_id),
+        ] {
+            *own = floor.max(*own);
+        }
     }
 
     fn trim(&mut self, older_than: Time, limit: usize) -> Trimmed {
@@ -106,6 +125,7 @@ impl Store for MemoryStore {
             policy_revision_floor: tables.policy_revision_floor,
             last_transition_id: tables.last_transition_id(),
             trimmed_transition_id: tables.trimmed_transition_id,
+            is_half_restored: tables.is_half_restored,
         })
     }
 

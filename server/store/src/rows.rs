@@ -13,8 +13,8 @@ use std::borrow::Cow;
 use breaker_core::Time;
 
 pub(crate) use breakers::{BREAKERS, load as load_breaker};
-pub(crate) use policies::{POLICIES, load as load_policies};
-pub(crate) use transitions::{TRANSITIONS, load as load_transitions};
+pub(crate) use policies::{POLICIES, load as load_policies, load_one as load_policy};
+pub(crate) use transitions::{TRANSITIONS, load as load_transitions, load_one as load_transition};
 
 /// What a column holds. Every number is one of 64 bits with a sign; those that Rust takes for
 /// unsigned are stored with the same bits.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use breaker_engine::{Batch, StoreError};
+use breaker_engine::{Batch, Floors, RestoreStep, StoreError};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, AssertSqlSafe, Encode, Postgres, Row, Type};
@@ -42,6 +42,9 @@ fn statement(fence: i64, batch: &Batch) -> Result<Statement, BoxDynError> {
     statement.delete("breakers", breakers.deletions)?;
     let transitions: Vec<_> = batch.transitions.iter().collect();
     statement.insert(&TRANSITIONS, &transitions)?;
+    if let Some(step) = batch.restore {
+        statement.take_step(step)?;
+    }
     let floor = |revisions: &mut dyn Iterator<Item = u64>| revisions.max().map_or(0, bound);
     if !batch.deletions.is_empty() || !batch.policy_deletions.is_empty() {
         statement.raise_floors([
@@ -159,12 +162,42 @@ impl Statement {
 
     fn raise_floors(&mut self, floors: [i64; 3]) -> Result<(), BoxDynError> {
         let columns = ["revision_floor", "generation_floor", "policy_revision_floor"];
+        let raised = self.raised(columns.into_iter().zip(floors))?;
+        self.part(&format!("UPDATE server SET {raised} WHERE {IF_LEADING}"));
+        Ok(())
+    }
+
+    /// Notes that a restore begins, and what the store is to reach, or that it ends. Two parts of a
+    /// statement must not both change the one row: a batch with a step has no deletions.
+    fn take_step(&mut self, step: RestoreStep) -> Result<(), BoxDynError> {
+        let change = match step {
+            RestoreStep::Ends => "restoring = FALSE".to_owned(),
+            RestoreStep::Begins(floors) => {
+                let Floors { incarnation, revision_floor, generation_floor, .. } = floors;
+                let raised = self.raised([
+                    ("incarnation", bound(incarnation)),
+                    ("revision_floor", bound(revision_floor)),
+                    ("generation_floor", bound(generation_floor)),
+                    ("policy_revision_floor", bound(floors.policy_revision_floor)),
+                    ("trimmed_transition_id", bound(floors.trimmed_transition_id)),
+                ])?;
+                format!("restoring = TRUE, {raised}")
+            }
+        };
+        self.part(&format!("UPDATE server SET {change} WHERE {IF_LEADING}"));
+        Ok(())
+    }
+
+    /// What raises columns to what they are to be at least.
+    fn raised(
+        &mut self,
+        floors: impl IntoIterator<Item = (&'static str, i64)>,
+    ) -> Result<String, BoxDynError> {
         let mut raised = Vec::new();
-        for (column, floor) in columns.into_iter().zip(floors) {
+        for (column, floor) in floors {
             let floor = self.argument(floor)?;
             raised.push(format!("{column} = greatest({column}, {floor})"));
         }
-        self.part(&format!("UPDATE server SET {} WHERE {IF_LEADING}", raised.join(", ")));
-        Ok(())
+        Ok(raised.join(", "))
     }
 }

@@ -14,7 +14,7 @@ const BEGIN: &str = "WITH leads AS MATERIALIZED (SELECT 1 FROM lease WHERE fence
      UPDATE server SET incarnation = incarnation + CASE WHEN before.ended THEN 0 ELSE 1 END, \
      ended = FALSE FROM before WHERE EXISTS (SELECT FROM leads) \
      RETURNING NOT before.ended AS after_crash, incarnation, revision_floor, generation_floor, \
-     policy_revision_floor, trimmed_transition_id, \
+     policy_revision_floor, trimmed_transition_id, restoring, \
      (SELECT max(id) FROM transitions WHERE id < $2) AS last_transition_id";
 
 /// Notes that a life of the server has begun, and whether the one before it had ended.
@@ -38,6 +38,7 @@ fn read(row: &PgRow) -> Result<Opened, sqlx::Error> {
         policy_revision_floor: number("policy_revision_floor")?,
         last_transition_id: last.map_or(0, i64::cast_unsigned).max(trimmed_transition_id),
         trimmed_transition_id,
+        is_half_restored: row.try_get("restoring")?,
     })
 }
 

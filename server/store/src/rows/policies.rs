@@ -40,6 +40,11 @@ pub(crate) fn load<'r>(rows: impl Iterator<Item = &'r dyn Cells>) -> StoredPolic
     }))
 }
 
+/// The policy in a row.
+pub(crate) fn load_one(row: &dyn Cells) -> Result<PolicyRow, Damage> {
+    read(&Columns::new(row))
+}
+
 fn read(columns: &Columns<'_>) -> Result<PolicyRow, Damage> {
     let name = PolicyName::new(columns.get("name")?).map_err(|e| Damage::new("name", e))?;
     let selector = Selector::parse(columns.get("selector")?);

@@ -75,6 +75,11 @@ pub(crate) fn load<'r>(
     Ok(TransitionPage::of(rows.map(read).collect::<Result<Vec<_>, sqlx::Error>>()?))
 }
 
+/// The transition in a row.
+pub(crate) fn load_one(row: &dyn Cells) -> Result<TransitionRecord, Damage> {
+    read(&Columns::new(row))
+}
+
 fn read(columns: &Columns<'_>) -> Result<TransitionRecord, Damage> {
     Ok(TransitionRecord {
         id: columns.number("id")?,

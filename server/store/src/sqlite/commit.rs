@@ -3,7 +3,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use breaker_engine::{Batch, BreakerRow, Deletion, PolicyDeletion, PolicyRow, TransitionRecord};
+use breaker_engine::{
+    Batch, BreakerRow, Deletion, Floors, PolicyDeletion, PolicyRow, RestoreStep, TransitionRecord,
+};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::cells::Values;
@@ -76,6 +78,7 @@ pub(super) async fn commit(writer: &Writer, batch: &Batch) -> Result<(), sqlx::E
     BREAKERS.run(&mut writing, &batch.rows).await?;
     delete(&mut writing, &batch.deletions).await?;
     TRANSITIONS.run(&mut writing, &batch.transitions).await?;
+    take_step(&mut writing, batch.restore).await?;
     writing.commit().await
 }
 
@@ -99,6 +102,33 @@ async fn delete_policies(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Notes that a restore begins, and what the store is to reach, or that it ends.
+async fn take_step(
+    connection: &mut SqliteConnection,
+    step: Option<RestoreStep>,
+) -> Result<(), sqlx::Error> {
+    let query = match step {
+        None => return Ok(()),
+        Some(RestoreStep::Ends) => sqlx::query("UPDATE server SET restoring = 0"),
+        Some(RestoreStep::Begins(floors)) => {
+            let Floors { incarnation, revision_floor, generation_floor, .. } = floors;
+            sqlx::query(
+                "UPDATE server SET restoring = 1, incarnation = max(incarnation, ?), \
+                 revision_floor = max(revision_floor, ?), \
+                 generation_floor = max(generation_floor, ?), \
+                 policy_revision_floor = max(policy_revision_floor, ?), \
+                 trimmed_transition_id = max(trimmed_transition_id, ?)",
+            )
+            .bind(bound(incarnation))
+            .bind(bound(revision_floor))
+            .bind(bound(generation_floor))
+            .bind(bound(floors.policy_revision_floor))
+            .bind(bound(floors.trimmed_transition_id))
+        }
+    };
+    query.execute(connection).await.map(|_| ())
 }
 
 async fn delete(

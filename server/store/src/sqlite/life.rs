@@ -12,7 +12,7 @@ pub(super) async fn begin(writer: &Writer) -> Result<Opened, sqlx::Error> {
     let row = sqlx::query(
         "UPDATE server SET incarnation = incarnation + NOT ended, ended = 0 \
          RETURNING incarnation, revision_floor, generation_floor, policy_revision_floor, \
-         trimmed_transition_id, \
+         trimmed_transition_id, restoring, \
          (SELECT max(id) FROM transitions WHERE id < ?) AS last_transition_id",
     )
     .bind(bound(MAX_NUMBER))
@@ -29,6 +29,7 @@ pub(super) async fn begin(writer: &Writer) -> Result<Opened, sqlx::Error> {
         policy_revision_floor: number("policy_revision_floor")?,
         last_transition_id: last.map_or(0, i64::cast_unsigned).max(trimmed_transition_id),
         trimmed_transition_id,
+        is_half_restored: row.try_get("restoring")?,
     };
     writing.commit().await?;
     Ok(opened)

@@ -1,7 +1,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use breaker_engine::{Member, SharedDatabase, Store};
+use async_trait::async_trait;
+use breaker_core::Time;
+use breaker_engine::{
+    Batch, HistoryRange, Loaded, Member, Opened, SharedDatabase, Store, StoreError, StoredPolicies,
+    TransitionPage, Trimmed,
+};
+use breaker_store::backup::{BadLine, Header, Item, Reader, Writer};
 use breaker_store::{MemoryStore, MigrationMode, PostgresDatabase, SqliteStore};
 use tempfile::TempDir;
 
@@ -52,5 +58,94 @@ impl Database for Postgres {
         let database = PostgresDatabase::connect(&self.0.url, me, MigrationMode::Apply).await?;
         let term = database.take(&database.look().await?).await?;
         Ok(term.context("nobody else takes the lead")?.store)
+    }
+}
+
+/// Memory that knows every row only from a backup of it.
+#[derive(Clone)]
+pub(crate) struct ThroughBackup(MemoryStore);
+
+impl Database for ThroughBackup {
+    fn new() -> Result<Self> {
+        Ok(Self(MemoryStore::default()))
+    }
+
+    async fn connect(&self) -> Result<Arc<dyn Store>> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+/// What is read of a batch after it was written as a backup, in pieces that end anywhere.
+fn through_a_backup(batch: &Batch) -> Result<Batch, BadLine> {
+    let mut writer = Writer::default();
+    writer.header(&Header::new("1.2.3".to_owned(), "today".to_owned(), Default::default()));
+    batch.policies.iter().for_each(|row| writer.policy(row));
+    batch.rows.iter().for_each(|row| writer.breaker(row));
+    batch.transitions.iter().for_each(|record| writer.transition(record));
+    writer.footer();
+    let mut read = Batch {
+        policy_deletions: batch.policy_deletions.clone(),
+        deletions: batch.deletions.clone(),
+        restore: batch.restore,
+        ..Batch::default()
+    };
+    let mut reader = Reader::default();
+    for piece in writer.take().chunks(1_000) {
+        reader.read(piece, |_, item| {
+            match item {
+                Item::Header(_) => {}
+                Item::Policy(row) => read.policies.push(row),
+                Item::Breaker(row) => read.rows.push(row),
+                Item::Transition(record) => read.transitions.push(Arc::new(record)),
+            }
+            Ok::<_, BadLine>(())
+        })?;
+    }
+    assert_eq!(reader.finish()?, writer.counts());
+    Ok(read)
+}
+
+#[async_trait]
+impl Store for ThroughBackup {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        self.0.open().await
+    }
+
+    async fn policies(&self) -> Result<StoredPolicies, StoreError> {
+        self.0.policies().await
+    }
+
+    async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {
+        self.0.load(sink).await
+    }
+
+    async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        let read = through_a_backup(batch)
+            .map_err(|bad| StoreError::Unusable(format!("line {}: {}", bad.line, bad.problem)))?;
+        self.0.commit(&read).await
+    }
+
+    async fn history(
+        &self,
+        range: &HistoryRange,
+        limit: usize,
+    ) -> Result<TransitionPage, StoreError> {
+        self.0.history(range, limit).await
+    }
+
+    async fn transitions_after(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<TransitionPage, StoreError> {
+        self.0.transitions_after(after, limit).await
+    }
+
+    async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError> {
+        self.0.trim(older_than, limit).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.0.close().await
     }
 }

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use breaker_core::Time;
-use breaker_engine::{Batch, Deletion, Opened};
+use breaker_engine::{Batch, Deletion, Floors, Opened, RestoreStep};
 
 use crate::databases::Database;
 use crate::samples::{name, transition, transitions_batch};
@@ -74,5 +74,58 @@ pub(crate) async fn the_last_transition_is_known_even_when_it_was_trimmed(
 
     let opened = database.connect().await?.open().await?;
     assert_eq!((opened.last_transition_id, opened.trimmed_transition_id), (ids[1], ids[1]));
+    Ok(())
+}
+
+/// A restore that only begins, and reaches this.
+fn begins(floors: Floors) -> Batch {
+    Batch { restore: Some(RestoreStep::Begins(floors)), ..Batch::default() }
+}
+
+pub(crate) async fn a_restore_that_did_not_end_is_known(database: impl Database) -> Result<()> {
+    let store = database.connect().await?;
+    assert!(!store.open().await?.is_half_restored);
+    let transitions = vec![transition(1, "a/b", 1)?];
+    let batch = Batch { transitions, ..begins(Floors::default()) };
+    store.commit(&batch).await?;
+    store.close().await?;
+    drop(store);
+    let store = database.connect().await?;
+    assert!(store.open().await?.is_half_restored);
+    store.commit(&Batch { restore: Some(RestoreStep::Ends), ..Batch::default() }).await?;
+    drop(store);
+    let opened = database.connect().await?.open().await?;
+    assert_eq!((opened.is_half_restored, opened.last_transition_id), (false, 1));
+    Ok(())
+}
+
+pub(crate) async fn a_restore_raises_what_the_store_had_reached(
+    database: impl Database,
+) -> Result<()> {
+    let store = database.connect().await?;
+    store.open().await?;
+    let high = Floors {
+        incarnation: 7,
+        revision_floor: 6 << 40,
+        generation_floor: 9,
+        policy_revision_floor: (5 << 40) + 1,
+        trimmed_transition_id: (4 << 40) + 2,
+    };
+    store.commit(&begins(high)).await?;
+    store.commit(&begins(Floors { incarnation: 1, ..Floors::default() })).await?;
+    store.close().await?;
+    drop(store);
+    let opened = database.connect().await?.open().await?;
+    let expected = Opened {
+        incarnation: 7,
+        after_crash: false,
+        revision_floor: 6 << 40,
+        generation_floor: 9,
+        policy_revision_floor: (5 << 40) + 1,
+        last_transition_id: (4 << 40) + 2,
+        trimmed_transition_id: (4 << 40) + 2,
+        is_half_restored: true,
+    };
+    assert_eq!(opened, expected);
     Ok(())
 }

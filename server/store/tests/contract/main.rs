@@ -26,6 +26,8 @@ macro_rules! contract {
                 a_life_that_did_not_end_is_followed_by_a_new_incarnation,
                 floors_are_those_of_all_deleted_breakers,
                 the_last_transition_is_known_even_when_it_was_trimmed,
+                a_restore_that_did_not_end_is_known,
+                a_restore_raises_what_the_store_had_reached,
             ],
             policies: [
                 every_field_survives,
@@ -62,3 +64,4 @@ macro_rules! contract {
 contract!(memory, crate::databases::Memory);
 contract!(sqlite, crate::databases::Sqlite);
 contract!(postgres, crate::databases::Postgres);
+contract!(through_a_backup, crate::databases::ThroughBackup);
