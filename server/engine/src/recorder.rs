@@ -7,6 +7,7 @@ use std::sync::Arc;
 use breaker_core::BreakerName;
 
 use crate::engine::Engine;
+use crate::live::Live;
 use crate::signals::Change;
 use crate::store::Deletion;
 use crate::view::BreakerStatus;
@@ -47,12 +48,7 @@ fn record_change(engine: &Engine, name: &BreakerName) {
     let reserved = engine.watch_log().reserve();
     let captured = engine.breakers().with(name.as_str(), |name, live| {
         live.marks.to_record = false;
-        live.marks.recorded = live.revision;
-        let stamped = mem::take(&mut live.marks.unrecorded);
-        if !stamped.is_empty() {
-            let dropped = engine.journal().append(name, stamped);
-            engine.signals().stats.count_dropped_transitions(dropped);
-        }
+        enter(engine, name, live);
         // What was just read from storage need not be written back.
         if live.marks.durable < live.revision {
             live.mark_for_writing(name, engine.signals());
@@ -62,6 +58,17 @@ fn record_change(engine: &Engine, name: &BreakerName) {
     if let Some((old, status)) = captured {
         let state = engine.encode(&status);
         engine.watch_log().put(old, reserved, status.name, state);
+    }
+}
+
+/// Puts the transitions of a breaker into the journal. Whoever is about to write its row does so,
+/// too: a crash must not leave a state without the transitions that led to it.
+pub(crate) fn enter(engine: &Engine, name: &BreakerName, live: &mut Live) {
+    live.marks.recorded = live.revision;
+    let stamped = mem::take(&mut live.marks.unrecorded);
+    if !stamped.is_empty() {
+        let dropped = engine.journal().append(name, stamped);
+        engine.signals().stats.count_dropped_transitions(dropped);
     }
 }
 

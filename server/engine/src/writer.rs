@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use crate::durably::off_the_workers;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::live::MAX_UNRECORDED;
+use crate::recorder;
 use crate::store::{Batch, Deletion, StoreError};
 use crate::trimmer::Trimmer;
 
@@ -214,6 +216,8 @@ impl Writer {
         while let Some(change) = self.durable_changes.recv().await {
             self.write_first(change).await;
         }
+        // The recorder has ended before.
+        while recorder::record(&self.engine) > 0 {}
         self.portions.due = self.engine.signals().touched.len();
         let mut attempt = 1;
         loop {
@@ -246,19 +250,23 @@ impl Writer {
 
     /// What waits to be written, and up to which revision each breaker is durable once it is.
     ///
-    /// Rows come before the transitions are looked at, so that the transitions of every row are
-    /// among them; while more transitions wait than fit, they go first and alone.
+    /// Rows come before the transitions are looked at, and whatever led to a row is put into the
+    /// journal with it, so that the transitions of every row are among them; while more transitions
+    /// wait than fit, they go first and alone.
     fn gather(&mut self) -> (Batch, Vec<(BreakerName, u64)>) {
         let engine = Arc::clone(&self.engine);
         let mut batch = Batch::default();
         let mut durable = Vec::new();
-        if engine.journal().waiting_count() < MAX_TRANSITIONS {
+        let has_room = || engine.journal().waiting_count() <= MAX_TRANSITIONS - MAX_UNRECORDED;
+        if has_room() {
             while batch.rows.len() < MAX_ROWS
+                && has_room()
                 && let Some(name) = self.retry.pop().or_else(|| engine.signals().to_write.pop())
             {
                 let _ = engine.breakers().with(name.as_str(), |name, live| {
                     live.marks.to_write = false;
                     live.marks.touched = false;
+                    recorder::enter(&engine, name, live);
                     batch.rows.push(live.row(name));
                     durable.push((name.clone(), live.marks.recorded));
                 });
