@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ const PORTION_EVERY: Duration = Duration::from_millis(100);
 const MAX_COUNTER_ROWS: usize = 250;
 /// A commit that takes longer has failed.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A commit that takes longer is shown as failing until it is through.
+const SLOW_COMMIT: Duration = Duration::from_secs(1);
 /// How long the writer leaves a database alone that has failed: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How often the last write is tried again at shutdown.
@@ -312,8 +315,16 @@ impl Writer {
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let began = self.engine.clock().now();
-        let committed = timeout(COMMIT_TIMEOUT, self.engine.store().commit(batch)).await;
+        let engine = Arc::clone(&self.engine);
+        let mut commit = pin!(timeout(COMMIT_TIMEOUT, engine.store().commit(batch)));
+        let began = engine.clock().now();
+        let committed = match timeout(SLOW_COMMIT, &mut commit).await {
+            Ok(committed) => committed,
+            Err(_) => {
+                self.tell_of_slow_commit(began);
+                commit.await
+            }
+        };
         let result = committed.unwrap_or_else(|_| {
             let error = format!("no answer within {COMMIT_TIMEOUT:?}");
             Err(StoreError::Unavailable(error.into()))
@@ -345,6 +356,16 @@ impl Writer {
             self.backoff = BACKOFF.0;
         }
         result
+    }
+
+    fn tell_of_slow_commit(&self, began: Time) {
+        self.engine.desk().status.send_modify(|status| {
+            if status.failing.is_none() {
+                let error = format!("no answer within {SLOW_COMMIT:?} so far");
+                tracing::warn!(%error, "storage is slow; the service goes on from memory");
+                status.failing = Some(Failing { since: began, error });
+            }
+        });
     }
 
     fn settle(&self, batch: &Batch, durable: Vec<(BreakerName, u64)>) {
