@@ -121,10 +121,9 @@ impl Node {
                 Err(_) => {}
             }
             candidate.looked(view.ok(), self.clock.now());
-            if let Some(holder) = candidate.to_ask(self.clock.now()).cloned()
-                && asker.ask(&holder, candidate.fence()).await
-            {
-                candidate.heard(self.clock.now());
+            if let Some(holder) = candidate.to_ask(self.clock.now()).cloned() {
+                let leads = asker.ask(&holder, candidate.fence()).await;
+                candidate.asked(leads, self.clock.now());
             }
             if let Some(seen) = candidate.to_take(self.clock.now()).cloned() {
                 let asked_at = self.clock.now();

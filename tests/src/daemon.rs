@@ -1,8 +1,9 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -71,6 +72,23 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let path = folder.context("a test lies in target/PROFILE/deps")?.join(name);
     ensure!(path.exists(), "{} is missing; run `cargo build --workspace` first", path.display());
     Ok(path)
+}
+
+/// A port that nobody listens on, for a server that comes back to it. Connections never begin at
+/// one of these by themselves.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> anyhow::Result<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..1_000 {
+        let turn = std::process::id() * 7 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(20_000 + turn % 12_000)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no port is free from 20000 to 32000")
 }
 
 impl Daemon {
@@ -197,13 +215,22 @@ impl Daemon {
     /// # Errors
     /// If it does not answer.
     pub fn page(&self, path: &str) -> anyhow::Result<String> {
+        Ok(self.answer(path)?.1)
+    }
+
+    /// What it answers over HTTP: the code of the status, and the page.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn answer(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let mut connection = TcpStream::connect(&self.http)?;
         write!(connection, "GET {path} HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer)?;
-        let (_, body) =
+        let (head, body) =
             answer.split_once("\r\n\r\n").context("the answer has no end of headers")?;
-        Ok(body.to_owned())
+        let code = head.split(' ').nth(1).context("the answer has no status")?.parse()?;
+        Ok((code, body.to_owned()))
     }
 
     fn ask_to_end(&self) -> anyhow::Result<()> {

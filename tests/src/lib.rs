@@ -1,12 +1,30 @@
 //! What the end-to-end tests share: real processes, and servers with a clock of the test's choice.
 
+mod admins;
+mod chance;
+pub mod clock;
+mod copy;
 mod daemon;
+mod disk;
 mod hosted;
+mod link;
+pub mod load;
+mod patience;
+mod pulse;
 mod requests;
+mod witness;
 
-pub use daemon::{Daemon, binary};
+pub use admins::{Admin, Tally, is_refused_for_storage};
+pub use chance::Chance;
+pub use copy::{Copy, Follower};
+pub use daemon::{Daemon, binary, free_port};
+pub use disk::DiskProbe;
 pub use hosted::{Hosted, start_in_memory};
-pub use requests::{acquire, create, report_of, run_of, selecting, states_in};
+pub use link::Link;
+pub use patience::eventually;
+pub use pulse::{Beat, Pulse};
+pub use requests::{Shown, acquire, create, report_of, run_of, selecting, states_in};
+pub use witness::{Sighting, Witness, history_after};
 
 use breaker_proto::v1::breaker_admin_client::BreakerAdminClient;
 use breaker_proto::v1::breaker_service_client::BreakerServiceClient;

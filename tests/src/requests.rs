@@ -37,13 +37,34 @@ pub fn selecting(selector: &str) -> Option<v1::ChangeTarget> {
     })
 }
 
-/// State, mode and revision of every breaker, as List has them.
+/// What is shown of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// A `State`.
+    pub state: i32,
+    /// A `Mode`.
+    pub mode: i32,
+    /// Its generation.
+    pub generation: u64,
+    /// Its revision.
+    pub revision: u64,
+}
+
+impl Shown {
+    /// The gist of a state.
+    pub const fn of(state: &v1::BreakerState) -> Self {
+        let v1::BreakerState { state, mode, generation, revision, .. } = state;
+        Self { state: *state, mode: *mode, generation: *generation, revision: *revision }
+    }
+}
+
+/// What List shows of every breaker.
 ///
 /// # Errors
 /// If the server does not answer.
 pub async fn states_in(
     admin: &mut BreakerAdminClient<Channel>,
-) -> anyhow::Result<BTreeMap<String, (i32, i32, u64)>> {
+) -> anyhow::Result<BTreeMap<String, Shown>> {
     let mut states = BTreeMap::new();
     let mut page_token = String::new();
     loop {
@@ -54,7 +75,7 @@ pub async fn states_in(
         };
         let page = admin.list_breakers(request).await?.into_inner();
         for state in page.breakers.into_iter().filter_map(|breaker| breaker.state) {
-            states.insert(state.name, (state.state, state.mode, state.revision));
+            states.insert(state.name.clone(), Shown::of(&state));
         }
         if page.next_page_token.is_empty() {
             return Ok(states);

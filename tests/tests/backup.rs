@@ -163,7 +163,7 @@ async fn retry_after(clients: &mut Clients, name: &str) -> anyhow::Result<Durati
 
 async fn highest_revision(clients: &mut Clients) -> anyhow::Result<u64> {
     let states = states_in(&mut clients.admin).await?;
-    Ok(states.values().map(|(_, _, revision)| *revision).max().unwrap_or(0))
+    Ok(states.values().map(|shown| shown.revision).max().unwrap_or(0))
 }
 
 /// Takes a backup at one server, fills the other with it, and finds everything there.
@@ -186,13 +186,13 @@ async fn move_over(from: &Daemon, to: &Daemon, file: &Path) -> anyhow::Result<()
     // Whoever has followed the old server takes what the new one says for news.
     let shown = highest_revision(&mut old).await?;
     let states = states_in(&mut new.admin).await?;
-    assert!(states.values().all(|(_, _, revision)| *revision > shown), "{states:?}");
+    assert!(states.values().all(|now| now.revision > shown), "{states:?}");
     let mut seen = BTreeMap::new();
     while seen.len() < states.len() {
         let message = watch.message().await?.context("the watch goes on")?;
         seen.extend(message.changed.into_iter().map(|state| (state.name.clone(), state)));
     }
-    assert!(seen.values().all(|state| states[&state.name].2 == state.revision));
+    assert!(seen.values().all(|state| states[&state.name].revision == state.revision));
     Ok(())
 }
 

@@ -1,61 +1,10 @@
 //! Watch keeps a copy equal to the server's, whatever happens to either.
 
-use std::collections::BTreeMap;
-
 use breaker_core::Time;
 use breaker_proto::v1::{self, Outcome};
-use breaker_tests::{Clients, Hosted, report_of, run_of, selecting, states_in};
+use breaker_tests::{Copy, Hosted, report_of, run_of, selecting, states_in};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
-
-/// A client's copy, kept by Watch.
-#[derive(Default)]
-struct Copy {
-    states: BTreeMap<String, (i32, i32, u64)>,
-    token: Vec<u8>,
-    resets: u32,
-}
-
-impl Copy {
-    fn take(&mut self, message: v1::WatchResponse) -> anyhow::Result<()> {
-        if message.reset {
-            self.states.clear();
-            self.resets += 1;
-        }
-        for name in message.deleted {
-            self.states.remove(&name);
-        }
-        for state in message.changed {
-            let new = (state.state, state.mode, state.revision);
-            let old = self.states.insert(state.name.clone(), new);
-            let is_newer = old.is_none_or(|old| old.2 < new.2);
-            anyhow::ensure!(is_newer, "{} went from {old:?} to {new:?}", state.name);
-        }
-        self.token = message.resume_token;
-        Ok(())
-    }
-
-    async fn open(
-        &self,
-        clients: &mut Clients,
-    ) -> anyhow::Result<tonic::Streaming<v1::WatchResponse>> {
-        let request = v1::WatchRequest { selectors: vec![], resume_token: self.token.clone() };
-        Ok(clients.breakers.watch(request).await?.into_inner())
-    }
-
-    /// Reads until the copy is complete.
-    async fn complete(&mut self, clients: &mut Clients) -> anyhow::Result<()> {
-        let mut stream = self.open(clients).await?;
-        while let Some(message) = stream.message().await? {
-            let is_complete = message.snapshot_complete;
-            self.take(message)?;
-            if is_complete {
-                return Ok(());
-            }
-        }
-        anyhow::bail!("the stream ended before its snapshot was complete")
-    }
-}
 
 /// What happens next in the world.
 #[derive(Clone, Debug)]
@@ -123,7 +72,7 @@ async fn live_through(steps: &[Step]) -> anyhow::Result<()> {
     let last = report_of("z/last", 0, vec![run_of(Outcome::Failure, 5)]);
     hosted.clients.breakers.report(last).await?;
     for copy in &mut copies {
-        while copy.states.get("z/last").is_none_or(|last| last.0 != v1::State::Open as i32) {
+        while copy.states.get("z/last").is_none_or(|last| last.state != v1::State::Open as i32) {
             copy.complete(&mut hosted.clients).await?;
         }
         let truth = states_in(&mut hosted.clients.admin).await?;

@@ -12,11 +12,14 @@ use crate::error::EngineError;
 use crate::live::Live;
 use crate::policy::PolicyName;
 use crate::signals::Signals;
-use crate::store::{Batch, Deletion};
+use crate::store::{Batch, Deletion, StoreError};
 use crate::writer::DurableChange;
 
 /// How long a change waits to become durable before it is answered without.
 const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A database that fails is tried again at least so often while something waits for it.
+const ATTEMPTS_EVERY: Duration = Duration::from_secs(12);
 
 /// What a change does if it cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +78,7 @@ impl Engine {
         if durability == Durability::Preferred {
             return off_the_workers(move || change(Target::Live)).await?;
         }
+        self.refuse_while_failing()?;
         let (sender, receiver) = oneshot::channel();
         let change = Arc::new(change);
         let draft = Arc::clone(&change);
@@ -86,7 +90,9 @@ impl Engine {
         let finish = Box::new(move |written: Result<Batch, EngineError>| {
             let made = written.and_then(|batch| {
                 // Somebody else can have changed since what the draft was checked against.
-                change(Target::Live).inspect_err(|_| engine.write_again(&batch))
+                change(Target::Live)
+                    .inspect(|_| engine.note_written(&batch))
+                    .inspect_err(|_| engine.write_again(&batch))
             });
             // Whoever asked may have gone meanwhile; the change stands.
             let _ = sender.send(made);
@@ -95,6 +101,33 @@ impl Engine {
         handed_in.map_err(|()| EngineError::ShuttingDown)?;
         self.desk().hurry();
         receiver.await.map_err(|_| EngineError::ShuttingDown)?
+    }
+
+    /// Refuses at once what would have to wait for a database that is known to be away. What waits
+    /// already tries it again and again; without an attempt for a while, this may be the next one.
+    fn refuse_while_failing(&self) -> Result<(), EngineError> {
+        let failing = self.storage_status().borrow().failing.clone();
+        match failing {
+            Some(failing) if self.now().since(failing.last_attempt) < ATTEMPTS_EVERY => {
+                Err(EngineError::Store(StoreError::Unavailable(failing.error.into())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that what a batch has written is durable, as far as it is what is live now.
+    fn note_written(&self, batch: &Batch) {
+        for row in &batch.rows {
+            let _ = self.breakers().with(row.name.as_str(), |name, live| {
+                if live.revision == row.revision {
+                    live.marks.durable = live.marks.durable.max(row.revision);
+                }
+                // The draft is some milliseconds older.
+                live.mark_for_writing(name, self.signals());
+            });
+        }
+        self.desk().forget_deletions(&batch.deletions);
+        self.policies().settle(batch);
     }
 
     /// Writes what is not live, between two commits of what is.

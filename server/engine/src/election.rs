@@ -6,7 +6,7 @@
 //! waits longer than that, and only counts time in which the database answered: a database that is
 //! away takes nobody's lead. And before it takes the lead it asks the one who leads: a server that
 //! is cut off from the database, but not from those who stand by, goes on leading as long as all of
-//! them have heard from it.
+//! them have heard from it. Whoever stands by and may not be known to it yet asks for longer, in vain.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,6 +21,10 @@ const SAFE_PERCENT: u32 = 85;
 /// Servers that stand by and have given no beat for so many times the lease's duration are gone.
 const GONE_AFTER: u32 = 4;
 
+/// After so many beats the one who leads knows of a server that stands by: the first may have been
+/// on its way when that began to.
+const KNOWN_AFTER: u32 = 2;
+
 /// A server that stands by, and what it knows of the one that leads.
 #[derive(Debug)]
 pub struct Candidate {
@@ -30,6 +34,10 @@ pub struct Candidate {
     seen: Option<(LeaseView, Time)>,
     last_look: Time,
     last_look_failed: bool,
+    /// Beats of the one who leads since this server stands by, as far as they were seen.
+    beats: u32,
+    /// Since when nobody has answered when asked.
+    asked_in_vain_since: Option<Time>,
     /// The one who leads has said so: until then its lead is not touched.
     heard_until: Time,
 }
@@ -43,6 +51,8 @@ impl Candidate {
             seen: None,
             last_look: Time::EPOCH,
             last_look_failed: false,
+            beats: 0,
+            asked_in_vain_since: None,
             heard_until: Time::EPOCH,
         }
     }
@@ -54,10 +64,21 @@ impl Candidate {
         self.last_look_failed = view.is_none();
         match (&mut self.seen, view) {
             (Some((seen, _)), Some(view)) if *seen == view && is_continuous => {}
-            (_, Some(view)) => self.seen = Some((view, now)),
+            (seen, Some(view)) => {
+                match seen {
+                    Some((old, _)) if old.fence == view.fence => {
+                        self.beats = self.beats.saturating_add(u32::from(old.beat != view.beat));
+                    }
+                    _ => self.beats = 0,
+                }
+                *seen = Some((view, now));
+            }
             // The one who leads could not give a beat either: its time begins afresh.
             (Some((_, since)), None) => *since = now,
             (None, None) => {}
+        }
+        if self.to_ask(now).is_none() {
+            self.asked_in_vain_since = None;
         }
     }
 
@@ -79,9 +100,14 @@ impl Candidate {
         self.leader().filter(|_| is_silent || self.last_look_failed)
     }
 
-    /// Notes that the one who leads has said that it does.
-    pub fn heard(&mut self, now: Time) {
-        self.heard_until = now + self.lease;
+    /// Notes whether the one who was asked has said that it leads.
+    pub fn asked(&mut self, leads: bool, now: Time) {
+        if leads {
+            self.heard_until = now + self.lease;
+            self.asked_in_vain_since = None;
+        } else {
+            self.asked_in_vain_since.get_or_insert(now);
+        }
     }
 
     /// The lease that may be taken, if it still is as it was seen.
@@ -94,7 +120,10 @@ impl Candidate {
         // for: it listens where the holder did, so the holder is gone.
         let is_free = self.leader().is_none();
         let is_silent = now.since(*since) >= self.lease && now >= self.heard_until;
-        (is_free || is_silent).then_some(view)
+        // One that is not known yet is not waited for by the one who leads, if that is cut off.
+        let is_gone = self.beats >= KNOWN_AFTER
+            || self.asked_in_vain_since.is_some_and(|asked| now.since(asked) >= self.lease);
+        (is_free || (is_silent && is_gone)).then_some(view)
     }
 }
 

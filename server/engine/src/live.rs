@@ -11,7 +11,7 @@ use crate::store::{BreakerRow, Deletion};
 
 /// Transitions of one breaker that can wait for the recorder. It empties the list within
 /// microseconds; if it ever falls behind so far, the oldest are dropped and counted.
-const MAX_UNRECORDED: usize = 256;
+pub(crate) const MAX_UNRECORDED: usize = 256;
 
 /// A transition with the revision it was stamped with.
 #[derive(Clone, Debug)]

@@ -43,8 +43,9 @@ pub(crate) fn record(engine: &Engine) -> usize {
 }
 
 /// Puts what has happened to a breaker into the journal, while the breaker is locked: whoever takes
-/// its row finds the transitions that led to it.
+/// its row finds the transitions that led to it, and a crash never leaves the one without the other.
 pub(crate) fn journal(engine: &Engine, name: &BreakerName, live: &mut Live) {
+    live.marks.recorded = live.revision;
     let stamped = mem::take(&mut live.marks.unrecorded);
     if !stamped.is_empty() {
         let dropped = engine.journal().append(name, stamped);
@@ -57,7 +58,6 @@ fn record_change(engine: &Engine, name: &BreakerName) {
     let reserved = engine.watch_log().reserve();
     let captured = engine.breakers().with(name.as_str(), |name, live| {
         live.marks.to_record = false;
-        live.marks.recorded = live.revision;
         journal(engine, name, live);
         // What was just read from storage need not be written back.
         if live.marks.durable < live.revision {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::durably::off_the_workers;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::live::MAX_UNRECORDED;
+use crate::recorder;
 use crate::store::{Batch, Deletion, StoreError};
 use crate::trimmer::Trimmer;
 
@@ -32,6 +35,8 @@ const PORTION_EVERY: Duration = Duration::from_millis(100);
 const MAX_COUNTER_ROWS: usize = 250;
 /// A commit that takes longer has failed.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A commit that takes longer is shown as failing until it is through.
+const SLOW_COMMIT: Duration = Duration::from_secs(1);
 /// How long the writer leaves a database alone that has failed: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How often the last write is tried again at shutdown.
@@ -53,6 +58,8 @@ pub struct StorageStatus {
 pub struct Failing {
     /// Since when.
     pub since: Time,
+    /// When the last attempt failed.
+    pub last_attempt: Time,
     /// The last error.
     pub error: String,
 }
@@ -159,7 +166,7 @@ impl WriterDesk {
         self.deletions.lock().values().take(MAX_ROWS).cloned().collect()
     }
 
-    fn forget_deletions(&self, written: &[Deletion]) {
+    pub(crate) fn forget_deletions(&self, written: &[Deletion]) {
         let mut deletions = self.deletions.lock();
         for deletion in written {
             if deletions.get(&deletion.name) == Some(deletion) {
@@ -218,6 +225,8 @@ impl Writer {
         while let Some(change) = self.durable_changes.recv().await {
             self.write_first(change).await;
         }
+        // The recorder has ended before.
+        while recorder::record(&self.engine) > 0 {}
         self.portions.due = self.engine.signals().touched.len();
         let mut attempt = 1;
         loop {
@@ -250,19 +259,23 @@ impl Writer {
 
     /// What waits to be written, and up to which revision each breaker is durable once it is.
     ///
-    /// Rows come before the transitions are looked at, so that the transitions of every row are
-    /// among them; while more transitions wait than fit, they go first and alone.
+    /// Rows come before the transitions are looked at, and whatever led to a row is put into the
+    /// journal with it, so that the transitions of every row are among them; while more transitions
+    /// wait than fit, they go first and alone.
     fn gather(&mut self) -> (Batch, Vec<(BreakerName, u64)>) {
         let engine = Arc::clone(&self.engine);
         let mut batch = Batch::default();
         let mut durable = Vec::new();
-        if engine.journal().waiting_count() < MAX_TRANSITIONS {
+        let has_room = || engine.journal().waiting_count() <= MAX_TRANSITIONS - MAX_UNRECORDED;
+        if has_room() {
             while batch.rows.len() < MAX_ROWS
+                && has_room()
                 && let Some(name) = self.retry.pop().or_else(|| engine.signals().to_write.pop())
             {
                 let _ = engine.breakers().with(name.as_str(), |name, live| {
                     live.marks.to_write = false;
                     live.marks.touched = false;
+                    recorder::journal(&engine, name, live);
                     batch.rows.push(live.row(name));
                     durable.push((name.clone(), live.marks.recorded));
                 });
@@ -282,10 +295,11 @@ impl Writer {
         while self.portions.due > 0 && batch.rows.len() < most {
             self.portions.due -= 1;
             let Some(name) = self.engine.signals().touched.pop() else { break };
-            let _ = self.engine.breakers().with(name.as_str(), |name, live| {
-                let comes_by_itself = live.marks.to_write || live.marks.recorded < live.revision;
-                if live.marks.touched && !comes_by_itself {
+            let engine = Arc::clone(&self.engine);
+            let _ = engine.breakers().with(name.as_str(), |name, live| {
+                if live.marks.touched && !live.marks.to_write {
                     live.marks.touched = false;
+                    recorder::journal(&engine, name, live);
                     batch.rows.push(live.row(name));
                     durable.push((name.clone(), live.marks.recorded));
                 }
@@ -308,8 +322,16 @@ impl Writer {
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let began = self.engine.clock().now();
-        let committed = timeout(COMMIT_TIMEOUT, self.engine.store().commit(batch)).await;
+        let engine = Arc::clone(&self.engine);
+        let mut commit = pin!(timeout(COMMIT_TIMEOUT, engine.store().commit(batch)));
+        let began = engine.clock().now();
+        let committed = match timeout(SLOW_COMMIT, &mut commit).await {
+            Ok(committed) => committed,
+            Err(_) => {
+                self.tell_of_slow_commit(began);
+                commit.await
+            }
+        };
         let result = committed.unwrap_or_else(|_| {
             let error = format!("no answer within {COMMIT_TIMEOUT:?}");
             Err(StoreError::Unavailable(error.into()))
@@ -330,10 +352,12 @@ impl Writer {
                     }
                 }
                 (Err(StoreError::Superseded), _) => {}
-                (Err(error), Some(failing)) => failing.error = error.to_string(),
+                (Err(error), Some(failing)) => {
+                    (failing.error, failing.last_attempt) = (error.to_string(), now);
+                }
                 (Err(error), failing @ None) => {
                     tracing::error!(%error, "storage fails; the service goes on from memory and writes when it is back");
-                    *failing = Some(Failing { since: now, error: error.to_string() });
+                    *failing = Some(Failing { since: now, last_attempt: now, error: error.to_string() });
                 }
             }
         });
@@ -341,6 +365,16 @@ impl Writer {
             self.backoff = BACKOFF.0;
         }
         result
+    }
+
+    fn tell_of_slow_commit(&self, began: Time) {
+        self.engine.desk().status.send_modify(|status| {
+            if status.failing.is_none() {
+                let error = format!("no answer within {SLOW_COMMIT:?} so far");
+                tracing::warn!(%error, "storage is slow; the service goes on from memory");
+                status.failing = Some(Failing { since: began, last_attempt: began, error });
+            }
+        });
     }
 
     fn settle(&self, batch: &Batch, durable: Vec<(BreakerName, u64)>) {

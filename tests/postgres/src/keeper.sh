@@ -58,6 +58,14 @@ while read -r order; do
     kill) signal KILL; wait "$server" || true ;;
     pause) signal STOP ;;
     resume) signal CONT ;;
+    alive)
+        # One that has ended and that nobody has waited for yet is a zombie.
+        case $(ps -o stat= -p "$server") in
+        '' | Z*) echo no ;;
+        *) echo yes ;;
+        esac
+        continue
+        ;;
     esac
     echo done
 done

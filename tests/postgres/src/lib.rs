@@ -56,8 +56,17 @@ impl Cluster {
     /// # Errors
     /// If Postgres is not installed, or does not start.
     pub fn start_with(settings: &[&str]) -> anyhow::Result<Self> {
+        Self::start_in(&env::temp_dir(), settings)
+    }
+
+    /// The same with its folder in another one, which has to be writable for everybody.
+    ///
+    /// # Errors
+    /// If Postgres is not installed, or does not start.
+    pub fn start_in(parent: &Path, settings: &[&str]) -> anyhow::Result<Self> {
         let binaries = binaries()?;
         let mut process = keeper_command()?
+            .env("TMPDIR", parent)
             .arg(&binaries)
             .args(settings)
             .stdin(Stdio::piped())
@@ -118,6 +127,14 @@ impl Cluster {
         self.order("stop")
     }
 
+    /// Whether the server still runs: it ends by itself if its disk is full at a bad moment.
+    ///
+    /// # Errors
+    /// If the keeper has ended.
+    pub fn is_running(&self) -> anyhow::Result<bool> {
+        Ok(self.ask("alive")? == "yes\n")
+    }
+
     /// Starts the server again, and waits until it answers.
     ///
     /// # Errors
@@ -132,14 +149,19 @@ impl Cluster {
     }
 
     fn order(&self, order: &str) -> anyhow::Result<()> {
+        let answer = self.ask(order)?;
+        ensure!(answer == "done\n", "the keeper of the Postgres cluster ended at `{order}`");
+        Ok(())
+    }
+
+    fn ask(&self, order: &str) -> anyhow::Result<String> {
         let mut keeper = self.keeper.lock().map_err(|_| anyhow::anyhow!("a test has panicked"))?;
         let orders = keeper.orders.as_mut().context("the keeper takes orders")?;
         writeln!(orders, "{order}")?;
         orders.flush()?;
         let mut answer = String::new();
         keeper.answers.read_line(&mut answer)?;
-        ensure!(answer == "done\n", "the keeper of the Postgres cluster ended at `{order}`");
-        Ok(())
+        Ok(answer)
     }
 }
 

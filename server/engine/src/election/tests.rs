@@ -18,9 +18,13 @@ fn at(millis: u64) -> Time {
     Time::from_millis(1_000_000 + millis)
 }
 
-/// A candidate `b` that looks every 250 ms at a lease of `a` that does not change.
+/// A candidate `b` that has seen two beats of `a`, and then looks every 250 ms at a lease that does
+/// not change.
 fn silent_for(millis: u64) -> Candidate {
     let mut candidate = Candidate::new(member("b"), LEASE);
+    for beat in 5..7 {
+        candidate.looked(Some(view(1, beat, Some("a"))), Time::from_millis(999_000 + beat * 100));
+    }
     for look in (0..=millis).step_by(250) {
         candidate.looked(Some(view(1, 7, Some("a"))), at(look));
     }
@@ -63,12 +67,26 @@ fn time_in_which_the_candidate_itself_was_paused_does_not_count() {
 #[test]
 fn a_server_that_says_that_it_leads_keeps_the_lead() {
     let mut candidate = silent_for(3_000);
-    candidate.heard(at(3_000));
+    candidate.asked(true, at(3_000));
     for look in (3_250..6_000).step_by(250) {
         candidate.looked(Some(view(1, 7, Some("a"))), at(look));
         assert_eq!(candidate.to_take(at(look)), None, "{look}");
     }
     assert!(candidate.to_take(at(6_000)).is_some());
+}
+
+#[test]
+fn one_that_may_not_be_known_asks_in_vain_for_a_whole_lease() {
+    let mut candidate = Candidate::new(member("b"), LEASE);
+    for look in (0..4_500).step_by(250) {
+        assert_eq!(candidate.to_take(at(look)), None, "{look}");
+        candidate.looked(Some(view(1, 7, Some("a"))), at(look));
+        if candidate.to_ask(at(look)).is_some() {
+            candidate.asked(false, at(look));
+        }
+    }
+    candidate.looked(Some(view(1, 7, Some("a"))), at(4_500));
+    assert!(candidate.to_take(at(4_500)).is_some());
 }
 
 #[test]
@@ -190,12 +208,14 @@ impl Fleet {
                 }
                 candidate.looked(database.then(|| self.lease.clone()), now);
                 let asked = candidate.to_ask(now).and_then(|m| m.id[1..].parse::<usize>().ok());
-                if let Some(other) = asked
-                    && reaches(Some(other))
-                    && let Role::Leads { tenure, .. } = &mut self.roles[other]
-                    && tenure.asked_by(&me, now)
-                {
-                    candidate.heard(now);
+                if let Some(other) = asked {
+                    let leads = match &mut self.roles[other] {
+                        Role::Leads { tenure, .. } if reaches(Some(other)) => {
+                            tenure.asked_by(&me, now)
+                        }
+                        _ => false,
+                    };
+                    candidate.asked(leads, now);
                 }
                 if database
                     && let Some(seen) = candidate.to_take(now)

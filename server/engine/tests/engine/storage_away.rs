@@ -6,6 +6,7 @@ use breaker_core::{Attribution, ConfigPatch, Mode, Outcome, OverrideKind, Run, S
 use breaker_engine::{
     Action, BreakerReport, Durability, Engine, EngineError, Selector, StoreError,
 };
+use tokio::sync::oneshot;
 
 use crate::flaky::{Flaky, name, start};
 
@@ -61,6 +62,30 @@ async fn a_change_that_has_to_be_durable_is_not_made_without_storage() {
     assert!(force_open(&engine, Durability::Required).await.unwrap());
     assert_eq!(engine.get(&name("a/b")).unwrap().status.mode, Mode::ForcedOpen);
     tasks.shut_down().await.unwrap();
+}
+
+/// The next commit waits: returns what tells that it has come, and what lets it go on.
+fn hold_next_commit(store: &Flaky) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+    let (reached, is_reached) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel();
+    *store.gate.lock() = Some((reached, may_go_on));
+    (is_reached, go_on)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_takes_long_is_shown_before_it_is_given_up() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let (is_reached, go_on) = hold_next_commit(&store);
+    engine.report("", 0, &[failures("a/b")]).unwrap();
+    is_reached.await.unwrap();
+    let mut status = engine.storage_status();
+    let shown = status.wait_for(|status| status.failing.is_some()).await.unwrap().clone();
+    assert_eq!(shown.attempts, 0, "it has not failed yet");
+    go_on.send(()).unwrap();
+    status.wait_for(|status| status.failing.is_none()).await.unwrap();
+    tasks.shut_down().await.unwrap();
+    assert_eq!(store.transitions.lock().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
