@@ -20,6 +20,8 @@ const DURABLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A database that fails is tried again at least so often while something waits for it.
 const ATTEMPTS_EVERY: Duration = Duration::from_secs(12);
+/// How long a change that has to be durable waits for a database that fails to come back.
+const BACK_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a change does if it cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +80,7 @@ impl Engine {
         if durability == Durability::Preferred {
             return off_the_workers(move || change(Target::Live)).await?;
         }
-        self.refuse_while_failing()?;
+        self.refuse_while_failing().await?;
         let (sender, receiver) = oneshot::channel();
         let change = Arc::new(change);
         let draft = Arc::clone(&change);
@@ -90,9 +92,10 @@ impl Engine {
         let finish = Box::new(move |written: Result<Batch, EngineError>| {
             let made = written.and_then(|batch| {
                 // Somebody else can have changed since what the draft was checked against.
-                change(Target::Live)
-                    .inspect(|_| engine.note_written(&batch))
-                    .inspect_err(|_| engine.write_again(&batch))
+                let made = change(Target::Live).inspect_err(|_| engine.write_again(&batch))?;
+                engine.note_written(&batch);
+                let attempts = engine.desk().status().borrow().attempts;
+                Ok((made, (!batch.rows.is_empty()).then_some(attempts)))
             });
             // Whoever asked may have gone meanwhile; the change stands.
             let _ = sender.send(made);
@@ -100,18 +103,31 @@ impl Engine {
         let handed_in = self.desk().change_durably(DurableChange { prepare, finish }).await;
         handed_in.map_err(|()| EngineError::ShuttingDown)?;
         self.desk().hurry();
-        receiver.await.map_err(|_| EngineError::ShuttingDown)?
+        let (made, attempts) = receiver.await.map_err(|_| EngineError::ShuttingDown)??;
+        if let Some(attempts) = attempts {
+            // It is on disk as a draft; what the history tells of it comes with the next commit.
+            self.desk().hurry();
+            let mut status = self.desk().status();
+            let next = status.wait_for(|status| status.attempts > attempts);
+            let _ = tokio::time::timeout(DURABLE_WITHIN, next).await;
+        }
+        Ok(made)
     }
 
-    /// Refuses at once what would have to wait for a database that is known to be away. What waits
+    /// Refuses soon what would have to wait for a database that is known to be away. What waits
     /// already tries it again and again; without an attempt for a while, this may be the next one.
-    fn refuse_while_failing(&self) -> Result<(), EngineError> {
-        let failing = self.storage_status().borrow().failing.clone();
-        match failing {
-            Some(failing) if self.now().since(failing.last_attempt) < ATTEMPTS_EVERY => {
-                Err(EngineError::Store(StoreError::Unavailable(failing.error.into())))
-            }
-            _ => Ok(()),
+    async fn refuse_while_failing(&self) -> Result<(), EngineError> {
+        let mut status = self.storage_status();
+        let failing = status.borrow_and_update().failing.clone();
+        let Some(failing) = failing else { return Ok(()) };
+        if self.now().since(failing.last_attempt) >= ATTEMPTS_EVERY {
+            return Ok(());
+        }
+        self.desk().hurry();
+        let well = status.wait_for(|status| status.failing.is_none());
+        match tokio::time::timeout(BACK_WITHIN, well).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(EngineError::Store(StoreError::Unavailable(failing.error.into()))),
         }
     }
 
