@@ -12,6 +12,7 @@ mod file;
 mod history;
 mod life;
 mod load;
+mod packed;
 
 use async_trait::async_trait;
 use breaker_core::Time;
@@ -73,7 +74,7 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {
-        load::breakers(&self.readers, sink).await
+        packed::load(&self.readers, sink).await
     }
 
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

@@ -420,3 +420,38 @@ async fn damaged_transitions_are_told_and_pages_go_on_behind_them() -> Result<()
     assert_eq!(store.open().await?.last_transition_id, 6);
     Ok(())
 }
+
+/// Rows are read many at a time, between separators.
+#[tokio::test]
+async fn a_row_that_holds_separators_is_read_by_itself() -> Result<()> {
+    let folder = Folder::new()?;
+    let store = folder.store().await?;
+    let odd = ["a/first", "a/row", "a/value", "a/zero", "a/long", "a/last"];
+    store.commit(&batch(&odd)?).await?;
+    folder
+        .execute(
+            "UPDATE breakers SET own_config = '{}' || char(30) || '+b/made' WHERE name = 'a/row';
+             UPDATE breakers SET own_config = '{}' || char(31) || '+9' WHERE name = 'a/value';
+             UPDATE breakers SET own_config = '{}' || char(0) || '!' WHERE name = 'a/zero';
+             UPDATE breakers SET window_calls = zeroblob(4104) WHERE name = 'a/long';",
+        )
+        .await?;
+    let mut whole = Vec::new();
+    let mut damaged = Vec::new();
+    store
+        .load(&mut |loaded| match loaded {
+            Loaded::Breaker(row) => whole.push((row.name.to_string(), row.revision)),
+            Loaded::Damaged(row) => {
+                damaged.push((row.name.map(|name| name.to_string()), row.damage.column));
+            }
+        })
+        .await?;
+    whole.sort();
+    damaged.sort();
+    let expected = ["a/first", "a/last", "a/long"].map(|name| (name.to_owned(), 1));
+    assert_eq!(whole, expected);
+    let expected =
+        ["a/row", "a/value", "a/zero"].map(|name| (Some(name.to_owned()), "own_config".to_owned()));
+    assert_eq!(damaged, expected);
+    Ok(())
+}
