@@ -174,7 +174,7 @@ impl Node {
         }
         let end = self.until_the_end(tasks, &mut keeper).await?;
         if let (End::Stopped, Some(held)) = (&end, &held) {
-            let released = within(held.every * 2, held.lease.release()).await;
+            let released = within(held.every * 4, held.lease.release()).await;
             if let Err(error) = released {
                 tracing::warn!(%error, "the others have to wait until the lead has run out");
             }

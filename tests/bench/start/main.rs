@@ -98,9 +98,12 @@ fn postgres(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Starts a server, prints how long it took to be ready, and ends it.
 fn start(database: &str, history: u32, url: &str) -> anyhow::Result<()> {
-    // The lines are printed once everything is loaded and served.
     let began = clock::now();
     let daemon = Daemon::start_on(url, [] as [&str; 0])?;
+    // It listens once everything is loaded, or before that if it has to wait for the lead.
+    while !daemon.page("/readyz")?.contains("\"ready\"") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let ready = began.elapsed();
     // What is recorded after the start is counted, too.
     std::thread::sleep(Duration::from_secs(2));
