@@ -82,7 +82,7 @@ impl Node {
         loop {
             let Some((term, tenure)) = self.stand_by(database, me, lease).await else {
                 // The database may be away; the others will see that no more beats come.
-                if let Err(error) = database.leave().await {
+                if let Err(error) = within(lease, database.leave()).await {
                     tracing::warn!(%error, "the others could not be told that this server goes");
                 }
                 return Ok(());

@@ -20,6 +20,9 @@ use crate::lease::{LeaseView, Member, Standby};
 const SAFE_PERCENT: u32 = 85;
 /// Servers that stand by and have given no beat for so many times the lease's duration are gone.
 const GONE_AFTER: u32 = 4;
+/// Most servers that a leader knows of. One more hears that it does not lead, which is always safe
+/// to say.
+const MAX_KNOWN: usize = 1_000;
 
 /// After so many beats the one who leads knows of a server that stands by: the first may have been
 /// on its way when that began to.
@@ -175,10 +178,17 @@ impl Tenure {
         if !self.leads(now) {
             return false;
         }
-        let known = Known { beat: 0, alive_at: now, told_at: now };
-        if let Some(all) = &mut self.known {
-            all.entry(id.to_owned()).or_insert(known).told_at = now;
+        // Before the first beat nobody is known, and nobody needs to be: the lead then ends by itself.
+        let Some(all) = &mut self.known else { return true };
+        if all.len() >= MAX_KNOWN && !all.contains_key(id) {
+            let gone_before = now - self.lease * GONE_AFTER;
+            all.retain(|_, one| one.alive_at.max(one.told_at) > gone_before);
+            if all.len() >= MAX_KNOWN {
+                return false;
+            }
         }
+        let known = Known { beat: 0, alive_at: now, told_at: now };
+        all.entry(id.to_owned()).or_insert(known).told_at = now;
         true
     }
 

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -6,11 +7,14 @@ use breaker_engine::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool};
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::errors::unavailable;
 
 /// Most connections that read. Readers of the history are people; those of changes read memory.
 const MAX_READERS: u32 = 4;
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a reader waits for a connection.
 const READER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest statement, by the clock of the database: nobody waits for one any longer.
@@ -45,7 +49,10 @@ impl Location {
     }
 
     pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        self.options.connect().await
+        timeout(CONNECT_TIMEOUT, self.options.connect()).await.unwrap_or_else(|_| {
+            let told = format!("no answer within {CONNECT_TIMEOUT:?}");
+            Err(sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, told)))
+        })
     }
 }
 
