@@ -24,7 +24,7 @@ use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
 use crate::view::{BreakerStatus, BreakerView};
-use crate::watch::{States, Subscription, WatchLog};
+use crate::watch::{Encoded, States, Subscription, WatchLog};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
 use crate::{deadlines, loading, recorder};
 
@@ -282,9 +282,16 @@ fn leave_damaged(damaged: &[(String, Damage)], stats: &Stats) {
 }
 
 impl States for Engine {
-    fn encoded(&self, name: &BreakerName) -> Option<Bytes> {
-        let status = self.breakers.with(name.as_str(), |name, live| BreakerStatus::of(name, live));
-        status.map(|status| self.encode(&status))
+    fn encoded(&self, name: &BreakerName, position: u64) -> Encoded {
+        let status = self.breakers.with(name.as_str(), |name, live| {
+            let is_there = !live.marks.to_record && live.marks.position == position;
+            is_there.then(|| BreakerStatus::of(name, live))
+        });
+        match status {
+            Some(Some(status)) => Encoded::State(self.encode(&status)),
+            Some(None) => Encoded::Later,
+            None => Encoded::Gone,
+        }
     }
 }
 

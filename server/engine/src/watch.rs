@@ -68,8 +68,17 @@ enum Entry {
 
 /// The present states of breakers.
 pub(crate) trait States: Send + Sync {
-    /// The state of a breaker, encoded; `None` if it is gone.
-    fn encoded(&self, name: &BreakerName) -> Option<Bytes>;
+    /// The state of the breaker that stands at a position.
+    fn encoded(&self, name: &BreakerName, position: u64) -> Encoded;
+}
+
+/// What there is of a breaker whose state was not encoded.
+pub(crate) enum Encoded {
+    State(Bytes),
+    /// It has changed, and comes at a later position: told here, it would be told twice.
+    Later,
+    /// It is gone, which is told at a later position.
+    Gone,
 }
 
 /// What a subscriber gets at a time. Deletions come before changes: a breaker that is in both was
@@ -230,9 +239,15 @@ impl Subscription {
         let mut unencoded = Vec::new();
         let reached_end = self.collect(&log, &mut update, &mut unencoded);
         drop(log);
-        // One that has changed meanwhile comes again; one that is gone is told as such later.
-        update.changed.extend(unencoded.iter().filter_map(|name| self.states.encoded(name)));
-        if reached_end && !self.is_complete {
+        let mut is_whole = true;
+        for (name, position) in &unencoded {
+            match self.states.encoded(name, *position) {
+                Encoded::State(state) => update.changed.push(state),
+                Encoded::Later => is_whole = false,
+                Encoded::Gone => {}
+            }
+        }
+        if reached_end && is_whole && !self.is_complete {
             self.is_complete = true;
             update.snapshot_complete = true;
         }
@@ -251,7 +266,7 @@ impl Subscription {
         &mut self,
         log: &Log,
         update: &mut Update,
-        unencoded: &mut Vec<BreakerName>,
+        unencoded: &mut Vec<(BreakerName, u64)>,
     ) -> bool {
         let mut bytes = 0;
         for (looked_at, (&position, entry)) in log.entries.range(self.position + 1..).enumerate() {
@@ -271,7 +286,7 @@ impl Subscription {
                     }
                     None => {
                         bytes += MAX_STATE_BYTES;
-                        unencoded.push(name.clone());
+                        unencoded.push((name.clone(), position));
                     }
                 },
                 Entry::Tombstone { name }

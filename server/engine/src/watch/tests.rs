@@ -43,7 +43,7 @@ impl World {
 struct NoStates;
 
 impl States for NoStates {
-    fn encoded(&self, name: &BreakerName) -> Option<Bytes> {
+    fn encoded(&self, name: &BreakerName, _: u64) -> Encoded {
         panic!("{name} was put with its state")
     }
 }
