@@ -2,7 +2,9 @@
 //! server.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
+use breaker_engine::StoreError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, Migrator};
 
 /// What a server does about tables that are not up to date.
@@ -21,6 +23,37 @@ pub(crate) enum NotMigrated {
     Missing(usize),
     /// A migration could not be applied, or the database has one that this build does not know.
     Failed(MigrateError),
+}
+
+impl NotMigrated {
+    /// The error of the database at `place`. What the database itself has against a migration is
+    /// told by `unusable`.
+    pub(crate) fn told(
+        self,
+        place: impl Display,
+        unusable: impl FnOnce(&sqlx::Error) -> StoreError,
+    ) -> StoreError {
+        StoreError::Unusable(match self {
+            Self::Missing(count) => format!(
+                "{place} lacks {count} of this breakerd's migrations; run `breakerd migrate` first, \
+                 or start without --migrations=check"
+            ),
+            Self::Failed(MigrateError::VersionMissing(version)) => format!(
+                "{place} was used by a newer breakerd: it has migration {version}, which this one \
+                 does not know; start the newer one, or choose another --database"
+            ),
+            Self::Failed(MigrateError::VersionMismatch(version)) => format!(
+                "{place} was made by another build of breakerd: its migration {version} is not the \
+                 one of this build; start the other one, or choose another --database"
+            ),
+            Self::Failed(
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
+            ) => return unusable(&error),
+            Self::Failed(error) => {
+                format!("{place} cannot be brought up to date: {error}; choose another --database")
+            }
+        })
+    }
 }
 
 /// Where sqlx keeps what was applied.

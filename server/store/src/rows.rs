@@ -11,6 +11,9 @@ mod transitions;
 use std::borrow::Cow;
 
 use breaker_core::Time;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
 
 pub(crate) use breakers::{BREAKERS, load as load_breaker};
 pub(crate) use policies::{POLICIES, load as load_policies, load_one as load_policy};
@@ -58,6 +61,26 @@ pub(crate) trait Cells {
     fn text(&self, column: &str) -> Result<Option<&str>, sqlx::Error>;
     fn bytes(&self, column: &str) -> Result<Option<&[u8]>, sqlx::Error>;
 }
+
+macro_rules! cells_of {
+    ($($row:ty),+) => {$(
+        impl Cells for $row {
+            fn integer(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
+                self.try_get(column)
+            }
+
+            fn text(&self, column: &str) -> Result<Option<&str>, sqlx::Error> {
+                self.try_get(column)
+            }
+
+            fn bytes(&self, column: &str) -> Result<Option<&[u8]>, sqlx::Error> {
+                self.try_get(column)
+            }
+        }
+    )+};
+}
+
+cells_of!(SqliteRow, PgRow);
 
 impl<R> Table<R> {
     /// The names of the columns, separated by commas.

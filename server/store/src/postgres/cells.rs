@@ -1,24 +1,10 @@
 use std::borrow::Cow;
 
+use sqlx::Arguments;
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{Arguments, Row};
+use sqlx::postgres::PgArguments;
 
-use crate::rows::{Cells, Kind, Sink, Table};
-
-impl Cells for PgRow {
-    fn integer(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn text(&self, column: &str) -> Result<Option<&str>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn bytes(&self, column: &str) -> Result<Option<&[u8]>, sqlx::Error> {
-        self.try_get(column)
-    }
-}
+use crate::rows::{Kind, Sink, Table};
 
 /// The values of many rows, column by column.
 pub(super) struct Arrays {

@@ -1,7 +1,4 @@
 use breaker_engine::StoreError;
-use sqlx::migrate::MigrateError;
-
-use crate::migrations::NotMigrated;
 
 use super::connection::Location;
 
@@ -36,32 +33,4 @@ pub(super) fn unusable(location: &Location, error: &sqlx::Error) -> StoreError {
         _ => "see what the cause says",
     };
     StoreError::Unusable(format!("{location} cannot be used: {cause}; {advice}"))
-}
-
-/// An error of the migrations.
-pub(super) fn not_migrated(location: &Location, error: &NotMigrated) -> StoreError {
-    match error {
-        NotMigrated::Missing(count) => StoreError::Unusable(format!(
-            "{location} lacks {count} of this breakerd's migrations; run `breakerd migrate` first, or \
-             start without --migrations=check"
-        )),
-        NotMigrated::Failed(MigrateError::VersionMissing(version)) => {
-            StoreError::Unusable(format!(
-                "{location} was used by a newer breakerd: it has migration {version}, which this one \
-             does not know; start the newer one, or name another --database"
-            ))
-        }
-        NotMigrated::Failed(MigrateError::VersionMismatch(version)) => {
-            StoreError::Unusable(format!(
-                "{location} was made by another build of breakerd: its migration {version} is not the \
-             one of this build; start the other one, or name another --database"
-            ))
-        }
-        NotMigrated::Failed(
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
-        ) => unusable(location, error),
-        NotMigrated::Failed(error) => {
-            StoreError::Unusable(format!("{location} cannot be brought up to date: {error}"))
-        }
-    }
 }

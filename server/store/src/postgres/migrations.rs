@@ -3,7 +3,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor};
 
 use super::connection::Location;
-use super::errors::{not_migrated, unusable};
+use super::errors::unusable;
 use crate::migrations::{self, MigrationMode};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/postgres");
@@ -20,5 +20,5 @@ pub(super) async fn run(
     let applied = migrations::run(&MIGRATOR, &mut connection, mode).await;
     // Whatever becomes of the connection, what was applied is there.
     let _ = connection.close().await;
-    applied.map_err(|error| not_migrated(location, &error))
+    applied.map_err(|error| error.told(location, |error| unusable(location, error)))
 }

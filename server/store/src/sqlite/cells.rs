@@ -1,23 +1,9 @@
 use std::borrow::Cow;
 
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, Row};
+use sqlx::Arguments;
+use sqlx::sqlite::SqliteArguments;
 
-use crate::rows::{Cells, Sink};
-
-impl Cells for SqliteRow {
-    fn integer(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn text(&self, column: &str) -> Result<Option<&str>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn bytes(&self, column: &str) -> Result<Option<&[u8]>, sqlx::Error> {
-        self.try_get(column)
-    }
-}
+use crate::rows::Sink;
 
 /// The arguments of a statement.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::errors::{not_migrated, unusable};
+use super::errors::unusable;
 use crate::migrations::{self, MigrationMode};
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
@@ -70,7 +70,8 @@ impl Writer {
         refuse_foreign(&mut connection, path).await?;
         write_ahead(&mut connection, path).await?;
         let applied = migrations::run(&MIGRATOR, &mut connection, mode).await;
-        let applied = applied.map_err(|error| not_migrated(path, &error))?;
+        let applied =
+            applied.map_err(|error| error.told(path.display(), |error| unusable(path, error)))?;
         let writer = Self { path: path.to_owned(), idle: Mutex::new(Some(connection)) };
         Ok((writer, applied))
     }

@@ -1,9 +1,6 @@
 use std::path::Path;
 
 use breaker_engine::StoreError;
-use sqlx::migrate::MigrateError;
-
-use crate::migrations::NotMigrated;
 
 /// The primary result codes of SQLite that somebody can do something about.
 mod code {
@@ -46,33 +43,4 @@ pub(super) fn unusable(path: &Path, error: &sqlx::Error) -> StoreError {
         "{} cannot be used: {cause}; {advice}, or choose another --database",
         path.display()
     ))
-}
-
-/// An error of the migrations.
-pub(super) fn not_migrated(path: &Path, error: &NotMigrated) -> StoreError {
-    let path_text = path.display();
-    match error {
-        NotMigrated::Missing(count) => StoreError::Unusable(format!(
-            "{path_text} lacks {count} of this breakerd's migrations; run `breakerd migrate` first, or \
-             start without --migrations=check"
-        )),
-        NotMigrated::Failed(MigrateError::VersionMissing(version)) => {
-            StoreError::Unusable(format!(
-                "{path_text} was used by a newer breakerd: it has migration {version}, which this one \
-             does not know; start the newer one, or choose another --database"
-            ))
-        }
-        NotMigrated::Failed(MigrateError::VersionMismatch(version)) => {
-            StoreError::Unusable(format!(
-                "{path_text} was made by another build of breakerd: its migration {version} is not \
-             the one of this build; start the other one, or choose another --database"
-            ))
-        }
-        NotMigrated::Failed(
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
-        ) => unusable(path, error),
-        NotMigrated::Failed(error) => StoreError::Unusable(format!(
-            "{path_text} cannot be brought up to date: {error}; choose another --database"
-        )),
-    }
 }
