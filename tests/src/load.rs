@@ -131,8 +131,12 @@ async fn call_once(
     let outcome = if chance.one_in(2) { Outcome::Failure } else { Outcome::Success };
     let permit_id = answer.permit.map_or(0, |permit| permit.id);
     let run = v1::Run { permit_id, ..run_of(outcome, 1) };
-    let report =
-        v1::BreakerReport { breaker: name, generation: answer.generation, runs: vec![run] };
+    let report = v1::BreakerReport {
+        breaker: name,
+        generation: answer.generation,
+        runs: vec![run],
+        late: false,
+    };
     let request = v1::ReportRequest { reports: vec![report], ..Default::default() };
     measured(clients.breakers.report(request), calls).await.map(|_| ())
 }

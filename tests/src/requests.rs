@@ -23,7 +23,7 @@ pub fn run_of(outcome: v1::Outcome, count: u32) -> v1::Run {
 
 /// A report about one breaker.
 pub fn report_of(breaker: &str, generation: u64, runs: Vec<v1::Run>) -> v1::ReportRequest {
-    let report = v1::BreakerReport { breaker: breaker.into(), generation, runs };
+    let report = v1::BreakerReport { breaker: breaker.into(), generation, runs, late: false };
     v1::ReportRequest { reports: vec![report], ..v1::ReportRequest::default() }
 }
 

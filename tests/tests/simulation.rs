@@ -207,6 +207,7 @@ async fn report(
         breaker: NAME.into(),
         generation: admitted.generation,
         runs: vec![run],
+        late: false,
     };
     let request = v1::ReportRequest { reports: vec![report], ..v1::ReportRequest::default() };
     hosted.clients.breakers.report(request).await?;

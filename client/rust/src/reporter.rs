@@ -209,6 +209,7 @@ fn reports<'a>(
                 breaker: call.breaker.as_str().to_owned(),
                 generation: call.generation,
                 runs: Vec::new(),
+                late: false,
             });
             reports.len() - 1
         });

@@ -29,7 +29,7 @@ pub(super) fn of(breaker: &str, admission: &Admission, ending: &Ending) -> v1::B
         ..Default::default()
     };
     let generation = admission.generation;
-    v1::BreakerReport { breaker: breaker.to_owned(), generation, runs: vec![run] }
+    v1::BreakerReport { breaker: breaker.to_owned(), generation, runs: vec![run], late: false }
 }
 
 /// A report as it is sent after so long. Its sequence is always the same: it counts once.
