@@ -53,6 +53,11 @@ impl Asks {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.under_way == 0
+    }
+
     /// Makes room for another call.
     pub(crate) const fn end(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);

@@ -154,3 +154,6 @@ const fn takes(credit: &mut u32, percent: u32) -> bool {
     *credit -= 100;
     true
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,14 +199,15 @@ impl Watcher {
         if message.reset || self.must_reset {
             events.push(WatchEvent::Reset);
         }
-        for state in &message.changed {
-            let status = BreakerStatus::from_message(state, message.server_time.as_ref())?;
-            events.push(WatchEvent::Changed(Box::new(status)));
-        }
+        // A breaker that is in both was made anew.
         for name in &message.deleted {
             let name = BreakerName::new(name)
                 .map_err(|error| Violation::new("deleted", error.to_string()))?;
             events.push(WatchEvent::Deleted(name));
+        }
+        for state in &message.changed {
+            let status = BreakerStatus::from_message(state, message.server_time.as_ref())?;
+            events.push(WatchEvent::Changed(Box::new(status)));
         }
         if message.snapshot_complete {
             events.push(WatchEvent::SnapshotComplete);

@@ -2,35 +2,58 @@
 
 use std::time::Duration;
 
-use breaker_core::{ConfigPatch, OnUnavailable};
 use breaker_proto::encoded::EncodedWatchResponse;
+use breaker_proto::v1;
 
-use super::support::{TestServer, TestWatch, builder, nobody, stands_by};
-use crate::{Admission, Breaker, Client, Watch, WatchEvent};
-
-const NAME: &str = "payments/stripe-api";
+use super::server::{TestServer, TestWatch, stands_by};
+use super::support::{LONG, NAME, allowed, builder, eventually, nobody};
+use crate::{Client, Error, Watch, WatchEvent};
 
 fn servers<const N: usize>() -> [TestServer; N] {
-    std::array::from_fn(|_| TestServer::start(&ConfigPatch::default()))
+    std::array::from_fn(|_| TestServer::by_hand())
 }
 
 fn client_of(servers: &[&TestServer]) -> Client {
     builder().addresses(servers.iter().map(|server| &*server.address)).build().unwrap()
 }
 
-fn breaker_of(servers: &[&TestServer]) -> Breaker {
-    client_of(servers).breaker(NAME).unwrap()
+/// Asks for leave, as calls of a HALF_OPEN breaker do.
+async fn acquire(client: &Client) -> Result<v1::AcquireResponse, Error> {
+    let request = v1::AcquireRequest { breaker: NAME.into(), client_id: String::new() };
+    let connection = &client.shared().connection;
+    connection
+        .request(|mut client| {
+            let request = request.clone();
+            async move { client.acquire(request).await }
+        })
+        .await
 }
 
-async fn is_admitted(breaker: &Breaker) -> bool {
-    match breaker.acquire().await {
-        Ok(Admission::Allowed(guard)) => guard.success().await.is_ok(),
-        _ => false,
-    }
+/// Reports a success.
+async fn report(client: &Client, sequence: u64) -> Result<v1::ReportResponse, Error> {
+    let run = v1::Run {
+        outcome: v1::Outcome::Success.into(),
+        count: 1,
+        total_duration: Some(prost_types::Duration::default()),
+        ..Default::default()
+    };
+    let report = v1::BreakerReport { breaker: NAME.into(), runs: vec![run], ..Default::default() };
+    let request = v1::ReportRequest { reporter_id: "test".into(), sequence, reports: vec![report] };
+    let connection = &client.shared().connection;
+    connection
+        .request(|mut client| {
+            let request = request.clone();
+            async move { client.report(request).await }
+        })
+        .await
+}
+
+fn acquires(server: &TestServer) -> u32 {
+    server.world(|world| world.acquires)
 }
 
 fn successes(server: &TestServer) -> u64 {
-    server.world(|world| world.breaker(NAME).metrics().map_or(0, |m| m.totals().successes))
+    server.world(|world| world.totals(NAME)[0])
 }
 
 /// How often each server was asked since this was last called.
@@ -43,12 +66,13 @@ async fn a_server_that_stands_by_is_asked_once_and_its_leader_from_then_on() {
     let [first, second, leader] = servers();
     first.stand_by(Some(&leader.address));
     second.stand_by(Some(&leader.address));
-    let breaker = breaker_of(&[&first, &second, &leader]);
-    for _ in 0..3 {
-        assert!(is_admitted(&breaker).await);
+    let client = client_of(&[&first, &second, &leader]);
+    for sequence in 1..=3 {
+        acquire(&client).await.unwrap();
+        report(&client, sequence).await.unwrap();
     }
     assert_eq!(asked([&first, &second, &leader]), [1, 0, 6]);
-    assert_eq!(successes(&leader), 3);
+    assert_eq!((acquires(&leader), successes(&leader)), (3, 3));
 }
 
 #[tokio::test]
@@ -56,31 +80,25 @@ async fn without_a_named_leader_the_list_is_gone_through() {
     let [first, second, leader] = servers();
     first.stand_by(None);
     second.stand_by(None);
-    let breaker = breaker_of(&[&first, &second, &leader]);
-    assert!(is_admitted(&breaker).await);
-    assert!(is_admitted(&breaker).await);
-    assert_eq!(asked([&first, &second, &leader]), [1, 1, 4]);
+    let client = client_of(&[&first, &second, &leader]);
+    acquire(&client).await.unwrap();
+    acquire(&client).await.unwrap();
+    assert_eq!(asked([&first, &second, &leader]), [1, 1, 2]);
 }
 
 #[tokio::test]
-async fn while_nobody_leads_a_call_asks_each_server_once_and_is_decided_alone() {
+async fn while_nobody_leads_a_request_asks_each_server_once() {
     let [first, second] = servers();
     first.stand_by(Some(&second.address));
     second.stand_by(Some(&first.address));
-    let client = builder()
-        .addresses([&first.address, &second.address])
-        .on_unavailable(OnUnavailable::Deny)
-        .build()
-        .unwrap();
-    let breaker = client.breaker(NAME).unwrap();
-    let error = breaker.acquire().await.unwrap_err();
-    assert!(error.is_unavailable(), "{error}");
-    assert_eq!(asked([&first, &second]), [1, 1]);
-    assert!(matches!(breaker.admit().await, Admission::Denied(_)));
-    assert_eq!(asked([&first, &second]), [1, 1]);
-
+    let client = client_of(&[&first, &second]);
+    for _ in 0..2 {
+        let error = acquire(&client).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+        assert_eq!(asked([&first, &second]), [1, 1]);
+    }
     second.lead();
-    assert!(is_admitted(&breaker).await);
+    acquire(&client).await.unwrap();
 }
 
 #[tokio::test]
@@ -88,13 +106,11 @@ async fn all_servers_together_take_no_longer_than_the_request_timeout() {
     let [slow, stuck] = servers();
     slow.stand_by(Some(&stuck.address));
     slow.hold_answers();
-    stuck.world(|world| world.is_stuck = true);
-    let breaker = breaker_of(&[&slow, &stuck]);
+    stuck.hold_permits();
+    let client = client_of(&[&slow, &stuck]);
     let began = crate::clock::now();
-    let call = tokio::spawn(async move { breaker.acquire().await.map(drop) });
-    while slow.world(|world| world.asked) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let call = tokio::spawn(async move { acquire(&client).await });
+    eventually(|| slow.world(|world| world.asked) == 1).await;
     tokio::time::pause();
     tokio::time::advance(Duration::from_millis(700)).await;
     tokio::time::resume();
@@ -109,73 +125,56 @@ async fn all_servers_together_take_no_longer_than_the_request_timeout() {
 async fn a_leader_outside_the_list_is_asked_until_it_is_away() {
     let [known, leader] = servers();
     known.stand_by(Some(&leader.address));
-    let breaker = breaker_of(&[&known]);
-    assert!(is_admitted(&breaker).await);
-    assert!(is_admitted(&breaker).await);
-    assert_eq!(asked([&known, &leader]), [1, 4]);
+    let client = client_of(&[&known]);
+    acquire(&client).await.unwrap();
+    acquire(&client).await.unwrap();
+    assert_eq!(asked([&known, &leader]), [1, 2]);
 
     // The one that stands by goes on to name the dead leader for a while.
     drop(leader);
-    assert!(!is_admitted(&breaker).await);
+    acquire(&client).await.unwrap_err();
     known.lead();
-    assert!(is_admitted(&breaker).await);
+    acquire(&client).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_dead_leader_that_is_still_named_leaves_the_others_to_be_asked() {
     let [first, leader] = servers();
     first.stand_by(Some(&nobody()));
-    let breaker = breaker_of(&[&first, &leader]);
-    assert!(is_admitted(&breaker).await);
-    assert_eq!(successes(&leader), 1);
+    let client = client_of(&[&first, &leader]);
+    acquire(&client).await.unwrap();
+    assert_eq!(acquires(&leader), 1);
 }
 
 #[tokio::test]
-async fn a_batch_that_met_no_leader_counts_once_on_the_next_one() {
+async fn outcomes_that_met_no_leader_count_once_on_the_next_one() {
     let [old, mut new] = servers();
-    new.stand_by(Some(&old.address));
-    let breaker = breaker_of(&[&old, &new]);
-    let Ok(Admission::Allowed(guard)) = breaker.acquire().await else { panic!("it leads") };
-    let Ok(Admission::Allowed(other)) = breaker.acquire().await else { panic!("it leads") };
-
-    // Both stand by: reports wait, and go on under their numbers when there is a leader again.
     old.stand_by(None);
-    new.stand_by(None);
-    asked([&old, &new]);
-    let receipts = [guard.success(), other.success()];
-    while old.world(|world| world.asked) < 3 {
-        tokio::task::yield_now().await;
-    }
+    new.stand_by(Some(&old.address));
+    let client = client_of(&[&old, &new]);
+    let breaker = client.breaker(NAME).unwrap();
+    allowed(&breaker).await.failure("");
+    allowed(&breaker).await.success();
+    eventually(|| old.world(|world| world.asked) >= 3).await;
     new.lead();
-    for receipt in receipts {
-        receipt.await.unwrap();
-    }
-    assert_eq!((successes(&new), successes(&old)), (2, 0));
-    let mut next_sequence = 1;
-    while let Ok(request) = new.reports.try_recv() {
-        assert_eq!(request.sequence, next_sequence);
-        next_sequence += 1;
-    }
-    assert!(next_sequence > 1);
+    assert!(client.flush(LONG).await);
+    assert_eq!(new.world(|world| world.totals(NAME)), [1, 1, 0, 0]);
+    assert_eq!(successes(&old), 0);
+    assert_eq!(new.reports.recv().await.unwrap().sequence, 1);
 }
 
 #[tokio::test]
 async fn a_report_whose_answer_the_old_leader_lost_keeps_its_number_on_the_new_one() {
     let [mut old, mut new] = servers();
     new.stand_by(None);
-    let breaker = breaker_of(&[&old, &new]);
-    let Ok(Admission::Allowed(guard)) = breaker.acquire().await else { panic!("it leads") };
-    old.world(|world| world.lost_answers = 1);
-    let receipt = guard.success();
+    let client = client_of(&[&old, &new]);
+    let breaker = client.breaker(NAME).unwrap();
+    old.world(|world| world.lost_answers = u32::MAX);
+    allowed(&breaker).await.failure("");
     let first = old.reports.recv().await.unwrap();
     old.stand_by(Some(&new.address));
     new.lead();
-    receipt.await.unwrap();
-    let last = match new.reports.try_recv() {
-        Ok(report) => report,
-        // The retry came to the old leader just before it stood by, which knew the number.
-        Err(_) => old.reports.recv().await.unwrap(),
-    };
+    let last = new.reports.recv().await.unwrap();
     assert_eq!((first.sequence, &first.reporter_id), (last.sequence, &last.reporter_id));
 }
 

@@ -6,7 +6,8 @@ use breaker_proto::v1;
 use breaker_wire::{config_to_message, time_to_message};
 use tonic::Status;
 
-use super::support::{TestServer, TestWatch, builder, nobody};
+use super::server::{TestServer, TestWatch};
+use super::support::{builder, client_of, nobody};
 use crate::{Error, Watch, WatchEvent};
 
 fn changed(name: &str, state: v1::State, revision: u64) -> EncodedWatchResponse {
@@ -44,8 +45,8 @@ async fn began(server: &mut TestServer, watch: &mut Watch) -> TestWatch {
 
 #[tokio::test]
 async fn a_snapshot_and_its_changes_are_told_in_order() {
-    let mut server = TestServer::start(&ConfigPatch::default());
-    let mut watch = server.client().watch(["a/*"]);
+    let mut server = TestServer::by_hand();
+    let mut watch = client_of(&server).watch(["a/*"]);
     let stream = began(&mut server, &mut watch).await;
     assert_eq!(stream.request.selectors, ["a/*"]);
     assert!(stream.request.resume_token.is_empty());
@@ -55,15 +56,15 @@ async fn a_snapshot_and_its_changes_are_told_in_order() {
     snapshot.deleted = vec!["a/c".into()];
     stream.responses.send(Ok(snapshot)).await.unwrap();
     stream.responses.send(Ok(changed("a/b", v1::State::Open, 2))).await.unwrap();
-    for expected in ["a/b Closed", "a/c deleted", "complete", "a/b Open"] {
+    for expected in ["a/c deleted", "a/b Closed", "complete", "a/b Open"] {
         assert_eq!(told(&mut watch).await, expected);
     }
 }
 
 #[tokio::test]
 async fn a_cut_stream_goes_on_where_it_was() {
-    let mut server = TestServer::start(&ConfigPatch::default());
-    let mut watch = server.client().watch(["**"]);
+    let mut server = TestServer::by_hand();
+    let mut watch = client_of(&server).watch(["**"]);
     let stream = began(&mut server, &mut watch).await;
     stream.responses.send(Ok(changed("a/b", v1::State::Closed, 7))).await.unwrap();
     assert_eq!(told(&mut watch).await, "a/b Closed");
@@ -83,8 +84,8 @@ async fn a_cut_stream_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn a_reset_is_passed_on_before_the_new_snapshot() {
-    let mut server = TestServer::start(&ConfigPatch::default());
-    let mut watch = server.client().watch(["**"]);
+    let mut server = TestServer::by_hand();
+    let mut watch = client_of(&server).watch(["**"]);
     let stream = began(&mut server, &mut watch).await;
     let mut snapshot = changed("a/b", v1::State::HalfOpen, 3);
     snapshot.reset = true;
@@ -96,8 +97,8 @@ async fn a_reset_is_passed_on_before_the_new_snapshot() {
 
 #[tokio::test]
 async fn a_snapshot_that_was_cut_before_its_first_token_begins_afresh() {
-    let mut server = TestServer::start(&ConfigPatch::default());
-    let mut watch = server.client().watch(["**"]);
+    let mut server = TestServer::by_hand();
+    let mut watch = client_of(&server).watch(["**"]);
     let stream = began(&mut server, &mut watch).await;
     let mut part = changed("a/b", v1::State::Closed, 1);
     part.resume_token.clear();
@@ -117,7 +118,7 @@ async fn a_snapshot_that_was_cut_before_its_first_token_begins_afresh() {
 
 #[tokio::test]
 async fn a_watch_survives_its_server_and_tells_of_the_loss_once() {
-    let mut server = TestServer::start(&ConfigPatch::default());
+    let mut server = TestServer::by_hand();
     let client = builder().addresses([nobody(), server.address.clone()]).build().unwrap();
     let mut watch = client.watch(["**"]);
     assert_eq!(told(&mut watch).await, "disconnected");
@@ -129,14 +130,15 @@ async fn a_watch_survives_its_server_and_tells_of_the_loss_once() {
     drop((stream, server));
     assert_eq!(told(&mut watch).await, "disconnected");
     let mut server = TestServer::start_at(&address, &ConfigPatch::default());
+    server.world(|world| world.serves_watches = false);
     let stream = began(&mut server, &mut watch).await;
     assert_eq!(stream.request.resume_token, 1_u64.to_be_bytes());
 }
 
 #[tokio::test]
 async fn a_silent_stream_is_taken_for_cut() {
-    let mut server = TestServer::start(&ConfigPatch::default());
-    let mut watch = server.client().watch(["**"]);
+    let mut server = TestServer::by_hand();
+    let mut watch = client_of(&server).watch(["**"]);
     let _stream = began(&mut server, &mut watch).await;
     let next = tokio::spawn(async move { watch.next().await });
     tokio::task::yield_now().await;
@@ -149,8 +151,8 @@ async fn a_silent_stream_is_taken_for_cut() {
 
 #[tokio::test]
 async fn wrong_selectors_end_the_watch() {
-    let server = TestServer::start(&ConfigPatch::default());
-    let mut watch = server.client().watch([""]);
+    let server = TestServer::by_hand();
+    let mut watch = client_of(&server).watch([""]);
     let Some(WatchEvent::Disconnected { error: Error::Invalid { violations, .. } }) =
         watch.next().await
     else {
