@@ -1,3 +1,4 @@
+use std::panic::Location;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -65,15 +66,20 @@ pub(crate) async fn denied(breaker: &Breaker) -> Denial {
 }
 
 /// Waits until something has come about, by the work of other threads as well.
-pub(crate) async fn eventually(mut is_so: impl FnMut() -> bool) {
-    const MOST_LOOKS: u32 = 20_000;
+#[track_caller]
+pub(crate) fn eventually(is_so: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    comes_about(is_so, Location::caller())
+}
+
+async fn comes_about(mut is_so: impl FnMut() -> bool, place: &'static Location<'static>) {
+    const MOST_LOOKS: u32 = 10_000;
     for _ in 0..MOST_LOOKS {
         if is_so() {
             return;
         }
         look_again().await;
     }
-    panic!("it never came about");
+    panic!("what is awaited at {place} never came about");
 }
 
 /// Gives all that is on its way the time to arrive, for tests of what must not happen.
