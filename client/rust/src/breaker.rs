@@ -166,7 +166,8 @@ impl Breaker {
         let (step, guard) = {
             let mut cold = self.cell.lock();
             let guard = self.ask_guard(&mut cold, now)?;
-            (cold.decide(now), guard)
+            let otherwise = self.cell.common().options.on_unavailable;
+            (cold.decide(otherwise, now), guard)
         };
         let decided = match step {
             Step::Allow { generation } => Ok(Grant::of(Leave { generation, ..Leave::default() })),

@@ -70,6 +70,7 @@ impl Engine {
             self.stats().count_duplicate_report();
             return Ok(Reported::Duplicate);
         }
+        self.stats().count_report();
         let mut moved = Vec::new();
         let reporter = ReporterId::of(reporter);
         for report in reports {
