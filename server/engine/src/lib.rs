@@ -56,7 +56,7 @@ mod watch;
 mod writer;
 
 pub use backup::{Backup, BackupOrigin, BackupPart, BackupScope};
-pub use calls::{BreakerReport, Reported};
+pub use calls::{Admitted, BreakerReport, Reported};
 pub use changes::{Action, Changed, ConfigUpdate, Matched};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use damage::{Damage, DamagedRow, Loaded, StoredPolicies, TransitionPage};

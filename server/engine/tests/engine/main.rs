@@ -7,5 +7,6 @@ mod durably;
 mod flaky;
 mod history;
 mod policies;
+mod reports;
 mod restarts;
 mod storage_away;
