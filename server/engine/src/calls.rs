@@ -98,7 +98,7 @@ impl Engine {
         reports: &[BreakerReport],
     ) -> Result<Reported, EngineError> {
         self.check(reports)?;
-        if sequence != 0 && !self.reporters().note(reporter, sequence) {
+        if sequence != 0 && !self.reporters().note(reporter, sequence, self.now()) {
             self.stats().count_duplicate_report();
             return Ok(Reported::Duplicate);
         }

@@ -29,6 +29,7 @@ mod durably;
 mod election;
 mod engine;
 mod error;
+mod forgetter;
 mod histogram;
 mod history;
 mod journal;
@@ -59,7 +60,7 @@ pub use backup::{Backup, BackupOrigin, BackupPart, BackupScope};
 pub use calls::{Admitted, BreakerReport, Reported};
 pub use changes::{Action, Changed, ConfigUpdate, Matched};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use damage::{Damage, DamagedRow, Loaded, StoredPolicies, TransitionPage};
+pub use damage::{Damage, DamagedRow, Loaded, LoadedReporter, StoredPolicies, TransitionPage};
 pub use defaults::Defaults;
 pub use durably::Durability;
 pub use election::{Candidate, Tenure};
@@ -79,8 +80,8 @@ pub use restore::{Contents, Restore, Restored};
 pub use selectors::{Selector, Selectors};
 pub use stats::{Stats, StorageStats};
 pub use store::{
-    Batch, BreakerRow, Deletion, Floors, HistoryRange, HistoryScope, MAX_NUMBER, Moment, Opened,
-    RestoreStep, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Deletion, Floors, Forgotten, HistoryRange, HistoryScope, MAX_NUMBER, Moment,
+    Opened, ReporterRow, RestoreStep, Silence, Store, StoreError, TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Subscription, Update};

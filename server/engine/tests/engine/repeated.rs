@@ -1,0 +1,333 @@
+//! Reports that are repeated after a restart: none counts twice, and none is lost but in a crash.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use breaker_core::{Outcome, Run};
+use breaker_engine::{Admitted, BreakerReport, Engine, Reported, Tasks};
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Cases, TestRunner};
+use tokio::runtime;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::flaky::{Flaky, name, start};
+
+const BREAKERS: [&str; 3] = ["a/a", "a/b", "a/c"];
+const REPORTERS: [&str; 3] = ["anna-1", "bert-2", "cleo-3"];
+/// How many reports of one breaker can be told apart in its counts.
+const MOST_TOLD: usize = 15;
+/// By then whatever waits has been written.
+const ALL_WRITTEN: Duration = Duration::from_secs(5);
+
+/// A report of 4^n calls, n being its number among those of its breaker: how often each report was
+/// counted are the digits of the breaker's count of calls to the base of four.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    reporter: &'static str,
+    sequence: u64,
+    breaker: &'static str,
+    number: usize,
+    outcome: Outcome,
+}
+
+impl Told {
+    fn send(&self, engine: &Engine) -> Reported {
+        let runs = vec![(Run::new(self.outcome, 1 << (2 * self.number)), None)];
+        let breaker = name(self.breaker);
+        let report = BreakerReport { breaker, admitted: Admitted::Current, runs };
+        engine.report(self.reporter, self.sequence, &[report]).unwrap()
+    }
+
+    /// How often it was counted, as far as that is less than four times.
+    fn counted(&self, engine: &Engine) -> u64 {
+        let Ok(view) = engine.get(&name(self.breaker)) else { return 0 };
+        let calls = view.breaker.metrics().map_or(0, |metrics| {
+            let totals = metrics.totals();
+            totals.successes + totals.failures
+        });
+        calls >> (2 * self.number) & 0b11
+    }
+}
+
+fn success(reporter: &'static str, sequence: u64) -> Told {
+    let (breaker, number) = ("a/a", sequence as usize);
+    Told { reporter, sequence, breaker, number, outcome: Outcome::Success }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_was_counted_counts_no_more_after_a_stop() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let told = [1, 2, 3, 5].map(|sequence| success("anna-1", sequence));
+    assert!(told.iter().all(|told| told.send(&engine) != Reported::Duplicate));
+    tasks.shut_down().await.unwrap();
+
+    let (engine, tasks) = start(&store).await;
+    assert!(told.iter().all(|told| told.send(&engine) == Reported::Duplicate));
+    assert!(told.iter().all(|told| told.counted(&engine) == 1));
+    assert_ne!(success("anna-1", 4).send(&engine), Reported::Duplicate);
+    assert_ne!(success("bert-2", 4).send(&engine), Reported::Duplicate);
+    tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_crash_has_left_is_counted_once_and_what_it_took_counts_anew() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let (written, lost) = (success("anna-1", 1), success("anna-1", 2));
+    written.send(&engine);
+    sleep(ALL_WRITTEN).await;
+    lost.send(&engine);
+    tasks.abandon();
+
+    let (engine, tasks) = start(&store).await;
+    assert_eq!(written.send(&engine), Reported::Duplicate);
+    assert_ne!(lost.send(&engine), Reported::Duplicate);
+    assert_eq!((written.counted(&engine), lost.counted(&engine)), (1, 1));
+    tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_about_breakers_that_are_gone_are_remembered_over_a_stop() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    let report = BreakerReport {
+        breaker: name("a/gone"),
+        admitted: Admitted::Generation(1),
+        runs: vec![(Run::new(Outcome::Failure, 1), None)],
+    };
+    engine.report("anna-1", 1, std::slice::from_ref(&report)).unwrap();
+    tasks.shut_down().await.unwrap();
+    let (engine, tasks) = start(&store).await;
+    assert_eq!(engine.report("anna-1", 1, &[report]).unwrap(), Reported::Duplicate);
+    tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_reporters_are_written_before_the_row_that_holds_their_reports() {
+    const MANY: u64 = 12_000;
+    let one_success = || BreakerReport {
+        breaker: name("a/b"),
+        admitted: Admitted::Current,
+        runs: vec![(Run::new(Outcome::Success, 1), None)],
+    };
+    for last_commit in 1..6 {
+        let store = Arc::new(Flaky::default());
+        let (engine, tasks) = start(&store).await;
+        // The first row of the breaker is written without any report.
+        engine.acquire("a/b").unwrap();
+        sleep(ALL_WRITTEN).await;
+        let written = store.commits.load(Ordering::SeqCst);
+        *store.last_commit.lock() = Some(written + last_commit);
+        let report_all = |engine: &Engine| {
+            for reporter in 0..MANY {
+                engine.report(&format!("reporter-{reporter}"), 1, &[one_success()]).unwrap();
+            }
+        };
+        report_all(&engine);
+        sleep(ALL_WRITTEN).await;
+        tasks.abandon();
+
+        store.come_back();
+        let (engine, tasks) = start(&store).await;
+        let successes = |engine: &Engine| {
+            let view = engine.get(&name("a/b")).unwrap();
+            view.breaker.metrics().map_or(0, |metrics| metrics.totals().successes)
+        };
+        let was_written = last_commit >= 3;
+        assert_eq!(successes(&engine), if was_written { MANY } else { 0 }, "{last_commit}");
+        report_all(&engine);
+        let counted = if was_written { MANY } else { MANY - 5_000 * last_commit as u64 };
+        assert_eq!(successes(&engine), counted, "{last_commit}");
+        tasks.shut_down().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_storage_reporters_wait_and_are_written_when_it_is_back() {
+    let store = Arc::new(Flaky::default());
+    let (engine, tasks) = start(&store).await;
+    store.go_away();
+    let told = [1, 2, 3].map(|sequence| success("anna-1", sequence));
+    for told in told {
+        told.send(&engine);
+        sleep(ALL_WRITTEN).await;
+        assert_eq!(told.send(&engine), Reported::Duplicate);
+    }
+    store.come_back();
+    sleep(ALL_WRITTEN).await;
+    tasks.abandon();
+    let (engine, tasks) = start(&store).await;
+    assert!(told.iter().all(|told| told.send(&engine) == Reported::Duplicate));
+    assert!(told.iter().all(|told| told.counted(&engine) == 1));
+    tasks.shut_down().await.unwrap();
+}
+
+/// Something that happens to the server.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Report(usize, usize, Outcome),
+    /// One of the reports so far is sent again.
+    Repeat(usize),
+    Pass(u64),
+    GoesAway,
+    ComesBack,
+    Crashes,
+    Stops,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let outcome = prop_oneof![3 => Just(Outcome::Success), 1 => Just(Outcome::Failure)];
+    let report = (0..REPORTERS.len(), 0..BREAKERS.len(), outcome);
+    let step = prop_oneof![
+        8 => report.prop_map(|(reporter, breaker, outcome)| Step::Report(reporter, breaker, outcome)),
+        2 => (0..50_usize).prop_map(Step::Repeat),
+        6 => (0..1_500_u64).prop_map(Step::Pass),
+        1 => Just(Step::GoesAway),
+        2 => Just(Step::ComesBack),
+        1 => Just(Step::Crashes),
+        1 => Just(Step::Stops),
+    ];
+    proptest::collection::vec(step, 1..80)
+}
+
+struct World {
+    store: Arc<Flaky>,
+    engine: Arc<Engine>,
+    tasks: Tasks,
+    told: Vec<Told>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let store = Arc::new(Flaky::default());
+        let (engine, tasks) = start(&store).await;
+        Self { store, engine, tasks, told: Vec::new() }
+    }
+
+    async fn go_on(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Report(reporter, breaker, outcome) => self.report(reporter, breaker, outcome)?,
+            Step::Repeat(which) if !self.told.is_empty() => {
+                let told = self.told[which % self.told.len()];
+                prop_assert_eq!(told.send(&self.engine), Reported::Duplicate);
+            }
+            Step::Repeat(_) => {}
+            Step::Pass(millis) => sleep(Duration::from_millis(millis)).await,
+            Step::GoesAway => self.store.go_away(),
+            Step::ComesBack => self.store.come_back(),
+            Step::Crashes => {
+                let (engine, tasks) = start(&self.store).await;
+                std::mem::replace(&mut self.tasks, tasks).abandon();
+                self.engine = engine;
+                self.repeat_all()?;
+            }
+            Step::Stops => self.stop().await?,
+        }
+        for told in &self.told {
+            prop_assert!(told.counted(&self.engine) <= 1, "{told:?} counts twice");
+        }
+        Ok(())
+    }
+
+    fn report(
+        &mut self,
+        reporter: usize,
+        breaker: usize,
+        outcome: Outcome,
+    ) -> Result<(), TestCaseError> {
+        let (reporter, breaker) = (REPORTERS[reporter], BREAKERS[breaker]);
+        let number = self.told.iter().filter(|told| told.breaker == breaker).count();
+        if number < MOST_TOLD {
+            let before = self.told.iter().filter(|told| told.reporter == reporter).count();
+            let told = Told { reporter, sequence: 1 + before as u64, breaker, number, outcome };
+            prop_assert_ne!(told.send(&self.engine), Reported::Duplicate);
+            self.told.push(told);
+        }
+        Ok(())
+    }
+
+    /// The clients do not know which of their reports have arrived.
+    fn repeat_all(&self) -> Result<(), TestCaseError> {
+        for told in &self.told {
+            let counted = told.counted(&self.engine);
+            let is_counted_now = told.send(&self.engine) != Reported::Duplicate;
+            prop_assert!(counted == 0 || !is_counted_now, "{told:?} is in a row without its mark");
+        }
+        Ok(())
+    }
+
+    async fn stop(&mut self) -> Result<(), TestCaseError> {
+        self.store.come_back();
+        let before: Vec<_> = self.told.iter().map(|told| told.counted(&self.engine)).collect();
+        let (store, mut stopping) = (Arc::clone(&self.store), Self::new().await);
+        std::mem::swap(&mut stopping.tasks, &mut self.tasks);
+        stopping.tasks.shut_down().await.unwrap();
+        let (engine, tasks) = start(&store).await;
+        std::mem::replace(&mut self.tasks, tasks).abandon();
+        self.engine = engine;
+        for (told, before) in self.told.iter().zip(before) {
+            prop_assert_eq!(told.send(&self.engine), Reported::Duplicate);
+            prop_assert_eq!(told.counted(&self.engine), before);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn whatever_happens_nothing_counts_twice_and_a_stop_loses_nothing() {
+    let mut runner = TestRunner::new(Cases { cases: 300, ..Cases::default() });
+    let outcome = runner.run(&steps(), |steps| {
+        let paused = runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        paused.unwrap().block_on(async {
+            let mut world = World::new().await;
+            for step in steps {
+                world.go_on(step).await?;
+            }
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}
+
+/// Reporters on threads of their own, and a crash after one of the first commits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reports_that_are_counted_while_the_writer_reads_count_once_after_a_crash() {
+    for round in 0..300 {
+        let store = Arc::new(Flaky::default());
+        *store.last_commit.lock() = Some(1 + round % 5);
+        let (engine, tasks) = start(&store).await;
+        let mut reporting = JoinSet::new();
+        for (reporter, breaker) in REPORTERS.into_iter().zip(BREAKERS) {
+            let engine = Arc::clone(&engine);
+            reporting.spawn_blocking(move || {
+                let told = |number| {
+                    let outcome = [Outcome::Success, Outcome::Failure][number % 2];
+                    let sequence = 1 + number as u64;
+                    Told { reporter, sequence, breaker, number, outcome }
+                };
+                let told: Vec<_> = (0..MOST_TOLD).map(told).collect();
+                for told in &told {
+                    told.send(&engine);
+                    // Each of them gives the writer something to write.
+                    let reset = breaker_engine::Action::Reset;
+                    let selector = breaker_engine::Selector::parse(breaker).unwrap();
+                    let by = breaker_core::Attribution::default();
+                    drop((reset, selector, by));
+                }
+                told
+            });
+        }
+        let told: Vec<_> = reporting.join_all().await.into_iter().flatten().collect();
+        tasks.abandon();
+        store.come_back();
+        let (engine, tasks) = start(&store).await;
+        for told in told {
+            told.send(&engine);
+            assert!(told.counted(&engine) <= 1, "{told:?} counts twice");
+        }
+        tasks.abandon();
+    }
+}
