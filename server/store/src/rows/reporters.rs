@@ -25,10 +25,10 @@ pub(crate) const REPORTERS_HEARD_LAST: &str = "SELECT id, highest, recent, heard
      (SELECT * FROM reporters ORDER BY heard_at DESC LIMIT $1) AS latest ORDER BY heard_at";
 
 /// Of so many reporters behind an id: the last one, how many there are, and how many were silent.
-pub(crate) const SILENT_REPORTERS: &str = "WITH some AS MATERIALIZED \
+pub(crate) const SILENT_REPORTERS: &str = "WITH those AS MATERIALIZED \
      (SELECT id, heard_at FROM reporters WHERE id > $1 ORDER BY id LIMIT $2) \
-     SELECT (SELECT id FROM some ORDER BY id DESC LIMIT 1) AS last, count(*) AS looked_at, \
-     count(CASE WHEN heard_at < $3 THEN 1 END) AS silent FROM some";
+     SELECT (SELECT id FROM those ORDER BY id DESC LIMIT 1) AS last, count(*) AS looked_at, \
+     count(CASE WHEN heard_at < $3 THEN 1 END) AS silent FROM those";
 
 fn fill<'r>(row: &'r ReporterRow, sink: &mut dyn Sink<'r>) {
     let ReporterRow { id, highest, recent, heard_at } = row;
