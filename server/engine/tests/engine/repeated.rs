@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use breaker_core::{Attribution, Outcome, Run};
+use breaker_core::{Attribution, Outcome, Run, Time};
 use breaker_engine::{
-    Action, Admitted, BreakerReport, Durability, Engine, Reported, Selector, Tasks,
+    Action, Admitted, BreakerReport, Clock, Durability, Engine, ManualClock, Reported, Selector,
+    Tasks,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
@@ -14,7 +15,7 @@ use tokio::runtime;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::flaky::{Flaky, name, start};
+use crate::flaky::{Flaky, name, start, start_at};
 
 const BREAKERS: [&str; 3] = ["a/a", "a/b", "a/c"];
 const REPORTERS: [&str; 3] = ["anna-1", "bert-2", "cleo-3"];
@@ -164,6 +165,30 @@ async fn without_storage_reporters_wait_and_are_written_when_it_is_back() {
     let (engine, tasks) = start(&store).await;
     assert!(told.iter().all(|told| told.send(&engine) == Reported::Duplicate));
     assert!(told.iter().all(|told| told.counted(&engine) == 1));
+    tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn storage_forgets_reporters_that_said_nothing_for_a_day() {
+    let store = Arc::new(Flaky::default());
+    let clock = Arc::new(ManualClock::at(Time::from_millis(1)));
+    let (engine, tasks) = start_at(&store, &clock).await;
+    let (silent, steady) = (success("anna-1", 1), success("bert-2", 2));
+    silent.send(&engine);
+    steady.send(&engine);
+    sleep(ALL_WRITTEN).await;
+    clock.advance_to(clock.now() + Duration::from_hours(23));
+    success("bert-2", 3).send(&engine);
+    sleep(2 * ALL_WRITTEN).await;
+    assert_eq!(store.reporters.lock().len(), 2);
+    clock.advance_to(clock.now() + Duration::from_hours(2));
+    sleep(2 * ALL_WRITTEN).await;
+    assert_eq!(store.reporters.lock().len(), 1);
+    assert_eq!(silent.send(&engine), Reported::Duplicate, "there is room for it in memory");
+    tasks.abandon();
+    let (engine, tasks) = start_at(&store, &clock).await;
+    assert_eq!(steady.send(&engine), Reported::Duplicate);
+    assert_ne!(silent.send(&engine), Reported::Duplicate);
     tasks.shut_down().await.unwrap();
 }
 
