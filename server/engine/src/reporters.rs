@@ -102,46 +102,47 @@ impl Reporters {
 
 impl Part {
     fn note(&mut self, reporter: &str, sequence: u64, now: Time) -> bool {
-        let seen = self.seen_of(reporter, now);
-        if !seen.note(sequence) {
-            return false;
-        }
-        if !mem::replace(&mut seen.is_unwritten, true) {
+        let (is_new, begins_to_wait) = self.hear(reporter, now, |seen| {
+            let is_new = seen.note(sequence);
+            (is_new, is_new && !mem::replace(&mut seen.is_unwritten, true))
+        });
+        if begins_to_wait {
             self.unwritten.push(reporter.into());
         }
-        true
+        is_new
     }
 
-    /// What was seen of a reporter that is heard of now.
-    fn seen_of(&mut self, reporter: &str, now: Time) -> &mut Seen {
-        if !self.young.contains_key(reporter) {
-            let seen = self.old.remove(reporter).unwrap_or_default();
-            if self.young.len() >= MAX_YOUNG {
-                self.grow_old(now);
-            }
-            self.young.insert(reporter.into(), seen);
+    /// Changes what was seen of a reporter that is heard of now.
+    fn hear<R>(&mut self, reporter: &str, now: Time, change: impl FnOnce(&mut Seen) -> R) -> R {
+        if let Some(seen) = self.young.get_mut(reporter) {
+            // Whoever was here first can have looked at the clock later.
+            seen.heard_at = now.max(self.young_since);
+            return change(seen);
         }
-        // Whoever was here first can have looked at the clock later.
-        let heard_at = now.max(self.young_since);
-        let seen = self.young.entry(reporter.into()).or_default();
-        seen.heard_at = heard_at;
-        seen
+        let mut seen = self.old.remove(reporter).unwrap_or_default();
+        if self.young.len() >= MAX_YOUNG {
+            self.grow_old(reporter, now);
+        }
+        seen.heard_at = now.max(self.young_since);
+        let changed = change(&mut seen);
+        self.young.insert(reporter.into(), seen);
+        changed
     }
 
-    fn grow_old(&mut self, now: Time) {
+    /// Forgets the old ones, all but one that comes back.
+    fn grow_old(&mut self, returning: &str, now: Time) {
         self.old = mem::take(&mut self.young);
         self.old_since = mem::replace(&mut self.young_since, now);
         let old = &self.old;
-        self.unwritten.retain(|reporter| old.contains_key(reporter));
+        self.unwritten.retain(|id| **id == *returning || old.contains_key(id));
     }
 
     fn load(&mut self, row: ReporterRow, now: Time) {
+        let ReporterRow { id, highest, recent, heard_at } = row;
+        self.hear(&id, heard_at.min(now), |seen| (seen.highest, seen.recent) = (highest, recent));
         // A clock that was set back keeps nobody remembered for longer, in storage neither.
-        let (heard_at, is_unwritten) = (row.heard_at.min(now), row.heard_at > now);
-        let seen = self.seen_of(&row.id, heard_at);
-        *seen = Seen { highest: row.highest, recent: row.recent, ..*seen };
-        if is_unwritten {
-            self.mark_unwritten(row.id);
+        if heard_at > now {
+            self.mark_unwritten(id);
         }
     }
 

@@ -92,3 +92,20 @@ fn those_that_storage_knew_are_known_and_the_ones_heard_of_last_above_all() {
     let taken: Vec<_> = reporters.take_unwritten().iter().filter_map(of_ahead).collect();
     assert_eq!(taken, [now], "a clock that was set back");
 }
+
+#[test]
+fn a_reporter_that_comes_back_as_its_half_is_forgotten_still_waits_for_storage() {
+    let mut part = Part::default();
+    part.note("returning", 1, at(0));
+    for other in 1..2 * MAX_YOUNG {
+        part.note(&format!("other-{other}"), 1, at(1));
+    }
+    assert_eq!((part.young.len(), part.old.len()), (MAX_YOUNG, MAX_YOUNG));
+    part.note("returning", 2, at(2));
+    assert_eq!((part.young.len(), part.old.len()), (1, MAX_YOUNG));
+    let mut rows = Vec::new();
+    part.take_unwritten(&mut rows);
+    let returning = rows.iter().find(|row| *row.id == *"returning");
+    assert_eq!(returning.map(|row| (row.highest, row.recent)), Some((2, 0b11)));
+    assert_eq!(rows.len(), 1 + MAX_YOUNG);
+}
