@@ -10,6 +10,9 @@
 //!                                                 └──► writer ──► store
 //! ```
 //!
+//! A report is noted before its calls are counted, and the writer stores what was noted with every
+//! row that may hold the calls: a report that is repeated counts once, over a crash too.
+//!
 //! What a breaker is configured with comes from its own values, from the policies and from the
 //! server's defaults. It is settled when the breaker is made and when one of them changes, never
 //! during a call.
