@@ -13,6 +13,7 @@ pub mod load;
 mod patience;
 mod pulse;
 mod requests;
+mod teller;
 mod witness;
 
 pub use admins::{Admin, Tally, is_refused_for_storage};
@@ -26,6 +27,7 @@ pub use link::Link;
 pub use patience::eventually;
 pub use pulse::{Beat, Pulse};
 pub use requests::{Shown, acquire, create, report_of, run_of, selecting, states_in};
+pub use teller::{Counted, Teller};
 pub use witness::{Sighting, Witness, history_after};
 
 use breaker_proto::v1::breaker_admin_client::BreakerAdminClient;
