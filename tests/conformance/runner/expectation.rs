@@ -29,6 +29,8 @@ enum Pattern {
         max: f64,
     },
     OneOf(Vec<Value>),
+    /// A text with this in it.
+    Containing(String),
     /// As many values, each as expected.
     List(Vec<Self>),
     /// A table in which these fields are as expected; it may have others.
@@ -124,6 +126,11 @@ impl Pattern {
                 ensure!(table.len() == 1, "`one_of` stands alone");
                 Self::OneOf(table["one_of"].as_array().context("`one_of` is no list")?.clone())
             }
+            Value::Object(table) if table.contains_key("contains") => {
+                ensure!(table.len() == 1, "`contains` stands alone");
+                let part = table["contains"].as_str().context("`contains` is no text")?;
+                Self::Containing(part.to_owned())
+            }
             Value::Object(table) if table.contains_key("min") || table.contains_key("max") => {
                 Self::between(table)?
             }
@@ -164,6 +171,10 @@ impl Pattern {
                 } else {
                     otherwise(format!("one of {}", Value::from(&possible[..])))
                 }
+            }
+            (Self::Containing(part), actual) => {
+                let has_it = actual.as_str().is_some_and(|text| text.contains(part.as_str()));
+                if has_it { None } else { otherwise(format!("a text with {part:?}")) }
             }
             (Self::List(expected), Value::Array(items)) if expected.len() == items.len() => {
                 expected

@@ -17,6 +17,8 @@ mod sight;
 mod site;
 mod step;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod thin;
 
 use std::path::PathBuf;

@@ -10,16 +10,21 @@ use nix::unistd::Pid;
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// What is kept of what a process says on its standard error; what comes later is read and lost.
 const MAX_SAID_BYTES: usize = 1 << 20;
+
+/// How long the end of what a process has said is waited for: a child of it may still hold the pipe.
+const HEAR_WITHIN: Duration = Duration::from_secs(1);
 
 /// A process in a group of its own. The group is killed when this is dropped, paused or not.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     said: Arc<Mutex<String>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -37,8 +42,8 @@ impl Process {
         let stdout = child.stdout.take().context("stdout is piped")?;
         let stderr = child.stderr.take().context("stderr is piped")?;
         let said = Arc::default();
-        tokio::spawn(listen(stderr, Arc::clone(&said)));
-        Ok((Self { child, said }, stdin, BufReader::new(stdout).lines()))
+        let listener = Some(tokio::spawn(listen(stderr, Arc::clone(&said))));
+        Ok((Self { child, said, listener }, stdin, BufReader::new(stdout).lines()))
     }
 
     /// What it has said on its standard error so far.
@@ -55,13 +60,18 @@ impl Process {
         killpg(Pid::from_raw(id.try_into()?), signal).with_context(|| format!("{signal}"))
     }
 
-    /// Waits until it ends.
+    /// Waits until it ends, and all that it said was heard.
     ///
     /// # Errors
     /// If it does not in time.
     pub(crate) async fn ended(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
         let ended = timeout(within, self.child.wait()).await;
-        Ok(ended.with_context(|| format!("still runs after {within:?}"))??)
+        let status = ended.with_context(|| format!("still runs after {within:?}"))??;
+        if let Some(listener) = self.listener.take() {
+            // What is not heard by then was not said by this process.
+            let _ = timeout(HEAR_WITHIN, listener).await;
+        }
+        Ok(status)
     }
 }
 
