@@ -72,8 +72,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         is_good = suite.play() => Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         heard = tokio::signal::ctrl_c() => {
             heard.context("cannot wait for ctrl-c")?;
-            anyhow::bail!("interrupted")
+            println!("interrupted");
+            Ok(ExitCode::FAILURE)
         }
-        _ = asked_to_end.recv() => anyhow::bail!("terminated"),
+        _ = asked_to_end.recv() => {
+            println!("asked to end");
+            Ok(ExitCode::FAILURE)
+        }
     }
 }

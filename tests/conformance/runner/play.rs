@@ -47,7 +47,8 @@ pub(crate) struct Failure {
 /// # Errors
 /// If anything is otherwise than it tells.
 pub(crate) async fn play(scenario: &Scenario, program: &Program) -> Result<(), Box<Failure>> {
-    let site = Site::new().await.map_err(|error| Failure::before(&error))?;
+    let site =
+        Site::new(&scenario.server_arguments).await.map_err(|error| Failure::before(&error))?;
     let (drivers, replica) = (BTreeMap::new(), Replica::default());
     let mut play = Play { program, site, drivers, replica, begun: BTreeMap::new() };
     let mut at = "before the first step".to_owned();
@@ -178,6 +179,13 @@ impl Play<'_> {
                 Ok(answered(sight::of(self.site.clients()?, breaker)).await)
             }
             Action::Recorded => Ok(self.site.recorder.shown()),
+            Action::Measure { metric } => {
+                let measured = answered(async {
+                    let value = self.site.server.metric(metric).await?;
+                    Ok(Answer::from_iter([("value".to_owned(), json!(value))]))
+                });
+                Ok(measured.await)
+            }
             Action::Server(event) => {
                 self.site.server.happen(*event).await?;
                 Ok(Answer::new())

@@ -1,9 +1,12 @@
-//! A server that serves nobody and notes the tokens of those who ask.
+//! Servers that serve nobody: one that refuses everybody, and one that stands by and names the leader.
+//! Both note the tokens of those who ask.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use breaker_proto::leader::not_leader;
 use breaker_proto::v1;
 use breaker_proto::v1::breaker_service_server::{BreakerService, BreakerServiceServer};
 use futures::stream::Stream;
@@ -14,10 +17,13 @@ use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
+/// When to ask a server again that stands by, as breakerd says it.
+const RETRY_NOT_LEADING: Duration = Duration::from_millis(250);
+
 /// A request and what stood in its `authorization`.
 type Heard = Arc<Mutex<BTreeSet<(&'static str, String)>>>;
 
-/// A server that answers every request with UNAUTHENTICATED.
+/// A server that answers every request with the same refusal.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     /// Where it listens.
@@ -27,15 +33,27 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Starts it on a free port.
+    /// Starts one that knows nobody, on a free port.
     ///
     /// # Errors
     /// If there is none.
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::refusing(Status::unauthenticated("this server knows nobody")).await
+    }
+
+    /// Starts one that stands by, on a free port.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) async fn standing_by(leader: &str) -> anyhow::Result<Self> {
+        Self::refusing(not_leader(Some(leader), RETRY_NOT_LEADING)).await
+    }
+
+    async fn refusing(refusal: Status) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let heard = Heard::default();
-        let service = BreakerServiceServer::new(Desk { heard: Arc::clone(&heard) });
+        let service = BreakerServiceServer::new(Desk { heard: Arc::clone(&heard), refusal });
         let server = tonic::transport::Server::builder().add_service(service);
         let task = tokio::spawn(async move {
             // A scenario notices by itself that nobody answers.
@@ -67,6 +85,7 @@ impl Drop for Recorder {
 
 struct Desk {
     heard: Heard,
+    refusal: Status,
 }
 
 impl Desk {
@@ -74,7 +93,7 @@ impl Desk {
         let token = request.metadata().get("authorization");
         let token = token.map_or("none", |token| token.to_str().unwrap_or("no text"));
         self.heard.lock().insert((kind, token.to_owned()));
-        Status::unauthenticated("this server knows nobody")
+        self.refusal.clone()
     }
 }
 

@@ -33,6 +33,9 @@ struct RawScenario {
     /// Whether the server runs at the first step.
     #[serde(default = "runs")]
     server_runs: bool,
+    /// Further arguments of the server.
+    #[serde(default)]
+    server_arguments: Vec<String>,
     steps: Vec<Map<String, Value>>,
 }
 
@@ -50,6 +53,7 @@ pub(crate) struct Scenario {
     /// How each is built.
     pub(crate) clients: Vec<(String, Command)>,
     pub(crate) server_runs: bool,
+    pub(crate) server_arguments: Vec<String>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -112,8 +116,9 @@ impl Scenario {
             steps.extend(Step::read(table).with_context(told)?);
         }
         let id = format!("{subject}/{}", raw.name);
-        let server_runs = raw.server_runs;
-        let scenario = Self { id, fact: raw.fact, breakers, clients, server_runs, steps };
+        let (fact, server_runs, server_arguments) =
+            (raw.fact, raw.server_runs, raw.server_arguments);
+        let scenario = Self { id, fact, breakers, clients, server_runs, server_arguments, steps };
         scenario.check()?;
         Ok(scenario)
     }

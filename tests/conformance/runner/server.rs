@@ -7,7 +7,8 @@ use breaker_tests::{binary, free_port};
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 use tempfile::TempDir;
-use tokio::io::{BufReader, Lines};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -29,6 +30,8 @@ pub(crate) enum Event {
     Pause,
     Resume,
     Restart,
+    /// With SIGTERM, and then another one at the same address with an empty database.
+    Replace,
 }
 
 /// A server that may run or not; its addresses and its database stay the same.
@@ -37,6 +40,7 @@ pub(crate) struct Server {
     /// Where gRPC listens.
     pub(crate) address: String,
     http_address: String,
+    arguments: Vec<String>,
     folder: TempDir,
     running: Option<Running>,
     /// What those have logged that have ended.
@@ -55,10 +59,11 @@ impl Server {
     ///
     /// # Errors
     /// If there is no place for it.
-    pub(crate) fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new(arguments: &[String]) -> anyhow::Result<Self> {
         Ok(Self {
             address: format!("127.0.0.1:{}", free_port()?),
             http_address: format!("127.0.0.1:{}", free_port()?),
+            arguments: arguments.to_vec(),
             folder: tempfile::tempdir()?,
             running: None,
             earlier_log: String::new(),
@@ -80,7 +85,31 @@ impl Server {
                 self.stop().await?;
                 self.start().await
             }
+            Event::Replace => {
+                self.stop().await?;
+                self.folder = tempfile::tempdir()?;
+                self.start().await
+            }
         }
+    }
+
+    /// A number of its metrics, that of all labels together.
+    ///
+    /// # Errors
+    /// If it does not serve them, or none of this name.
+    pub(crate) async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let mut connection = TcpStream::connect(&self.http_address).await?;
+        connection.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await?;
+        let mut page = String::new();
+        connection.read_to_string(&mut page).await?;
+        let of_line = |line: &str| -> Option<f64> {
+            let rest = line.strip_prefix(name)?;
+            let is_it = rest.starts_with(' ') || rest.starts_with('{');
+            is_it.then(|| rest.rsplit(' ').next()?.parse().ok())?
+        };
+        let values: Vec<_> = page.lines().filter_map(of_line).collect();
+        ensure!(!values.is_empty(), "the server has no metric {name:?}");
+        Ok(values.iter().sum())
     }
 
     /// All that it has logged.
@@ -93,12 +122,9 @@ impl Server {
         ensure!(self.running.is_none(), "the server runs already");
         let database = self.folder.path().join("breakerd.db");
         let mut command = Command::new(binary("breakerd")?);
-        command.args(["--database", &format!("sqlite://{}", database.display())]).args([
-            "--listen",
-            &self.address,
-            "--http-listen",
-            &self.http_address,
-        ]);
+        command.args(["--database", &format!("sqlite://{}", database.display())]);
+        command.args(["--listen", &self.address, "--http-listen", &self.http_address]);
+        command.args(&self.arguments);
         let (process, stdin, mut lines) = Process::start(command)?;
         let heard = timeout(WITHIN, async {
             while let Some(line) = lines.next_line().await? {

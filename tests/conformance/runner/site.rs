@@ -1,4 +1,4 @@
-//! Where a scenario plays: a server, a link to it, and two addresses of other kinds.
+//! Where a scenario plays: a server, a link to it, and addresses of other kinds.
 
 use breaker_tests::{Clients, free_port};
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,10 @@ pub(crate) enum Place {
     Link,
     /// Where nobody listens.
     Dead,
-    /// A server that leads nothing and notes who asks.
+    /// A server that knows nobody and notes who asks.
     Recorder,
+    /// A server that stands by, and names the server as the leader.
+    Standby,
 }
 
 /// All that a scenario needs beside its clients.
@@ -26,19 +28,21 @@ pub(crate) struct Site {
     pub(crate) server: Server,
     pub(crate) link: Link,
     pub(crate) recorder: Recorder,
+    standby: Recorder,
     dead: String,
 }
 
 impl Site {
-    /// Makes it, with a server that does not run yet.
+    /// Makes it, with a server that does not run yet and is given further arguments.
     ///
     /// # Errors
     /// If there are no ports left.
-    pub(crate) async fn new() -> anyhow::Result<Self> {
-        let server = Server::new()?;
+    pub(crate) async fn new(arguments: &[String]) -> anyhow::Result<Self> {
+        let server = Server::new(arguments)?;
         let link = Link::to(server.address.clone()).await?;
         let recorder = Recorder::start().await?;
-        Ok(Self { server, link, recorder, dead: format!("127.0.0.1:{}", free_port()?) })
+        let standby = Recorder::standing_by(&server.address).await?;
+        Ok(Self { server, link, recorder, standby, dead: format!("127.0.0.1:{}", free_port()?) })
     }
 
     /// The address of a place.
@@ -48,6 +52,7 @@ impl Site {
             Place::Link => self.link.address.clone(),
             Place::Dead => self.dead.clone(),
             Place::Recorder => self.recorder.address.clone(),
+            Place::Standby => self.standby.address.clone(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{link, recorder, server, sight};
 
 /// Who can do something in a step.
 const ACTORS: &[&str] =
-    &["client", "thin", "admin", "server", "link", "server_sees", "recorder", "wait"];
+    &["client", "thin", "admin", "server", "link", "server_sees", "recorder", "metrics", "wait"];
 
 /// Most copies of a step.
 const MAX_COPIES: u64 = 1_000;
@@ -57,6 +57,10 @@ pub(crate) enum Action {
     },
     /// The recorder is asked what it has heard.
     Recorded,
+    /// The server is asked for a metric.
+    Measure {
+        metric: String,
+    },
     Wait(Duration),
 }
 
@@ -99,6 +103,7 @@ impl Step {
                 ensure!(asked.recorder == "heard", "a recorder is asked what it has `heard`");
                 Action::Recorded
             }
+            "metrics" => Action::Measure { metric: read::<OfMetrics>(table)?.metrics },
             _ => Action::Wait(Duration::from_millis(read::<OfTime>(table)?.wait)),
         };
         let step = Self { text, expectation: expectation.or_else(|| action.usual()), action };
@@ -113,7 +118,7 @@ impl Step {
                 ensure!(expectation.patience.is_none(), "what ends is not repeated");
                 Ok(())
             }
-            (None, _) if matches!(self.action, Action::Sees { .. } | Action::Recorded) => {
+            (None, _) if self.action.only_looks() => {
                 anyhow::bail!("it looks and expects nothing")
             }
             (Some(_), None) => anyhow::bail!("nothing is answered here"),
@@ -138,8 +143,13 @@ impl Action {
             Self::Thin(deed) => Some(deed.answers()),
             Self::Sees { .. } => Some(sight::SHOWN),
             Self::Recorded => Some(recorder::SHOWN),
+            Self::Measure { .. } => Some(&["value"]),
             _ => None,
         }
+    }
+
+    const fn only_looks(&self) -> bool {
+        matches!(self, Self::Sees { .. } | Self::Recorded | Self::Measure { .. })
     }
 }
 
@@ -198,6 +208,12 @@ struct OfSight {
 #[serde(deny_unknown_fields)]
 struct OfRecorder {
     recorder: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfMetrics {
+    metrics: String,
 }
 
 #[derive(Deserialize)]
