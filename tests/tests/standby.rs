@@ -219,7 +219,7 @@ async fn the_client_of_both_works_through_a_takeover() -> anyhow::Result<()> {
     let back = eventually("it is served again", TAKEOVER, async || {
         let called = breaker.call(async { Ok::<_, std::io::Error>(()) }).await;
         failed.fetch_add(u32::from(called.is_err()), Ordering::Relaxed);
-        Ok(breaker.acquire().await.is_ok())
+        Ok(client.flush(Duration::from_millis(100)).await)
     });
     let back = back.await?;
     eprintln!("served again after {back:.1?}");

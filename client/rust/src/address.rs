@@ -11,11 +11,11 @@ pub struct Address(Arc<Parsed>);
 
 struct Parsed {
     authority: String,
-    endpoint: Endpoint,
+    is_secure: bool,
 }
 
 impl Address {
-    /// Reads `host:port` or `http://host:port`.
+    /// Reads `host:port`, `http://host:port` or, where TLS is spoken, `https://host:port`.
     ///
     /// # Errors
     /// [`Error::Address`] with what is wrong with it.
@@ -24,9 +24,11 @@ impl Address {
             address: text.escape_debug().to_string(),
             reason: reason.to_owned(),
         };
-        let authority = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let secure = text.strip_prefix("https://");
+        let plain = text.strip_prefix("http://").unwrap_or(text);
+        let authority = secure.unwrap_or(plain).trim_end_matches('/');
         if authority.contains("://") {
-            return Err(refuse("only plain `http://` is spoken"));
+            return Err(refuse("only `http://` and `https://` are spoken"));
         }
         let endpoint = Endpoint::from_shared(format!("http://{authority}"))
             .map_err(|error| refuse(&error.to_string()))?;
@@ -40,7 +42,7 @@ impl Address {
         if uri.port_u16().is_none() {
             return Err(refuse("the port is missing"));
         }
-        Ok(Self(Arc::new(Parsed { authority: authority.to_owned(), endpoint })))
+        Ok(Self(Arc::new(Parsed { authority: authority.to_owned(), is_secure: secure.is_some() })))
     }
 
     /// `host:port`.
@@ -48,8 +50,9 @@ impl Address {
         &self.0.authority
     }
 
-    pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.0.endpoint
+    /// Whether it was written with `https://`.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.0.is_secure
     }
 }
 
@@ -86,8 +89,10 @@ mod tests {
         for good in ["breakerd:7420", "[::1]:7420", "breakerd.prod.svc:80"] {
             assert_eq!(Address::parse(good).unwrap().as_str(), good);
         }
+        let secure = Address::parse("https://breakerd:7420").unwrap();
+        assert!(secure.is_secure() && secure.as_str() == "breakerd:7420");
         let bad =
-            ["", "breakerd", "https://breakerd:7420", "breakerd:7420/v1", "a b:1", "h:99999", ":1"];
+            ["", "breakerd", "ftp://breakerd:7420", "breakerd:7420/v1", "a b:1", "h:99999", ":1"];
         for bad in bad {
             assert!(matches!(Address::parse(bad), Err(Error::Address { .. })), "{bad:?}");
         }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{DenyReason as CoreDenyReason, Mode, PermitId, StateKind};
@@ -5,19 +6,10 @@ use breaker_proto::v1;
 use breaker_wire::{duration_from_message, mode_from_message, state_from_message};
 
 use crate::error::Error;
-use crate::guard::Guard;
+use crate::status::CurrentLevel;
 
-/// The answer to a call that asked for leave.
-#[derive(Debug)]
-pub enum Admission {
-    /// The call may be made; the guard reports how it ended.
-    Allowed(Guard),
-    /// The call must not be made.
-    Denied(Denial),
-}
-
-/// Why a call must not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a call must not be made, and what to do instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// Why.
     pub reason: DenyReason,
@@ -27,6 +19,15 @@ pub struct Denial {
     pub mode: Option<Mode>,
     /// When asking again can have another answer, if the breaker knows.
     pub retry_after: Option<Duration>,
+    /// The level of a multi-level breaker, and what to serve; `None` without levels.
+    pub level: Option<Arc<CurrentLevel>>,
+}
+
+impl Denial {
+    /// What to serve instead, of a breaker with levels: `degraded`, `emergency`.
+    pub fn serve(&self) -> Option<&str> {
+        self.level.as_ref().map(|level| level.serve.as_str())
+    }
 }
 
 /// Why a call must not be made, in a word.
@@ -43,9 +44,23 @@ pub enum DenyReason {
     ForcedOpen,
     /// The server is away, and `on_unavailable` is `deny`.
     Unavailable,
+    /// The local guard of this process is OPEN: the calls of this replica fail.
+    LocalOpen,
 }
 
 impl DenyReason {
+    /// The word for it, as in metrics: `open`, `no_permit`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::NoPermit => "no_permit",
+            Self::Ramp => "ramp",
+            Self::ForcedOpen => "forced_open",
+            Self::Unavailable => "unavailable",
+            Self::LocalOpen => "local_open",
+        }
+    }
+
     const fn describe(self) -> &'static str {
         match self {
             Self::Open => "the breaker is open",
@@ -53,6 +68,7 @@ impl DenyReason {
             Self::Ramp => "the breaker is half-open and lets only some calls through",
             Self::ForcedOpen => "the breaker was forced open",
             Self::Unavailable => "breakerd is away",
+            Self::LocalOpen => "the guard of this process is open",
         }
     }
 }
@@ -68,6 +84,8 @@ impl From<CoreDenyReason> for DenyReason {
     }
 }
 
+impl std::error::Error for Denial {}
+
 impl std::fmt::Display for Denial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.reason.describe())?;
@@ -79,7 +97,7 @@ impl std::fmt::Display for Denial {
 }
 
 /// What the server answered to Acquire.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Allowed { generation: u64, probe: Option<Probe> },
     Denied(Denial),
@@ -123,6 +141,7 @@ impl TryFrom<v1::AcquireResponse> for Answer {
             mode: mode_from_message(message.mode),
             retry_after: duration("retry_after", message.retry_after.as_ref())
                 .map_err(Error::Malformed)?,
+            level: message.level.map(CurrentLevel::from).map(Arc::new),
         }))
     }
 }

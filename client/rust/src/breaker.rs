@@ -1,93 +1,91 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use breaker_core::{BreakerName, Decision, OnUnavailable};
-use breaker_proto::v1;
-use parking_lot::Mutex;
+use breaker_core::{BreakerName, Decision, Mode, OnUnavailable, StateKind};
+use tokio::time::Instant;
 
-use crate::admission::{Admission, Answer, Denial, DenyReason};
+use crate::admission::{Answer, Denial, DenyReason};
+use crate::ask;
 use crate::call::{CallError, Caller};
+use crate::cell::{Cell, Leave};
 use crate::client::Client;
 use crate::clock;
-use crate::error::Error;
-use crate::guard::{Guard, Right};
-use crate::local::{LocalBreaker, LocalDecision};
-use crate::settings::Settings;
+use crate::cold::Cold;
+use crate::copy::{Held, Step};
+use crate::guard::{Grant, Guard};
+use crate::listeners::{Event, Listener, Transition};
+use crate::local::{LocalDecision, LocalLeave};
+use crate::metrics;
+use crate::status::CurrentLevel;
 
-/// One breaker, to make calls under. Cheap to clone.
+/// One breaker, to make calls under. Cheap to clone; keep it rather than ask for it at each call.
 #[derive(Clone, Debug)]
 pub struct Breaker {
+    cell: Arc<Cell>,
     client: Client,
-    name: BreakerName,
-    memory: Arc<Memory>,
 }
 
-/// What a client remembers of a breaker from one call to the next.
-#[derive(Debug)]
-pub(crate) struct Memory(Mutex<Remembered>);
-
-#[derive(Debug)]
-struct Remembered {
-    settings: Settings,
-    /// There while the server is away and `on_unavailable` is `local`.
-    local: Option<LocalBreaker>,
-}
-
-impl Memory {
-    pub(crate) const fn new(settings: Settings) -> Self {
-        Self(Mutex::new(Remembered { settings, local: None }))
-    }
+/// What a client knows of a breaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerView {
+    /// The state. It is CLOSED for a breaker that does not exist yet.
+    pub state: StateKind,
+    /// The mode.
+    pub mode: Mode,
+    /// The generation; 0 for a breaker that does not exist yet.
+    pub generation: u64,
+    /// The revision; 0 for a breaker that does not exist yet.
+    pub revision: u64,
+    /// How long OPEN or FORCED_OPEN lasts from now on, if that is known.
+    pub retry_after: Option<Duration>,
+    /// The level of a multi-level breaker.
+    pub level: Option<Arc<CurrentLevel>>,
 }
 
 impl Breaker {
-    pub(crate) const fn new(client: Client, name: BreakerName, memory: Arc<Memory>) -> Self {
-        Self { client, name, memory }
+    pub(crate) const fn new(cell: Arc<Cell>, client: Client) -> Self {
+        Self { cell, client }
     }
 
     /// The name.
     pub fn name(&self) -> &str {
-        self.name.as_str()
-    }
-
-    pub(crate) const fn breaker_name(&self) -> &BreakerName {
-        &self.name
+        self.cell.name().as_str()
     }
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Asks the server whether a call may be made.
-    ///
-    /// # Errors
-    /// If the server is away or refused the request. [`admit`](Self::admit) always has an answer.
-    pub async fn acquire(&self) -> Result<Admission, Error> {
-        let response = self.client.acquire(&self.name).await?;
-        let call_timeout = self.remember(&response)?;
-        Ok(match Answer::try_from(response)? {
-            Answer::Denied(denial) => Admission::Denied(denial),
-            Answer::Allowed { generation, probe } => {
-                let permit = probe.map(|probe| probe.permit);
-                let time_left = probe.and_then(|probe| probe.time_left);
-                let call_timeout = time_left.map_or(call_timeout, |left| left.min(call_timeout));
-                self.allowed(Right::Server { generation, permit }, call_timeout)
-            }
-        })
+    pub(crate) fn cell(&self) -> &Cell {
+        &self.cell
     }
 
-    /// Asks the server whether a call may be made; if that fails, decides as `on_unavailable`
-    /// says: as the server last told it for this breaker, or else as the client was built.
+    /// Asks whether a call may be made. The answer is there at once, from memory, except that a
+    /// HALF_OPEN breaker's calls ask the server for a permit, and wait for that as long as the
+    /// builder's `permit_timeout` at most.
     ///
-    /// With `local` a breaker of this process decides until the server answers again. It knows
-    /// the `call_timeout` of the breaker; the rest of its configuration is the default.
-    pub async fn admit(&self) -> Admission {
-        match self.acquire().await {
-            Ok(admission) => admission,
-            Err(error) => {
-                tracing::debug!(breaker = %self.name, %error, "no answer to a call");
-                self.decide_alone()
-            }
-        }
+    /// # Errors
+    /// Why the call must not be made. Never because breakerd is away, unless `on_unavailable` is
+    /// `deny`.
+    #[inline]
+    pub async fn acquire(&self) -> Result<Guard<'_>, Denial> {
+        let grant = match self.cell.allows() {
+            Some(generation) => Grant::Plain { generation },
+            None => self.decide().await?,
+        };
+        Ok(Guard::borrowing(self, grant))
+    }
+
+    /// The same, with a guard that can be kept anywhere.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub async fn acquire_owned(self) -> Result<Guard<'static>, Denial> {
+        let grant = match self.cell.allows() {
+            Some(generation) => Grant::Plain { generation },
+            None => self.decide().await?,
+        };
+        Ok(Guard::owning(self, grant))
     }
 
     /// Makes a call if it may be made, and reports how it ended. Every error is a failure; to
@@ -102,65 +100,169 @@ impl Breaker {
         self.caller().call(future).await
     }
 
-    /// A way to make calls under this breaker that can be adjusted.
-    pub fn caller(&self) -> Caller {
-        Caller::new(self.clone())
-    }
-
-    /// Takes over what the server told, and ends the local breaker's time.
-    fn remember(&self, response: &v1::AcquireResponse) -> Result<Duration, Error> {
-        let mut remembered = self.memory.0.lock();
-        remembered.local = None;
-        remembered.settings = remembered.settings.updated(response.settings)?;
-        Ok(remembered.settings.call_timeout)
-    }
-
-    fn decide_alone(&self) -> Admission {
-        let mut remembered = self.memory.0.lock();
-        let Settings { call_timeout, on_unavailable } = remembered.settings;
-        match on_unavailable {
-            OnUnavailable::Allow => self.allowed(Right::Unguarded, call_timeout),
-            OnUnavailable::Deny => Admission::Denied(Denial {
-                reason: DenyReason::Unavailable,
-                state: None,
-                mode: None,
-                retry_after: None,
-            }),
-            OnUnavailable::Local => {
-                let now = clock::now();
-                let local = remembered
-                    .local
-                    .get_or_insert_with(|| LocalBreaker::new(call_timeout, now))
-                    .clone();
-                drop(remembered);
-                let decided = local.acquire(now);
-                self.decided_locally(local, decided, call_timeout)
-            }
-        }
-    }
-
-    fn decided_locally(
+    /// Makes a call, or takes the value of `fallback` if it was denied, took too long, or failed.
+    pub async fn call_or<T, E, F>(
         &self,
-        breaker: LocalBreaker,
-        decided: LocalDecision,
-        call_timeout: Duration,
-    ) -> Admission {
-        let LocalDecision { decision, generation, state, mode } = decided;
-        match decision {
-            Decision::Allowed(_) => {
-                let permit = decision.permit().map(|permit| permit.id);
-                self.allowed(Right::Local { breaker, generation, permit }, call_timeout)
+        future: impl Future<Output = Result<T, E>>,
+        fallback: impl FnOnce(CallError<E>) -> F,
+    ) -> T
+    where
+        F: Future<Output = T>,
+    {
+        self.caller().call_or(future, fallback).await
+    }
+
+    /// A way to make calls under this breaker that can be adjusted.
+    pub const fn caller(&self) -> Caller<'_> {
+        Caller::borrowing(self)
+    }
+
+    /// The same, to be kept.
+    pub const fn into_caller(self) -> Caller<'static> {
+        Caller::owning(self)
+    }
+
+    /// What is known of the breaker; `None` before the server has told.
+    pub fn status(&self) -> Option<BreakerView> {
+        let now = clock::now();
+        let cold = self.cell.lock();
+        let known = match &cold.held {
+            Held::Unknown => return None,
+            Held::Absent => return Some(BreakerView::absent()),
+            Held::Known(known) => known,
+        };
+        let until = if known.mode == Mode::ForcedOpen { known.override_ends_at } else { known.retry_at };
+        Some(BreakerView {
+            state: known.state,
+            mode: known.mode,
+            generation: known.generation,
+            revision: known.revision,
+            retry_after: until.map(|until| until.saturating_duration_since(now)),
+            level: known.level.clone(),
+        })
+    }
+
+    /// Calls this with every change of the breaker's state, mode or level that the client learns
+    /// of, on a task of the client: it should not block.
+    pub fn on_transition(&self, tell: impl Fn(&Transition) + Send + Sync + 'static) -> Listener {
+        let name: BreakerName = self.cell.name().clone();
+        self.cell.common().listeners.add(move |event| match event {
+            Event::Breaker(transition) if transition.breaker == name => tell(transition),
+            _ => {}
+        })
+    }
+
+    /// Decides a call that is not simply allowed.
+    async fn decide(&self) -> Result<Grant, Denial> {
+        let now = clock::now();
+        let (step, guard) = {
+            let mut cold = self.cell.lock();
+            let guard = self.ask_guard(&mut cold, now)?;
+            (cold.decide(now), guard)
+        };
+        let decided = match step {
+            Step::Allow { generation } => Ok(Grant::of(Leave { generation, ..Leave::default() })),
+            Step::Deny { reason, retry_after } => Err(self.denial(reason, retry_after)),
+            Step::Ask { most, is_shadow } => match self.ask(most, now).await {
+                Err(_) if is_shadow => Ok(self.grant_anyway()),
+                decided => decided,
+            },
+            Step::Alone => self.decide_alone(),
+        };
+        match decided {
+            Ok(grant) => Ok(grant.with_guard(guard)),
+            Err(denial) => {
+                if let Some(leave) = guard {
+                    self.cell.lock().give_back_to_guard(leave, now);
+                }
+                metrics::denied(self.name(), denial.reason);
+                Err(denial)
             }
-            Decision::Denied { reason, retry_after } => Admission::Denied(Denial {
-                reason: reason.into(),
-                state: Some(state),
-                mode: Some(mode),
-                retry_after,
-            }),
         }
     }
 
-    fn allowed(&self, right: Right, call_timeout: Duration) -> Admission {
-        Admission::Allowed(Guard::new(self.clone(), right, call_timeout))
+    fn ask_guard(&self, cold: &mut Cold, now: Instant) -> Result<Option<LocalLeave>, Denial> {
+        let Some(own) = &self.cell.common().options.local_guard else { return Ok(None) };
+        let LocalDecision { decision, leave, .. } = cold.ask_guard(own, now);
+        match decision {
+            Decision::Allowed(_) => Ok(Some(leave)),
+            Decision::Denied { retry_after, .. } => {
+                metrics::denied(self.name(), DenyReason::LocalOpen);
+                Err(denial(cold, DenyReason::LocalOpen, retry_after))
+            }
+        }
+    }
+
+    /// Asks the server for a permit.
+    async fn ask(&self, most: u32, now: Instant) -> Result<Grant, Denial> {
+        let common = self.cell.common();
+        let signs = common.signs();
+        if !self.cell.lock().asks.begin(most, signs, now) {
+            return Err(self.denial(DenyReason::NoPermit, None));
+        }
+        match ask::for_permit(self.client.shared(), &self.cell, signs).await {
+            Some(Answer::Allowed { generation, probe }) => Ok(Grant::by_server(generation, probe)),
+            Some(Answer::Denied(denial)) => Err(denial),
+            None => self.decide_alone(),
+        }
+    }
+
+    /// Decides without the server, as `on_unavailable` says.
+    fn decide_alone(&self) -> Result<Grant, Denial> {
+        let now = clock::now();
+        let mut cold = self.cell.lock();
+        let generation = cold.held.generation();
+        let otherwise = self.cell.common().options.on_unavailable;
+        match cold.held.on_unavailable(otherwise) {
+            OnUnavailable::Allow => Ok(Grant::of(Leave { generation, ..Leave::default() })),
+            OnUnavailable::Deny => Err(denial(&cold, DenyReason::Unavailable, None)),
+            OnUnavailable::Local => {
+                let decided = cold.decide_locally(now);
+                match decided.decision {
+                    Decision::Allowed(_) => {
+                        let local = Some(decided.leave);
+                        Ok(Grant::of(Leave { generation, local, ..Leave::default() }))
+                    }
+                    Decision::Denied { reason, retry_after } => Err(Denial {
+                        state: Some(decided.state),
+                        mode: Some(decided.mode),
+                        ..denial(&cold, reason.into(), retry_after)
+                    }),
+                }
+            }
+        }
+    }
+
+    fn grant_anyway(&self) -> Grant {
+        let generation = self.cell.lock().held.generation();
+        Grant::of(Leave { generation, ..Leave::default() })
+    }
+
+    fn denial(&self, reason: DenyReason, retry_after: Option<Duration>) -> Denial {
+        denial(&self.cell.lock(), reason, retry_after)
+    }
+}
+
+fn denial(cold: &Cold, reason: DenyReason, retry_after: Option<Duration>) -> Denial {
+    let known = cold.held.known();
+    Denial {
+        reason,
+        state: known.map(|known| known.state),
+        mode: known.map(|known| known.mode),
+        retry_after,
+        level: known.and_then(|known| known.level.clone()),
+    }
+}
+
+impl BreakerView {
+    const fn absent() -> Self {
+        Self {
+            state: StateKind::Closed,
+            mode: Mode::Normal,
+            generation: 0,
+            revision: 0,
+            retry_after: None,
+            level: None,
+        }
     }
 }

@@ -1,14 +1,20 @@
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use crate::admission::{Admission, Denial};
+use crate::admission::Denial;
 use crate::breaker::Breaker;
 use crate::classify::{ByError, Classify, EveryError, Verdict};
 
 /// Why a guarded call has no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError<E> {
     /// The call was not made.
     #[error("the call was denied: {0}")]
@@ -25,22 +31,26 @@ pub enum CallError<E> {
 ///
 /// The result of a call is never delayed by its report, which goes out in the background.
 #[derive(Clone, Debug)]
-pub struct Caller<C = EveryError> {
-    breaker: Breaker,
+pub struct Caller<'a, C = EveryError> {
+    breaker: Cow<'a, Breaker>,
     classify: C,
     timeout: Option<Duration>,
 }
 
-impl Caller {
-    pub(crate) const fn new(breaker: Breaker) -> Self {
-        Self { breaker, classify: EveryError, timeout: None }
+impl<'a> Caller<'a> {
+    pub(crate) const fn borrowing(breaker: &'a Breaker) -> Self {
+        Self { breaker: Cow::Borrowed(breaker), classify: EveryError, timeout: None }
+    }
+
+    pub(crate) const fn owning(breaker: Breaker) -> Self {
+        Self { breaker: Cow::Owned(breaker), classify: EveryError, timeout: None }
     }
 }
 
-impl<C> Caller<C> {
+impl<'a, C> Caller<'a, C> {
     /// Judges results with this closure, for calls whose failures are values, such as an HTTP
     /// response with status 503.
-    pub fn classify<T, E, F>(self, classify: F) -> Caller<F>
+    pub fn classify<T, E, F>(self, classify: F) -> Caller<'a, F>
     where
         F: Fn(&Result<T, E>) -> Verdict,
     {
@@ -48,14 +58,20 @@ impl<C> Caller<C> {
     }
 
     /// Judges errors with this closure, and takes everything else for a success.
-    pub fn classify_errors<E, F>(self, classify: F) -> Caller<ByError<F>>
+    pub fn classify_errors<E, F>(self, classify: F) -> Caller<'a, ByError<F>>
     where
         F: Fn(&E) -> Verdict,
     {
         self.judged_by(ByError(classify))
     }
 
+    /// Judges results with this, such as a preset.
+    pub fn judged_by<F>(self, classify: F) -> Caller<'a, F> {
+        Caller { breaker: self.breaker, classify, timeout: self.timeout }
+    }
+
     /// Gives up a call after this time, if the breaker's `call_timeout` is not shorter.
+    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -65,6 +81,7 @@ impl<C> Caller<C> {
     ///
     /// # Errors
     /// If the call was denied, took too long, or failed.
+    #[inline]
     pub async fn call<T, E>(
         &self,
         future: impl Future<Output = Result<T, E>>,
@@ -72,18 +89,23 @@ impl<C> Caller<C> {
     where
         C: Classify<T, E>,
     {
-        let guard = match self.breaker.admit().await {
-            Admission::Allowed(guard) => guard,
-            Admission::Denied(denial) => return Err(CallError::Denied(denial)),
+        let guard = self.breaker.acquire().await.map_err(CallError::Denied)?;
+        let mut future = pin!(future);
+        // Most calls that never wait need no timer.
+        let at_once = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+        let result = match (at_once, guard.deadline(self.timeout)) {
+            (Poll::Ready(result), _) => Some(result),
+            (Poll::Pending, Some(deadline)) => {
+                self.within(deadline, future).await
+            }
+            (Poll::Pending, None) => Some(future.await),
         };
-        let most = guard.call_timeout();
-        let most = self.timeout.map_or(most, |own| own.min(most));
-        match timeout(most, future).await {
-            Ok(result) => {
+        match result {
+            Some(result) => {
                 guard.finish(self.classify.classify(&result));
                 result.map_err(CallError::Failed)
             }
-            Err(_) => {
+            None => {
                 guard.timeout();
                 Err(CallError::Timeout)
             }
@@ -91,7 +113,7 @@ impl<C> Caller<C> {
     }
 
     /// Makes a call, or takes the value of `fallback` if it was denied, took too long, or failed.
-    pub async fn call_or_else<T, E, F>(
+    pub async fn call_or<T, E, F>(
         &self,
         future: impl Future<Output = Result<T, E>>,
         fallback: impl FnOnce(CallError<E>) -> F,
@@ -106,7 +128,73 @@ impl<C> Caller<C> {
         }
     }
 
-    fn judged_by<F>(self, classify: F) -> Caller<F> {
-        Caller { breaker: self.breaker, classify, timeout: self.timeout }
+    /// Makes a call, or serves what was laid out for the level that the breaker is on.
+    ///
+    /// # Errors
+    /// If the call was denied and nothing was laid out for its level, took too long, or failed.
+    pub async fn call_serving<T, E>(
+        &self,
+        serving: &Serving<T>,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, CallError<E>>
+    where
+        C: Classify<T, E>,
+    {
+        match self.call(future).await {
+            Err(CallError::Denied(denial)) => serving.serve(denial).map_err(CallError::Denied),
+            result => result,
+        }
+    }
+
+    /// Waits for a call until its deadline. The timer is the client's: a call need not be made on
+    /// a Tokio runtime.
+    async fn within<F: Future>(&self, deadline: Instant, future: F) -> Option<F::Output> {
+        let waiting = {
+            let _entered = self.breaker.client().shared().runtime.enter();
+            timeout_at(deadline, future)
+        };
+        waiting.await.ok()
+    }
+}
+
+/// What to serve while a breaker with levels denies calls, by the word of the level.
+pub struct Serving<T>(HashMap<String, Serve<T>>);
+
+type Serve<T> = Box<dyn Fn(&Denial) -> T + Send + Sync>;
+
+impl<T> Serving<T> {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self(HashMap::new())
+    }
+
+    /// Serves this where the level says so: `degraded`, `emergency`.
+    #[must_use]
+    pub fn on(
+        mut self,
+        word: impl Into<String>,
+        serve: impl Fn(&Denial) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.0.insert(word.into(), Box::new(serve));
+        self
+    }
+
+    fn serve(&self, denial: Denial) -> Result<T, Denial> {
+        match denial.serve().and_then(|word| self.0.get(word)) {
+            Some(serve) => Ok(serve(&denial)),
+            None => Err(denial),
+        }
+    }
+}
+
+impl<T> Default for Serving<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for Serving<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }

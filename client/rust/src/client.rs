@@ -1,44 +1,43 @@
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use breaker_core::{BreakerName, OnUnavailable};
-use breaker_proto::v1;
-use parking_lot::Mutex;
+use breaker_core::BreakerName;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::backoff::BackoffLimits;
-use crate::breaker::{Breaker, Memory};
+use crate::breaker::Breaker;
 use crate::builder::ClientBuilder;
-use crate::connection::Connection;
+use crate::clock;
 use crate::error::Error;
-use crate::outcomes::{CallOutcome, Receipt};
-use crate::reporter::Reporter;
-use crate::settings::Settings;
+use crate::follower;
+use crate::listeners::{Event, Listener, Transition};
+use crate::reporter;
+use crate::shared::Shared;
+use crate::state::{ClientState, ClientStatus};
 use crate::watch::Watch;
+
+/// How long a shutdown waits for the tasks, which take 5 s at most.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(6);
 
 /// A client of breakerd. Cheap to clone; all clones share their connections and what they know.
 ///
-/// It remembers a few values for each name that [`breaker`](Self::breaker) was ever called with:
-/// names are meant to come from the application's code, not from its requests.
+/// It keeps a copy of each breaker that [`breaker`](Self::breaker) was ever called with: names are
+/// meant to come from the application's code, not from its requests.
 ///
-/// Outcomes of calls are reported by a task of the client. When the last clone is dropped, the
-/// task reports what is left and ends; [`shutdown`](Self::shutdown) waits for that.
+/// Tasks of the client follow the server and report to it. When the last clone and the last
+/// breaker is dropped, they report what is left and end; [`shutdown`](Self::shutdown) waits for
+/// that.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Handle>);
 
+/// The end of the client that the application holds.
 #[derive(Debug)]
-struct Inner {
-    connection: Arc<Connection>,
-    client_id: String,
-    reporter: Reporter,
-    defaults: Defaults,
-    memories: Mutex<HashMap<BreakerName, Arc<Memory>>>,
-}
-
-/// What holds for all breakers of a client.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Defaults {
-    pub(crate) backoff: BackoffLimits,
-    pub(crate) on_unavailable: OnUnavailable,
+struct Handle {
+    shared: Arc<Shared>,
+    closing: CancellationToken,
+    tasks: TaskTracker,
 }
 
 impl Client {
@@ -55,71 +54,136 @@ impl Client {
         Self::builder().address(address).build()
     }
 
-    pub(crate) fn with(
-        connection: Arc<Connection>,
-        client_id: String,
-        reporter_id: String,
-        defaults: Defaults,
-    ) -> Self {
-        let reporter = Reporter::start(Arc::clone(&connection), reporter_id, defaults.backoff);
-        let memories = Mutex::default();
-        Self(Arc::new(Inner { connection, client_id, reporter, defaults, memories }))
+    pub(crate) fn start(shared: Shared) -> Self {
+        let shared = Arc::new(shared);
+        let closing = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let runtime = &shared.runtime;
+        tasks.spawn_on(follower::follow(Arc::clone(&shared), closing.clone()), runtime);
+        tasks.spawn_on(reporter::report(Arc::clone(&shared), closing.clone()), runtime);
+        let events = shared.common.listeners.events();
+        tasks.spawn_on(tell_listeners(Arc::clone(&shared), events), runtime);
+        Self(Arc::new(Handle { shared, closing, tasks }))
     }
 
-    /// The breaker of this name, `namespace/name`. The server creates it at the first call if it
-    /// is not there.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// The breaker of this name, `namespace/name`, and from now on the server tells of it. The
+    /// server creates it at its first outcome if it is not there. This waits for nothing, and
+    /// asks no server; the same name gives the same breaker.
     ///
     /// # Errors
     /// If the text is not a name.
     pub fn breaker(&self, name: &str) -> Result<Breaker, Error> {
         let name = BreakerName::new(name)?;
-        let memory = Arc::clone(self.0.memories.lock().entry(name.clone()).or_insert_with(|| {
-            Arc::new(Memory::new(Settings::unknown(self.0.defaults.on_unavailable)))
-        }));
-        Ok(Breaker::new(self.clone(), name, memory))
+        Ok(Breaker::new(self.0.shared.registry.want(name), self.clone()))
     }
 
-    /// Follows the states of the breakers that these names and globs select (`payments/*`; `**`
-    /// goes beyond one part); none selects every breaker.
+    /// Follows the states of breakers by names and globs, none for all: a stream apart from the
+    /// copy that calls are decided from.
     pub fn watch<S: Into<String>>(&self, selectors: impl IntoIterator<Item = S>) -> Watch {
         let selectors = selectors.into_iter().map(Into::into).collect();
-        Watch::new(Arc::clone(&self.0.connection), selectors, self.0.defaults.backoff)
+        let options = &self.0.shared.common.options;
+        let connection = Arc::clone(&self.0.shared.connection);
+        Watch::new(connection, selectors, options.backoff, options.stale_after)
+    }
+
+    /// What the client has to go by, and for how long.
+    pub fn state(&self) -> ClientStatus {
+        let phase = *self.0.shared.phase().borrow();
+        let lasted = clock::now().saturating_duration_since(phase.since);
+        ClientStatus { state: phase.state, lasted }
+    }
+
+    /// Waits until the copy is complete, for so long at most; whether it is. Needs at least one
+    /// breaker that was asked for, or selectors. Calls need not wait for it: until then they are
+    /// decided by `on_unavailable`.
+    pub async fn ready(&self, longest: Duration) -> bool {
+        let mut phase = self.0.shared.phase();
+        let ready = phase.wait_for(|phase| phase.state == ClientState::Ready);
+        timeout(longest, ready).await.is_ok_and(|phase| phase.is_ok())
+    }
+
+    /// Calls this with every change of any breaker's state, mode or level that the client learns
+    /// of, on a task of the client: it should not block.
+    pub fn on_transition(&self, tell: impl Fn(&Transition) + Send + Sync + 'static) -> Listener {
+        self.0.shared.common.listeners.add(move |event| match event {
+            Event::Breaker(transition) => tell(transition),
+            Event::Client(_) => {}
+        })
+    }
+
+    /// Calls this whenever the client's own state changes, on a task of the client.
+    pub fn on_state(&self, tell: impl Fn(ClientState) + Send + Sync + 'static) -> Listener {
+        self.0.shared.common.listeners.add(move |event| match event {
+            Event::Client(state) => tell(*state),
+            Event::Breaker(_) => {}
+        })
     }
 
     /// Under which id the server knows this client in logs and metrics.
     pub fn client_id(&self) -> &str {
-        &self.0.client_id
+        &self.0.shared.common.options.client_id
     }
 
     /// How many outcomes were given up since the client was built: because more than
-    /// [`MAX_QUEUED_OUTCOMES`](crate::MAX_QUEUED_OUTCOMES) were waiting, because the server was
-    /// away for a minute, because it refused them, or because they came after the shutdown.
+    /// [`MAX_WAITING_RUNS`](crate::MAX_WAITING_RUNS) runs were waiting, because the server found
+    /// them to be wrong, or because they came after the shutdown.
     pub fn outcomes_given_up(&self) -> u64 {
-        self.0.reporter.given_up()
+        self.0.shared.common.outbox.given_up()
     }
 
-    /// Reports the outcomes that are waiting, for 5 s at most, and takes no further ones. Calls
-    /// can still be made; they are no longer reported.
+    /// How many runs of outcomes wait to be reported; those in the report under way are not
+    /// among them.
+    pub fn waiting_runs(&self) -> usize {
+        self.0.shared.common.outbox.waiting_runs()
+    }
+
+    /// Reports all that waits now, and waits until it has arrived, for so long at most; whether
+    /// it has.
+    pub async fn flush(&self, longest: Duration) -> bool {
+        timeout(longest, self.0.shared.common.outbox.flush()).await.is_ok()
+    }
+
+    /// Reports the outcomes that are waiting, for 5 s at most, and ends what the client has
+    /// started. Calls can still be made; they are decided by `on_unavailable` and not reported.
     ///
     /// # Errors
     /// If outcomes were left when the time was over.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        self.0.reporter.shutdown().await
+        self.0.close();
+        // Tasks of a runtime that has ended are gone, and need no waiting for.
+        let _ = timeout(SHUTDOWN_TIME, self.0.tasks.wait()).await;
+        let outbox = &self.0.shared.common.outbox;
+        match outbox.sending() + outbox.waiting_runs() as u64 {
+            0 => Ok(()),
+            left => Err(Error::Unflushed(left)),
+        }
     }
+}
 
-    pub(crate) async fn acquire(&self, name: &BreakerName) -> Result<v1::AcquireResponse, Error> {
-        let request = v1::AcquireRequest {
-            breaker: name.as_str().to_owned(),
-            client_id: self.0.client_id.clone(),
-        };
-        let answer = self.0.connection.request(|mut client| {
-            let request = request.clone();
-            async move { client.acquire(request).await }
-        });
-        answer.await
+impl Handle {
+    fn close(&self) {
+        if self.shared.common.close() {
+            self.shared.enter(ClientState::Fallback);
+            self.shared.registry.follow(ClientState::Fallback);
+            self.shared.common.listeners.close();
+            self.tasks.close();
+            self.closing.cancel();
+        }
     }
+}
 
-    pub(crate) fn report(&self, call: CallOutcome) -> Receipt {
-        self.0.reporter.report(call)
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+async fn tell_listeners(shared: Arc<Shared>, mut events: mpsc::Receiver<Event>) {
+    while let Some(event) = events.recv().await {
+        shared.common.listeners.tell(&event);
     }
 }

@@ -4,18 +4,11 @@ use std::time::Duration;
 
 use breaker_proto::v1::breaker_service_client::BreakerServiceClient;
 use tokio::time::timeout;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::error::Error;
-use crate::servers::{Address, Round, Servers, Step};
-
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timeouts {
-    pub(crate) connect: Duration,
-    pub(crate) request: Duration,
-}
+use crate::servers::{Round, Servers, Step};
+use crate::transport::Service;
 
 /// The servers, and how long they may take.
 #[derive(Debug)]
@@ -25,10 +18,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects to none of the addresses yet.
-    pub(crate) fn new(addresses: Vec<Address>, timeouts: Timeouts) -> Result<Self, Error> {
-        let servers = Servers::new(addresses, timeouts.connect)?;
-        Ok(Self { servers, request_timeout: timeouts.request })
+        pub(crate) const fn new(servers: Servers, request_timeout: Duration) -> Self {
+        Self { servers, request_timeout }
     }
 
     /// The servers, for streams.
@@ -40,7 +31,7 @@ impl Connection {
     /// timeout: somebody waits for it.
     pub(crate) async fn request<T, F>(
         &self,
-        make: impl Fn(BreakerServiceClient<Channel>) -> F,
+        make: impl Fn(BreakerServiceClient<Service>) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<Response<T>, Status>>,
@@ -58,14 +49,14 @@ impl Connection {
     async fn ask<T, F>(
         &self,
         round: &mut Round,
-        make: impl Fn(BreakerServiceClient<Channel>) -> F,
+        make: impl Fn(BreakerServiceClient<Service>) -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
         loop {
             let server = round.server().clone();
-            let error = match make(BreakerServiceClient::new(server.channel())).await {
+            let error = match make(BreakerServiceClient::new(server.service())).await {
                 Ok(response) => {
                     self.servers.settle(round);
                     return Ok(response.into_inner());

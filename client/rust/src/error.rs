@@ -27,6 +27,23 @@ pub enum Error {
     /// The client was built outside a Tokio runtime, which its connections need.
     #[error("the client was built outside a Tokio runtime; build it within one")]
     NoRuntime,
+    /// The token cannot be sent.
+    #[error("the token is empty or has characters that cannot be sent; use visible ASCII characters")]
+    Token,
+    /// A certificate or a key is none.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+    /// A selector of breakers is none.
+    #[error("`{selector}` is no selector such as `payments/*`: {reason}")]
+    Selector {
+        /// The text.
+        selector: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The configuration of the local guard makes no sense.
+    #[error("the local guard's configuration was refused: {0}")]
+    LocalGuard(Violation),
     /// A text is not the name of a breaker.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -54,13 +71,9 @@ pub enum Error {
     /// The server's answer makes no sense.
     #[error("the answer makes no sense: {0}")]
     Malformed(Violation),
-    /// The outcome of a call was given up before it was reported: the queue was full, or the
-    /// client shut down.
-    #[error("the outcome was given up before it was reported")]
-    Unreported,
     /// Outcomes were given up when the client shut down.
     #[error("{0} outcomes were given up because the server did not take them in time")]
-    Unflushed(usize),
+    Unflushed(u64),
 }
 
 impl Error {

@@ -1,64 +1,112 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
-use breaker_core::{ErrorKind, Outcome, PermitId, Report, Run};
+use breaker_core::{ErrorKind, Outcome, PermitId};
 use tokio::time::Instant;
 
+use crate::admission::Probe;
 use crate::breaker::Breaker;
+use crate::cell::{Ending, Leave};
 use crate::classify::{Verdict, error_kind};
 use crate::clock;
-use crate::local::LocalBreaker;
-use crate::outcomes::{CallOutcome, Receipt};
+use crate::local::LocalLeave;
 
 /// Leave to make one call, and the duty to say how it ended.
 ///
 /// A guard that is dropped, as when the future of its call is, reports IGNORED: that frees the
-/// permit of a probe. Reports go out in the background; the [`Receipt`] tells when one has
-/// arrived.
+/// permit of a probe. Reports go out in the background.
 #[derive(Debug)]
 #[must_use = "a guard that is dropped at once reports IGNORED"]
-pub struct Guard {
-    breaker: Breaker,
-    /// `None` once the outcome is told.
-    right: Option<Right>,
+pub struct Guard<'a> {
+    breaker: Cow<'a, Breaker>,
+    grant: Grant,
     started_at: Instant,
-    call_timeout: Duration,
 }
 
-/// On whose leave a call is made.
-#[derive(Clone, Debug)]
-pub(crate) enum Right {
-    /// The server's.
-    Server { generation: u64, permit: Option<PermitId> },
-    /// A local breaker's, because the server is away.
-    Local { breaker: LocalBreaker, generation: u64, permit: Option<PermitId> },
-    /// Nobody's: the server is away, and `on_unavailable` is `allow`.
-    Unguarded,
+/// What a call was granted.
+#[derive(Debug)]
+pub(crate) enum Grant {
+    /// Leave like that of every other call.
+    Plain { generation: u64 },
+    /// More than that.
+    Special(Box<Special>),
+    /// The outcome is told.
+    Told,
 }
 
-impl Guard {
-    pub(crate) fn new(breaker: Breaker, right: Right, call_timeout: Duration) -> Self {
-        Self { breaker, right: Some(right), started_at: clock::now(), call_timeout }
+#[derive(Debug)]
+pub(crate) struct Special {
+    leave: Leave,
+    /// How long the permit is good for.
+    time_left: Option<Duration>,
+}
+
+impl Grant {
+    pub(crate) fn of(leave: Leave) -> Self {
+        Self::Special(Box::new(Special { leave, time_left: None }))
     }
 
-    /// The generation under which the server admitted the call; `None` if it is away.
-    pub const fn generation(&self) -> Option<u64> {
-        match self.right {
-            Some(Right::Server { generation, .. }) => Some(generation),
-            _ => None,
+    /// What the server has answered.
+    pub(crate) fn by_server(generation: u64, probe: Option<Probe>) -> Self {
+        let permit = probe.map(|probe| probe.permit);
+        let leave = Leave { generation, permit, ..Leave::default() };
+        let time_left = probe.and_then(|probe| probe.time_left);
+        Self::Special(Box::new(Special { leave, time_left }))
+    }
+
+    /// Together with the leave of the guard beside the fleet's breaker.
+    pub(crate) fn with_guard(mut self, guard: Option<LocalLeave>) -> Self {
+        if let Self::Special(special) = &mut self {
+            special.leave.guard = guard;
+        }
+        self
+    }
+}
+
+impl<'a> Guard<'a> {
+    #[inline]
+    pub(crate) fn borrowing(breaker: &'a Breaker, grant: Grant) -> Self {
+        Self { breaker: Cow::Borrowed(breaker), grant, started_at: clock::now() }
+    }
+
+    #[inline]
+    pub(crate) fn owning(breaker: Breaker, grant: Grant) -> Self {
+        Self { breaker: Cow::Owned(breaker), grant, started_at: clock::now() }
+    }
+
+    /// The generation under which the call was admitted; 0 if the breaker does not exist yet, or
+    /// was not heard of.
+    pub fn generation(&self) -> u64 {
+        match &self.grant {
+            Grant::Plain { generation } => *generation,
+            Grant::Special(special) => special.leave.generation,
+            Grant::Told => 0,
         }
     }
 
     /// The server's permit, if the call is a probe.
-    pub const fn permit(&self) -> Option<PermitId> {
-        match self.right {
-            Some(Right::Server { permit, .. }) => permit,
-            _ => None,
+    pub fn permit(&self) -> Option<PermitId> {
+        match &self.grant {
+            Grant::Special(special) => special.leave.permit,
+            Grant::Plain { .. } | Grant::Told => None,
         }
     }
 
     /// How long the call may take, from the moment it was admitted. Past that it is a TIMEOUT.
-    pub const fn call_timeout(&self) -> Duration {
-        self.call_timeout
+    pub fn call_timeout(&self) -> Duration {
+        let call_timeout = self.breaker.cell().call_timeout();
+        match &self.grant {
+            Grant::Special(special) => {
+                special.time_left.map_or(call_timeout, |left| left.min(call_timeout))
+            }
+            Grant::Plain { .. } | Grant::Told => call_timeout,
+        }
+    }
+
+    /// When that is over.
+    pub(crate) fn deadline(&self, most: Option<Duration>) -> Option<Instant> {
+        let call_timeout = self.call_timeout();
+        self.started_at.checked_add(most.map_or(call_timeout, |most| most.min(call_timeout)))
     }
 
     /// How long ago the call was admitted.
@@ -67,69 +115,63 @@ impl Guard {
     }
 
     /// The call did what it was meant to do.
-    pub fn success(self) -> Receipt {
-        self.finish(Verdict::Success)
+    #[inline]
+    pub fn success(mut self) {
+        let now = clock::now();
+        if let Grant::Plain { generation } = self.grant
+            && self.breaker.cell().succeed(generation, now - self.started_at)
+        {
+            self.grant = Grant::Told;
+            return;
+        }
+        self.tell(Outcome::Success, None, now);
     }
 
     /// The call failed, with an error of this kind (`http.503`, `TimeoutError`); empty if it has
     /// none. What is too long for a kind, or no text, is left out.
-    pub fn failure(self, kind: &str) -> Receipt {
-        self.finish(Verdict::Failure(error_kind(kind)))
+    pub fn failure(self, kind: &str) {
+        self.finish(Verdict::Failure(error_kind(kind)));
     }
 
     /// The call took longer than [`call_timeout`](Self::call_timeout).
-    pub fn timeout(self) -> Receipt {
-        self.finish(Verdict::Timeout)
+    pub fn timeout(self) {
+        self.finish(Verdict::Timeout);
     }
 
     /// The call counts for nothing: it was cancelled, or failed by the caller's own mistake.
-    pub fn ignored(self) -> Receipt {
-        self.finish(Verdict::Ignored)
+    pub fn ignored(self) {
+        self.finish(Verdict::Ignored);
     }
 
     /// The call ended so.
-    pub fn finish(mut self, verdict: Verdict) -> Receipt {
-        self.tell(verdict)
+    #[inline]
+    pub fn finish(mut self, verdict: Verdict) {
+        let (outcome, error_kind) = match verdict {
+            Verdict::Success => return self.success(),
+            Verdict::Failure(kind) => (Outcome::Failure, kind),
+            Verdict::Timeout => (Outcome::Timeout, None),
+            Verdict::Ignored => (Outcome::Ignored, None),
+        };
+        self.tell(outcome, error_kind, clock::now());
     }
 
-    fn tell(&mut self, verdict: Verdict) -> Receipt {
-        let Some(right) = self.right.take() else { return Receipt::nothing_to_report() };
-        let (outcome, error_kind) = outcome(verdict);
-        let ended_at = clock::now();
-        let duration = ended_at - self.started_at;
-        match right {
-            Right::Server { generation, permit } => self.breaker.client().report(CallOutcome {
-                breaker: self.breaker.breaker_name().clone(),
-                generation,
-                permit,
-                outcome,
-                error_kind,
-                duration,
-                ended_at,
-            }),
-            Right::Local { breaker, generation, permit } => {
-                let run = Run { error_kind, ..Run::new(outcome, 1).lasting(duration) };
-                let report = Report { permit, ..Report::admitted(run, generation) };
-                breaker.record(&report, ended_at);
-                Receipt::nothing_to_report()
-            }
-            Right::Unguarded => Receipt::nothing_to_report(),
-        }
+    fn tell(&mut self, outcome: Outcome, error_kind: Option<ErrorKind>, now: Instant) {
+        let leave = match std::mem::replace(&mut self.grant, Grant::Told) {
+            Grant::Plain { generation } => Leave { generation, ..Leave::default() },
+            Grant::Special(special) => special.leave,
+            Grant::Told => return,
+        };
+        let duration = now.saturating_duration_since(self.started_at);
+        let ending = Ending { outcome, error_kind, duration, ended_at: now };
+        self.breaker.cell().record(&leave, ending);
     }
 }
 
-impl Drop for Guard {
+impl Drop for Guard<'_> {
+    #[inline]
     fn drop(&mut self) {
-        // The receipt of a call that was cancelled has no reader.
-        drop(self.tell(Verdict::Ignored));
-    }
-}
-
-fn outcome(verdict: Verdict) -> (Outcome, Option<ErrorKind>) {
-    match verdict {
-        Verdict::Success => (Outcome::Success, None),
-        Verdict::Failure(kind) => (Outcome::Failure, kind),
-        Verdict::Timeout => (Outcome::Timeout, None),
-        Verdict::Ignored => (Outcome::Ignored, None),
+        if !matches!(self.grant, Grant::Told) {
+            self.tell(Outcome::Ignored, None, clock::now());
+        }
     }
 }

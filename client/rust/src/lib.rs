@@ -73,38 +73,58 @@
 
 mod address;
 mod admission;
+mod ask;
+mod asks;
 mod backoff;
+mod batch;
 mod breaker;
 mod builder;
 mod call;
+mod cell;
 mod classify;
 mod client;
 mod clock;
+mod cold;
+mod common;
 mod connection;
+mod copy;
 mod error;
+mod follower;
 mod guard;
+mod lanes;
+mod listeners;
 mod local;
-mod outcomes;
+mod metrics;
+mod options;
+mod outbox;
+mod pace;
+mod registry;
 mod reporter;
+mod runs;
 pub mod servers;
-mod settings;
+mod shared;
+mod state;
 mod status;
+mod transport;
 mod watch;
 
-pub use admission::{Admission, Denial, DenyReason};
-pub use breaker::Breaker;
+pub use admission::{Denial, DenyReason};
+pub use breaker::{Breaker, BreakerView};
 pub use breaker_core::{
-    BreakerName, Config, ErrorKind, Mode, NameError, OnUnavailable, PermitId, StateKind, Time,
-    Violation,
+    BreakerName, Config, ConfigPatch, ErrorKind, Mode, NameError, OnUnavailable, PermitId,
+    StateKind, Time, Violation,
 };
 pub use builder::ClientBuilder;
-pub use call::{CallError, Caller};
+pub use call::{CallError, Caller, Serving};
 pub use classify::{ByError, Classify, EveryError, Verdict};
 pub use client::Client;
 pub use error::Error;
 pub use guard::Guard;
-pub use outcomes::{MAX_QUEUED_OUTCOMES, Receipt};
+pub use listeners::{Listener, Standing, Transition};
+pub use outbox::MAX_WAITING_RUNS;
+pub use state::{ClientState, ClientStatus};
 pub use status::{BreakerStatus, CurrentLevel};
+pub use transport::Tls;
 pub use watch::{Watch, WatchEvent};
 
 #[cfg(test)]

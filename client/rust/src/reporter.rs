@@ -1,178 +1,167 @@
 //! Brings outcomes to the server.
 //!
 //! One task does it, with one report in flight at a time: what ends meanwhile goes into the next
-//! one. An idle reporter sends at once. A retry carries the sequence number of the report that it
-//! repeats, so that a lost answer makes nothing count twice.
+//! one. A retry carries the sequence number of the report that it repeats, so that a lost answer
+//! makes nothing count twice.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use breaker_core::PermitId;
 use breaker_proto::v1;
-use breaker_wire::{duration_to_message, outcome_to_message};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 
-use crate::backoff::{Backoff, BackoffLimits};
+use crate::backoff::Backoff;
+use crate::batch::Batch;
 use crate::clock;
-use crate::connection::Connection;
 use crate::error::Error;
-use crate::outcomes::{CallOutcome, Entry, OutcomeQueue, Receipt};
+use crate::metrics;
+use crate::pace::{Pace, Waiting};
+use crate::shared::Shared;
+use crate::status::BreakerStatus;
 
-/// Most outcomes in one report.
-const MAX_BATCH: usize = 1_000;
-/// How long an outcome is kept while the server is away. What happened longer ago says nothing
-/// about how the dependency is now.
-const OUTCOME_LIFETIME: Duration = Duration::from_secs(60);
-/// How long a shutdown waits for the last reports.
+/// How long the end of a client waits for the last reports.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 
-/// The end of the reporting task that the client holds; when it is dropped, the task reports what
-/// is there and ends.
-#[derive(Debug)]
-pub(crate) struct Reporter {
-    queue: Arc<OutcomeQueue>,
+/// Reports until the client ends, and then what is left.
+pub(crate) async fn report(shared: Arc<Shared>, closing: CancellationToken) {
+    let now = clock::now();
+    let mut reporter = Reporter {
+        pace: Pace::new(shared.common.options.report_interval, now),
+        shared,
+        closing: closing.clone(),
+        sequence: 0,
+        waiting_since: None,
+    };
+    let out_of_time = async {
+        closing.cancelled().await;
+        sleep(FLUSH_TIME).await;
+    };
+    tokio::select! {
+        () = out_of_time => {}
+        () = reporter.run() => {}
+    }
+}
+
+struct Reporter {
+    shared: Arc<Shared>,
     closing: CancellationToken,
-    finished: CancellationToken,
+    /// Of the last report; the first one is 1.
+    sequence: u64,
+    pace: Pace,
+    /// Since when something waits, as far as this task has seen it.
+    waiting_since: Option<Instant>,
 }
 
 impl Reporter {
-    /// Starts the task on the current runtime.
-    pub(crate) fn start(
-        connection: Arc<Connection>,
-        reporter_id: String,
-        backoff: BackoffLimits,
-    ) -> Self {
-        let queue = Arc::new(OutcomeQueue::default());
-        let closing = CancellationToken::new();
-        let finished = CancellationToken::new();
-        let task = Task {
-            queue: Arc::clone(&queue),
-            closing: closing.clone(),
-            connection,
-            reporter_id,
-            sequence: 0,
-            backoff,
-        };
-        let guard = finished.clone().drop_guard();
-        tokio::spawn(async move {
-            task.run().await;
-            drop(guard);
-        });
-        Self { queue, closing, finished }
-    }
-
-    /// Reports an outcome in the background.
-    pub(crate) fn report(&self, call: CallOutcome) -> Receipt {
-        self.queue.push(call)
-    }
-
-    /// Outcomes that were given up so far.
-    pub(crate) fn given_up(&self) -> u64 {
-        self.queue.given_up()
-    }
-
-    /// Takes no outcomes any more and reports those that are there.
-    pub(crate) async fn shutdown(&self) -> Result<(), Error> {
-        self.close();
-        self.finished.cancelled().await;
-        match self.queue.unsettled() {
-            0 => Ok(()),
-            unsettled => Err(Error::Unflushed(unsettled)),
+    async fn run(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let outbox = &shared.common.outbox;
+        while !self.closing.is_cancelled() {
+            let waiting = self.look(clock::now());
+            let due_at = match outbox.is_flushing() {
+                true => Some(clock::now()),
+                false => self.pace.due_at(waiting, clock::now()),
+            };
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => {}
+                () = clock::reach(due_at) => {
+                    self.pace.pay(waiting, clock::now());
+                    self.report_all().await;
+                }
+                () = outbox.changed() => {}
+            }
         }
+        self.report_all().await;
     }
 
-    fn close(&self) {
-        self.queue.close();
-        self.closing.cancel();
-    }
-}
-
-impl Drop for Reporter {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-struct Task {
-    queue: Arc<OutcomeQueue>,
-    closing: CancellationToken,
-    connection: Arc<Connection>,
-    reporter_id: String,
-    /// Of the last report; the first one is 1.
-    sequence: u64,
-    backoff: BackoffLimits,
-}
-
-impl Task {
-    async fn run(mut self) {
-        let closing = self.closing.clone();
-        let out_of_time = async {
-            closing.cancelled().await;
-            sleep(FLUSH_TIME).await;
-        };
-        tokio::select! {
-            () = out_of_time => {}
-            () = self.deliver_all() => {}
+    fn look(&mut self, now: Instant) -> Waiting {
+        let outbox = &self.shared.common.outbox;
+        if !outbox.waits() {
+            self.waiting_since = None;
+            return Waiting::Nothing;
         }
+        let since = *self.waiting_since.get_or_insert(now);
+        if outbox.hurries() { Waiting::Prompt } else { Waiting::Since(since) }
     }
 
-    async fn deliver_all(&mut self) {
-        while let Some(batch) = self.queue.take(MAX_BATCH).await {
-            self.deliver(batch).await;
+    /// Reports what waits now.
+    async fn report_all(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let outbox = &shared.common.outbox;
+        let asked = outbox.flush_asked();
+        outbox.begin_to_take();
+        self.waiting_since = None;
+        loop {
+            let (batch, is_left) = Batch::take(&shared.registry, clock::now());
+            if !batch.is_empty() {
+                self.deliver(batch).await;
+            }
+            if !is_left {
+                break;
+            }
         }
+        outbox.flushed(asked);
     }
 
     /// Brings a batch to the server. All of a report counts or nothing of it, so one that is
     /// refused is taken apart until only the outcomes that are wrong themselves are left.
-    async fn deliver(&mut self, batch: Vec<Entry>) {
+    async fn deliver(&mut self, batch: Batch) {
+        let outbox = &Arc::clone(&self.shared).common.outbox;
         let mut batches = vec![batch];
         while let Some(mut batch) = batches.pop() {
-            match self.report(&mut batch).await {
-                Err(Error::Invalid { .. }) if batch.len() > 1 => {
-                    let later = batch.split_off(batch.len() / 2);
-                    batches.extend([later, batch]);
-                }
-                result => {
-                    if let Err(error) = &result {
-                        tracing::warn!(count = batch.len(), %error, "outcomes were given up");
-                    }
-                    self.queue.settle(batch, &result);
+            outbox.send(batches.iter().map(Batch::calls).sum::<u64>() + batch.calls());
+            let Err(error) = self.send(&batch).await else { continue };
+            match batch.halve() {
+                Some(later) => batches.extend([later, batch]),
+                None => {
+                    tracing::warn!(calls = batch.calls(), %error, "outcomes were given up");
+                    outbox.give_up(batch.calls());
+                    metrics::given_up(batch.calls());
                 }
             }
         }
+        outbox.send(0);
     }
 
-    /// Sends one report until it is answered or all of its outcomes are too old.
-    async fn report(&mut self, batch: &mut Vec<Entry>) -> Result<(), Error> {
+    /// Sends one report until it is answered.
+    ///
+    /// # Errors
+    /// If the server finds something in it to be wrong.
+    async fn send(&mut self, batch: &Batch) -> Result<(), Error> {
         self.sequence += 1;
-        let mut backoff = Backoff::new(self.backoff);
+        let mut backoff = Backoff::new(self.shared.common.options.backoff);
         loop {
-            let request = self.request(batch, clock::now());
-            let answer = self.connection.request(|mut client| {
+            let request = v1::ReportRequest {
+                reporter_id: self.shared.common.options.reporter_id.clone(),
+                sequence: self.sequence,
+                reports: batch.reports(clock::now()),
+            };
+            let answer = self.shared.connection.request(|mut client| {
                 let request = request.clone();
                 async move { client.report(request).await }
             });
-            let error = match answer.await {
-                Err(error) if error.is_unavailable() => error,
-                result => return result.map(drop),
-            };
-            self.give_up_old(batch, &error);
-            if batch.is_empty() {
-                return Err(error);
+            match answer.await {
+                Ok(response) => {
+                    self.take_in(&response);
+                    return Ok(());
+                }
+                Err(error) if is_wrong(&error) => return Err(error),
+                Err(error) => tracing::debug!(%error, "a report has to be repeated"),
             }
             self.pause(backoff.next_delay(clock::chance())).await;
         }
     }
 
-    fn give_up_old(&self, batch: &mut Vec<Entry>, error: &Error) {
-        let now = clock::now();
-        let is_old = |entry: &mut Entry| now - entry.call.ended_at > OUTCOME_LIFETIME;
-        let old: Vec<_> = batch.extract_if(.., is_old).collect();
-        if !old.is_empty() {
-            tracing::warn!(count = old.len(), %error, "outcomes were given up");
-            self.queue.settle(old, &Err(error.clone()));
+    fn take_in(&self, response: &v1::ReportResponse) {
+        self.shared.common.note_sign();
+        for state in &response.states {
+            match BreakerStatus::from_message(state, response.server_time.as_ref()) {
+                Ok(status) => self.shared.take_in(&status, None),
+                Err(violation) => tracing::warn!(%violation, "a state makes no sense"),
+            }
         }
     }
 
@@ -181,53 +170,16 @@ impl Task {
         if self.closing.is_cancelled() {
             return sleep(delay).await;
         }
-        tokio::select! {
-            () = sleep(delay) => {}
-            () = self.closing.cancelled() => {}
-        }
-    }
-
-    fn request(&self, batch: &[Entry], now: Instant) -> v1::ReportRequest {
-        v1::ReportRequest {
-            reporter_id: self.reporter_id.clone(),
-            sequence: self.sequence,
-            reports: reports(batch.iter().map(|entry| &entry.call), now),
-        }
+        // Whichever comes first.
+        let _ = timeout(delay, self.closing.cancelled()).await;
     }
 }
 
-/// The outcomes, gathered by breaker and generation; within those their order stays.
-fn reports<'a>(
-    calls: impl Iterator<Item = &'a CallOutcome>,
-    now: Instant,
-) -> Vec<v1::BreakerReport> {
-    let mut reports: Vec<v1::BreakerReport> = Vec::new();
-    let mut places = HashMap::new();
-    for call in calls {
-        let place = *places.entry((&call.breaker, call.generation)).or_insert_with(|| {
-            reports.push(v1::BreakerReport {
-                breaker: call.breaker.as_str().to_owned(),
-                generation: call.generation,
-                runs: Vec::new(),
-                late: false,
-            });
-            reports.len() - 1
-        });
-        reports[place].runs.push(run(call, now));
-    }
-    reports
-}
-
-fn run(call: &CallOutcome, now: Instant) -> v1::Run {
-    let duration = duration_to_message(call.duration);
-    v1::Run {
-        outcome: outcome_to_message(call.outcome).into(),
-        count: 1,
-        total_duration: Some(duration),
-        max_duration: Some(duration),
-        slow_count: 0,
-        error_kind: call.error_kind.as_ref().map_or_else(String::new, |k| k.as_str().to_owned()),
-        age: Some(duration_to_message(now - call.ended_at)),
-        permit_id: call.permit.map_or(0, PermitId::as_u64),
+/// Whether it would be no use to repeat the report.
+fn is_wrong(error: &Error) -> bool {
+    match error {
+        Error::Invalid { .. } => true,
+        Error::Refused(status) => status.code() == Code::NotFound,
+        _ => false,
     }
 }

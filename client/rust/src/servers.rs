@@ -16,11 +16,8 @@ use tonic::transport::Channel;
 
 pub use crate::address::Address;
 use crate::error::Error;
+use crate::transport::{Bearer, Service, Transport};
 
-/// How often an idle connection is checked for life.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// How long the answer to such a check may take.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many leaders that are not in the list one round asks at most. More than one, because the
 /// leader known from before may name the new one.
 const MAX_LEARNED_A_ROUND: usize = 2;
@@ -32,7 +29,7 @@ pub struct Servers {
     configured: Vec<Server>,
     /// Asked first. May be a leader that is not in the list; it is forgotten once it is away.
     first: Mutex<Server>,
-    connect_timeout: Duration,
+    transport: Transport,
 }
 
 /// One of the servers. A connection is made at the first request and made again after a cut.
@@ -40,6 +37,7 @@ pub struct Servers {
 pub struct Server {
     address: Address,
     channel: Channel,
+    bearer: Bearer,
 }
 
 /// How a request, or the opening of a stream, went about the servers so far.
@@ -64,7 +62,8 @@ pub enum Step {
 }
 
 impl Servers {
-    /// Connects to none of them yet. Needs a Tokio runtime.
+    /// Connects to none of them yet. Needs a Tokio runtime. Speaks TLS to all of them if one of the
+    /// addresses is an `https://`.
     ///
     /// # Errors
     /// If there is no address.
@@ -72,10 +71,16 @@ impl Servers {
         addresses: impl IntoIterator<Item = Address>,
         connect_timeout: Duration,
     ) -> Result<Self, Error> {
-        let configured: Vec<_> =
-            addresses.into_iter().map(|address| Server::new(address, connect_timeout)).collect();
+        Self::over(Transport::plain(connect_timeout), addresses.into_iter().collect())
+    }
+
+    /// The same over connections that are made so.
+    pub(crate) fn over(transport: Transport, addresses: Vec<Address>) -> Result<Self, Error> {
+        let transport = transport.for_addresses(&addresses);
+        let configured = addresses.into_iter().map(|address| Server::new(address, &transport));
+        let configured = configured.collect::<Result<Vec<_>, _>>()?;
         let first = Mutex::new(configured.first().ok_or(Error::NoAddress)?.clone());
-        Ok(Self { configured, first, connect_timeout })
+        Ok(Self { configured, first, transport })
     }
 
     /// Begins a round.
@@ -128,7 +133,7 @@ impl Servers {
         round.learned += 1;
         // Many calls are told of it at once, and share one connection.
         let known = Some(self.first.lock().clone()).filter(|first| first.address == address);
-        Some(known.unwrap_or_else(|| Server::new(address, self.connect_timeout)))
+        known.or_else(|| Server::new(address, &self.transport).ok())
     }
 
     /// The next one in the list that this round has not asked. If it has asked all of them, the
@@ -151,21 +156,19 @@ impl Servers {
 }
 
 impl Server {
-    fn new(address: Address, connect_timeout: Duration) -> Self {
-        let channel = address
-            .endpoint()
-            .clone()
-            .connect_timeout(connect_timeout)
-            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .connect_lazy();
-        Self { address, channel }
+    fn new(address: Address, transport: &Transport) -> Result<Self, Error> {
+        let channel = transport.channel(&address)?;
+        Ok(Self { address, channel, bearer: transport.bearer() })
     }
 
     /// Where it listens.
     pub const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The connection, with what every request over it carries.
+    pub(crate) fn service(&self) -> Service {
+        Service::new(self.channel.clone(), self.bearer.clone())
     }
 
     /// The connection, to make a client of any service with.

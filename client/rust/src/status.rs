@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{BreakerName, Config, Mode, Source, StateKind, Time, Violation};
@@ -30,7 +31,9 @@ pub struct BreakerStatus {
     /// On the ramp of a HALF_OPEN breaker: the share of the calls that flows, in percent.
     pub admit_percent: Option<u32>,
     /// The level, and what to serve while calls are denied; `None` without levels.
-    pub level: Option<CurrentLevel>,
+    pub level: Option<Arc<CurrentLevel>>,
+    /// Probes that may be in flight at once, in the whole fleet, on this level.
+    pub max_probes: u32,
 }
 
 /// The level of a multi-level breaker.
@@ -42,6 +45,13 @@ pub struct CurrentLevel {
     pub number: u32,
     /// What to serve while calls are denied: `degraded`, `emergency`, or any other word.
     pub serve: String,
+}
+
+impl From<v1::CurrentLevel> for CurrentLevel {
+    fn from(message: v1::CurrentLevel) -> Self {
+        let v1::CurrentLevel { name, number, serve } = message;
+        Self { name, number, serve }
+    }
 }
 
 impl BreakerStatus {
@@ -62,6 +72,8 @@ impl BreakerStatus {
         // Only differences of the server's own clock are taken, never of two machines' clocks.
         let sent_at = server_time.map_or(since, time_from_message);
         let until = |time: &prost_types::Timestamp| time_from_message(time).since(sent_at);
+        let config = config(message.config.as_ref())?;
+        let effective = message.effective.as_ref().map(|effective| effective.max_probes);
         Ok(Self {
             name,
             state,
@@ -71,11 +83,10 @@ impl BreakerStatus {
             since,
             retry_after: message.retry_time.as_ref().map(until),
             override_ends_after: message.override_expire_time.as_ref().map(until),
-            config: config(message.config.as_ref())?,
+            max_probes: effective.unwrap_or_else(|| config.max_probes()).max(1),
+            config,
             admit_percent: message.admit_percent,
-            level: message.level.clone().map(|v1::CurrentLevel { name, number, serve }| {
-                CurrentLevel { name, number, serve }
-            }),
+            level: message.level.clone().map(CurrentLevel::from).map(Arc::new),
         })
     }
 }

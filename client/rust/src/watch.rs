@@ -25,9 +25,6 @@ use crate::error::Error;
 use crate::servers::{Address, Round, Step};
 use crate::status::BreakerStatus;
 
-/// How long a stream may be silent. The server gives a sign of life at least every 5 s.
-const MAX_SILENCE: Duration = Duration::from_secs(15);
-
 /// What a watch tells.
 #[derive(Clone, Debug)]
 pub enum WatchEvent {
@@ -60,6 +57,7 @@ impl Watch {
         connection: Arc<Connection>,
         selectors: Vec<String>,
         backoff: BackoffLimits,
+        max_silence: Duration,
     ) -> Self {
         let round = connection.servers().begin();
         let watcher = Watcher {
@@ -67,6 +65,7 @@ impl Watch {
             selectors,
             resume_token: Vec::new(),
             backoff: Backoff::new(backoff),
+            max_silence,
             events: VecDeque::new(),
             round,
             link: Link::Down { is_told: false, connect: Connect::AtOnce },
@@ -108,6 +107,8 @@ struct Watcher {
     /// Of the last message; empty before there was one.
     resume_token: Vec<u8>,
     backoff: Backoff,
+    /// How long the stream may be silent. The server gives a sign of life at least every 5 s.
+    max_silence: Duration,
     /// The servers that were asked since the last message.
     round: Round,
     /// What is still to be told of the last message.
@@ -148,7 +149,7 @@ impl Watcher {
                     self.connect().await;
                 }
                 Link::Up(stream) => {
-                    let message = receive(self.round.server().address(), stream).await;
+                    let message = receive(self.round.server().address(), stream, self.max_silence).await;
                     match message.and_then(|message| self.take_in(message)) {
                         Ok(()) => {
                             self.backoff.reset();
@@ -167,10 +168,10 @@ impl Watcher {
             resume_token: self.resume_token.clone(),
         };
         let server = self.round.server();
-        let mut client = BreakerServiceClient::new(server.channel());
-        let answer = match timeout(MAX_SILENCE, client.watch(request)).await {
+        let mut client = BreakerServiceClient::new(server.service());
+        let answer = match timeout(self.max_silence, client.watch(request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(silent()),
+            Err(_) => Err(silent(self.max_silence)),
         };
         match answer {
             Ok(response) => {
@@ -241,16 +242,17 @@ impl Watcher {
 async fn receive(
     address: &Address,
     stream: &mut Streaming<v1::WatchResponse>,
+    max_silence: Duration,
 ) -> Result<v1::WatchResponse, Error> {
-    let status = match timeout(MAX_SILENCE, stream.message()).await {
+    let status = match timeout(max_silence, stream.message()).await {
         Ok(Ok(Some(message))) => return Ok(message),
         Ok(Ok(None)) => Status::unavailable("the server ended the stream"),
         Ok(Err(status)) => status,
-        Err(_) => silent(),
+        Err(_) => silent(max_silence),
     };
     Err(Error::from_status(address, status))
 }
 
-fn silent() -> Status {
-    Status::deadline_exceeded(format!("no sign of life for {} s", MAX_SILENCE.as_secs()))
+fn silent(max_silence: Duration) -> Status {
+    Status::deadline_exceeded(format!("no sign of life for {max_silence:?}"))
 }

@@ -1,7 +1,7 @@
 use std::io::{Write, stdout};
 use std::process;
 
-use breaker_client::{Denial, DenyReason, Mode, StateKind, WatchEvent};
+use breaker_client::{Denial, Mode, StateKind, WatchEvent};
 use serde_json::{Value, json};
 
 use crate::clock;
@@ -36,19 +36,12 @@ pub(crate) fn called(
 
 /// A call that was not made.
 pub(crate) fn denied(worker: usize, began_ns: u64, denial: &Denial) -> Value {
-    let reason = match denial.reason {
-        DenyReason::Open => "open",
-        DenyReason::NoPermit => "no_permit",
-        DenyReason::ForcedOpen => "forced_open",
-        DenyReason::Unavailable => "unavailable",
-        _ => "unknown",
-    };
     json!({
         "event": "denied",
         "worker": worker,
         "began_ns": began_ns,
         "ended_ns": clock::now_ns(),
-        "reason": reason,
+        "reason": denial.reason.as_str(),
     })
 }
 

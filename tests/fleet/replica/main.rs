@@ -8,7 +8,7 @@ mod upstream;
 
 use std::time::Duration;
 
-use breaker_client::{Admission, Breaker, Client};
+use breaker_client::{Breaker, Client};
 use clap::Parser;
 use tokio::io::{AsyncReadExt, stdin};
 use tokio::time::{sleep, timeout};
@@ -69,11 +69,11 @@ async fn work(worker: usize, breaker: Breaker, upstream: Upstream, rest: Duratio
 
 async fn call(worker: usize, breaker: &Breaker, upstream: &Upstream) -> serde_json::Value {
     let began_ns = clock::now_ns();
-    let guard = match breaker.admit().await {
-        Admission::Allowed(guard) => guard,
-        Admission::Denied(denial) => return line::denied(worker, began_ns, &denial),
+    let guard = match breaker.acquire().await {
+        Ok(guard) => guard,
+        Err(denial) => return line::denied(worker, began_ns, &denial),
     };
-    let generation = guard.generation().unwrap_or(0);
+    let generation = guard.generation();
     let is_probe = guard.permit().is_some();
     let answer = timeout(guard.call_timeout(), upstream.call(generation)).await;
     let seconds = guard.elapsed().as_secs_f64();

@@ -1,0 +1,118 @@
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use breaker_core::{Config, Outcome};
+use tokio::time::Instant;
+
+use crate::asks::Asks;
+use crate::cell::{Ending, Leave};
+use crate::copy::{Held, Known, Step};
+use crate::local::{LocalBreaker, LocalDecision, LocalLeave};
+use crate::options::LocalGuard;
+use crate::runs::Runs;
+use crate::state::ClientState;
+
+/// What lies behind the lock of a breaker.
+#[derive(Debug)]
+pub(crate) struct Cold {
+    pub(crate) held: Held,
+    /// The snapshot that has last told of it.
+    pub(crate) told_in: u64,
+    pub(crate) client: ClientState,
+    /// How calls ended that wait to be reported.
+    pub(crate) runs: Runs,
+    /// Decides while the server is away.
+    pub(crate) local: Option<LocalBreaker>,
+    /// Decides beside the fleet's breaker, where the application asked for it.
+    guard: Option<LocalBreaker>,
+    pub(crate) asks: Asks,
+    ramp_credit: u32,
+}
+
+impl Cold {
+    pub(crate) fn new(client: ClientState, ramp_credit: u32) -> Self {
+        Self {
+            held: Held::Unknown,
+            told_in: 0,
+            client,
+            runs: Runs::default(),
+            local: None,
+            guard: None,
+            asks: Asks::default(),
+            ramp_credit,
+        }
+    }
+
+    /// The configuration, as far as it is known.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        static DEFAULT: LazyLock<Arc<Config>> = LazyLock::new(Arc::default);
+        self.held.known().map_or_else(|| Arc::clone(&DEFAULT), |known| Arc::clone(&known.config))
+    }
+
+    /// What the copy says to a call.
+    pub(crate) fn decide(&mut self, now: Instant) -> Step {
+        self.held.decide(self.client, &mut self.ramp_credit, now)
+    }
+
+    /// What the breaker of this process says that stands in while the server is away.
+    pub(crate) fn decide_locally(&mut self, now: Instant) -> LocalDecision {
+        let config = self.config();
+        let begins_closed = self.held.known().is_none_or(Known::is_closed);
+        let local = self.local.get_or_insert_with(|| match begins_closed {
+            true => LocalBreaker::closed(&config, now),
+            false => LocalBreaker::about_to_probe(&config, now),
+        });
+        local.acquire(now)
+    }
+
+    /// What the guard beside the fleet's breaker says.
+    pub(crate) fn ask_guard(&mut self, own: &LocalGuard, now: Instant) -> LocalDecision {
+        let config = self.config();
+        let config = match own {
+            LocalGuard::Own(config) => config,
+            LocalGuard::AsTheBreaker => &*config,
+        };
+        self.guard.get_or_insert_with(|| LocalBreaker::closed(config, now)).acquire(now)
+    }
+
+    /// Gives back the leave of the guard for a call that is not made.
+    pub(crate) fn give_back_to_guard(&mut self, leave: LocalLeave, now: Instant) {
+        if let Some(guard) = &mut self.guard {
+            guard.record(breaker_core::Run::new(Outcome::Ignored, 1), Some(leave), now);
+        }
+    }
+
+    pub(crate) fn reconfigure_guard(&mut self) {
+        let config = self.config();
+        if let Some(guard) = &mut self.guard {
+            guard.reconfigure(&config);
+        }
+    }
+
+    /// Whether an outcome is the first that is told of a breaker which does not exist yet.
+    pub(crate) fn begins_a_breaker(&self) -> bool {
+        matches!(self.held, Held::Absent) && !self.runs.begin_a_breaker()
+    }
+
+    pub(crate) fn is_slow(&self, duration: Duration) -> bool {
+        let slow = self.held.known().and_then(|known| known.config.slow_call_rate());
+        slow.is_some_and(|slow| duration > slow.duration)
+    }
+
+    /// Tells the breakers of this process how a call ended.
+    pub(crate) fn tell_local(&mut self, leave: &Leave, ending: &Ending, outcome: Outcome) {
+        if self.local.is_none() && self.guard.is_none() {
+            return;
+        }
+        let run = breaker_core::Run {
+            error_kind: ending.error_kind.clone(),
+            ..breaker_core::Run::new(outcome, 1).lasting(ending.duration)
+        };
+        if let Some(guard) = &mut self.guard {
+            guard.record(run.clone(), leave.guard, ending.ended_at);
+        }
+        if let Some(local) = &mut self.local {
+            local.record(run, leave.local, ending.ended_at);
+        }
+    }
+}
