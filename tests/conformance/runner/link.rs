@@ -1,5 +1,6 @@
 //! A way to the server that can be cut, and worse.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -53,12 +54,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A link to an address.
+    /// A link to an address, which begins at a host.
     ///
     /// # Errors
     /// If there is no port left.
-    pub(crate) async fn to(far: String) -> anyhow::Result<Self> {
-        let address = format!("127.0.0.1:{}", free_port()?);
+    pub(crate) async fn to(far: String, host: Ipv4Addr) -> anyhow::Result<Self> {
+        let address = format!("{host}:{}", free_port()?);
         let listener = TcpListener::bind(&address).await.context("the link cannot listen")?;
         let (mode, is) = watch::channel(Mode::Whole);
         let task = tokio::spawn(serve(address.clone(), listener, far, is));

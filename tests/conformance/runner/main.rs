@@ -6,6 +6,7 @@
 mod command;
 mod driver;
 mod expectation;
+mod host;
 mod link;
 mod operator;
 mod play;

@@ -94,6 +94,9 @@ impl Play<'_> {
         for (name, build) in &scenario.clients {
             let ready = json!({"do": "ready", "timeout": SERVER_WITHIN.as_millis() as u64});
             self.told(name, build).await?;
+            for (breaker, _) in &scenario.breakers {
+                self.prepared(name, &json!({"do": "breaker", "breaker": breaker})).await?;
+            }
             self.prepared(name, &ready).await?;
             for (breaker, _) in &scenario.breakers {
                 self.learn(name, breaker).await?;
@@ -102,9 +105,8 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// Has a client ask for a breaker, and waits until its copy holds it.
+    /// Waits until the copy of a client holds a breaker.
     async fn learn(&mut self, name: &str, breaker: &str) -> anyhow::Result<()> {
-        self.prepared(name, &json!({"do": "breaker", "breaker": breaker})).await?;
         let begun = clock::now();
         loop {
             let status = json!({"do": "status", "breaker": breaker});

@@ -1,5 +1,6 @@
 //! The server of one scenario, with a database file of its own, that can be treated badly.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -59,10 +60,10 @@ impl Server {
     ///
     /// # Errors
     /// If there is no place for it.
-    pub(crate) fn new(arguments: &[String]) -> anyhow::Result<Self> {
+    pub(crate) fn new(host: Ipv4Addr, arguments: &[String]) -> anyhow::Result<Self> {
         Ok(Self {
-            address: format!("127.0.0.1:{}", free_port()?),
-            http_address: format!("127.0.0.1:{}", free_port()?),
+            address: format!("{host}:{}", free_port()?),
+            http_address: format!("{host}:{}", free_port()?),
             arguments: arguments.to_vec(),
             folder: tempfile::tempdir()?,
             running: None,

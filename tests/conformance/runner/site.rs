@@ -3,6 +3,7 @@
 use breaker_tests::{Clients, free_port};
 use serde::{Deserialize, Serialize};
 
+use crate::host;
 use crate::link::Link;
 use crate::recorder::Recorder;
 use crate::server::Server;
@@ -38,11 +39,12 @@ impl Site {
     /// # Errors
     /// If there are no ports left.
     pub(crate) async fn new(arguments: &[String]) -> anyhow::Result<Self> {
-        let server = Server::new(arguments)?;
-        let link = Link::to(server.address.clone()).await?;
+        let host = host::next();
+        let server = Server::new(host, arguments)?;
+        let link = Link::to(server.address.clone(), host).await?;
         let recorder = Recorder::start().await?;
         let standby = Recorder::standing_by(&server.address).await?;
-        Ok(Self { server, link, recorder, standby, dead: format!("127.0.0.1:{}", free_port()?) })
+        Ok(Self { server, link, recorder, standby, dead: format!("{host}:{}", free_port()?) })
     }
 
     /// The address of a place.
