@@ -97,10 +97,10 @@ impl Client {
         ClientStatus { state: phase.state, lasted }
     }
 
-    /// Waits until the copy is complete, for so long at most; whether it is. Needs at least one
-    /// breaker that was asked for, or selectors. Calls need not wait for it: until then they are
-    /// decided by `on_unavailable`.
+    /// Waits until the copy is complete, for so long at most; whether it is. Calls need not wait
+    /// for it: until then they are decided by `on_unavailable`.
     pub async fn ready(&self, longest: Duration) -> bool {
+        self.0.shared.registry.watch_anyway();
         let mut phase = self.0.shared.phase();
         let ready = phase.wait_for(|phase| phase.state == ClientState::Ready);
         timeout(longest, ready).await.is_ok_and(|phase| phase.is_ok())

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use breaker_core::{BreakerName, NameGlob};
 use parking_lot::{Mutex, RwLock};
@@ -13,6 +14,9 @@ use crate::state::ClientState;
 
 /// Most selectors of a watch, by the protocol.
 const MAX_SELECTORS: usize = 1_000;
+/// Watched by a client that waits to be ready before it has asked for a breaker: no selector at all
+/// would be every breaker.
+const NOBODY: &str = "breakerd/nobody";
 
 /// The breakers that the application has asked for, and those that the server has told of.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ pub(crate) struct Registry {
     client: Mutex<ClientState>,
     /// How often the application has asked for a name that it had not asked for before.
     wanted: watch::Sender<u64>,
+    watches_anyway: AtomicBool,
 }
 
 impl Registry {
@@ -32,6 +37,7 @@ impl Registry {
             cells: RwLock::default(),
             client: Mutex::new(ClientState::Fallback),
             wanted: watch::Sender::new(0),
+            watches_anyway: AtomicBool::new(false),
         }
     }
 
@@ -42,6 +48,13 @@ impl Registry {
             self.wanted.send_modify(|times| *times += 1);
         }
         cell
+    }
+
+    /// Has something watched even if the application has asked for no breaker.
+    pub(crate) fn watch_anyway(&self) {
+        if !self.watches_anyway.swap(true, Ordering::Relaxed) {
+            self.wanted.send_modify(|times| *times += 1);
+        }
     }
 
     /// Changes whenever the application asks for another name.
@@ -107,7 +120,12 @@ impl Registry {
         let uncovered = wanted.filter(|name| !globs.iter().any(|glob| glob.matches(name.as_str())));
         let names = uncovered.map(BreakerName::as_str);
         let room = MAX_SELECTORS.saturating_sub(built_for.len());
-        built_for.iter().cloned().chain(gathered(names.collect(), room)).collect()
+        let gathered = gathered(names.collect(), room);
+        let selectors: Vec<_> = built_for.iter().cloned().chain(gathered).collect();
+        match selectors.is_empty() && self.watches_anyway.load(Ordering::Relaxed) {
+            true => vec![NOBODY.to_owned()],
+            false => selectors,
+        }
     }
 }
 
