@@ -97,11 +97,8 @@ impl Ask {
     /// Frees the permit of a call that will not be made.
     fn give_back(&self, answer: &Answer) {
         if let Answer::Allowed { generation, probe: Some(probe) } = answer {
-            let leave = Leave {
-                generation: *generation,
-                permit: Some(probe.permit),
-                ..Leave::default()
-            };
+            let leave =
+                Leave { generation: *generation, permit: Some(probe.permit), ..Leave::default() };
             self.cell.record(&leave, Ending::of(Outcome::Ignored, clock::now()));
         }
     }

@@ -60,6 +60,13 @@ impl Breaker {
         &self.cell
     }
 
+    /// Whether every call is simply allowed just now, as under a CLOSED breaker. Asks nobody and
+    /// counts nothing; a breaker for which this is false may still allow a call.
+    #[inline]
+    pub fn allows_all(&self) -> bool {
+        self.cell.allows().is_some()
+    }
+
     /// Asks whether a call may be made. The answer is there at once, from memory, except that a
     /// HALF_OPEN breaker's calls ask the server for a permit, and wait for that as long as the
     /// builder's `permit_timeout` at most.
@@ -131,7 +138,8 @@ impl Breaker {
             Held::Absent => return Some(BreakerView::absent()),
             Held::Known(known) => known,
         };
-        let until = if known.mode == Mode::ForcedOpen { known.override_ends_at } else { known.retry_at };
+        let until =
+            if known.mode == Mode::ForcedOpen { known.override_ends_at } else { known.retry_at };
         Some(BreakerView {
             state: known.state,
             mode: known.mode,

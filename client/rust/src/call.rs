@@ -1,13 +1,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Denial;
 use crate::breaker::Breaker;
@@ -90,15 +86,9 @@ impl<'a, C> Caller<'a, C> {
         C: Classify<T, E>,
     {
         let guard = self.breaker.acquire().await.map_err(CallError::Denied)?;
-        let mut future = pin!(future);
-        // Most calls that never wait need no timer.
-        let at_once = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
-        let result = match (at_once, guard.deadline(self.timeout)) {
-            (Poll::Ready(result), _) => Some(result),
-            (Poll::Pending, Some(deadline)) => {
-                self.within(deadline, future).await
-            }
-            (Poll::Pending, None) => Some(future.await),
+        let result = match self.timeout {
+            Some(most) => guard.bound_by(most, future).await,
+            None => guard.bound(future).await,
         };
         match result {
             Some(result) => {
@@ -144,16 +134,6 @@ impl<'a, C> Caller<'a, C> {
             Err(CallError::Denied(denial)) => serving.serve(denial).map_err(CallError::Denied),
             result => result,
         }
-    }
-
-    /// Waits for a call until its deadline. The timer is the client's: a call need not be made on
-    /// a Tokio runtime.
-    async fn within<F: Future>(&self, deadline: Instant, future: F) -> Option<F::Output> {
-        let waiting = {
-            let _entered = self.breaker.client().shared().runtime.enter();
-            timeout_at(deadline, future)
-        };
-        waiting.await.ok()
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-        pub(crate) const fn new(servers: Servers, request_timeout: Duration) -> Self {
+    pub(crate) const fn new(servers: Servers, request_timeout: Duration) -> Self {
         Self { servers, request_timeout }
     }
 

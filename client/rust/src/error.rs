@@ -28,7 +28,9 @@ pub enum Error {
     #[error("the client was built outside a Tokio runtime; build it within one")]
     NoRuntime,
     /// The token cannot be sent.
-    #[error("the token is empty or has characters that cannot be sent; use visible ASCII characters")]
+    #[error(
+        "the token is empty or has characters that cannot be sent; use visible ASCII characters"
+    )]
     Token,
     /// A certificate or a key is none.
     #[error("TLS cannot be set up: {0}")]
@@ -44,6 +46,9 @@ pub enum Error {
     /// The configuration of the local guard makes no sense.
     #[error("the local guard's configuration was refused: {0}")]
     LocalGuard(Violation),
+    /// There can be no thread for a client that blocks.
+    #[error("the client's thread could not be started: {0}")]
+    NoThread(String),
     /// A text is not the name of a breaker.
     #[error(transparent)]
     Name(#[from] NameError),

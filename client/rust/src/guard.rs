@@ -1,8 +1,11 @@
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use breaker_core::{ErrorKind, Outcome, PermitId};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Probe;
 use crate::breaker::Breaker;
@@ -103,10 +106,30 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// When that is over.
-    pub(crate) fn deadline(&self, most: Option<Duration>) -> Option<Instant> {
-        let call_timeout = self.call_timeout();
-        self.started_at.checked_add(most.map_or(call_timeout, |most| most.min(call_timeout)))
+    /// Waits for the call that the guard is for, for [`call_timeout`](Self::call_timeout) at
+    /// most; `None` if it took longer.
+    pub async fn bound<F: Future>(&self, call: F) -> Option<F::Output> {
+        self.bound_by(Duration::MAX, call).await
+    }
+
+    /// The same, and for so long at most.
+    #[inline]
+    pub async fn bound_by<F: Future>(&self, most: Duration, call: F) -> Option<F::Output> {
+        let mut call = pin!(call);
+        // A call that never waits needs no timer.
+        let at_once = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
+        if let Poll::Ready(output) = at_once {
+            return Some(output);
+        }
+        let Some(deadline) = self.started_at.checked_add(most.min(self.call_timeout())) else {
+            return Some(call.await);
+        };
+        let waiting = {
+            // The timer is the client's: a call need not be made on a Tokio runtime.
+            let _entered = self.breaker.client().shared().runtime.enter();
+            timeout_at(deadline, call)
+        };
+        waiting.await.ok()
     }
 
     /// How long ago the call was admitted.

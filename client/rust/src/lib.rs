@@ -77,6 +77,7 @@ mod ask;
 mod asks;
 mod backoff;
 mod batch;
+pub mod blocking;
 mod breaker;
 mod builder;
 mod call;
@@ -105,6 +106,8 @@ pub mod servers;
 mod shared;
 mod state;
 mod status;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod transport;
 mod watch;
 

@@ -149,7 +149,8 @@ impl Watcher {
                     self.connect().await;
                 }
                 Link::Up(stream) => {
-                    let message = receive(self.round.server().address(), stream, self.max_silence).await;
+                    let message =
+                        receive(self.round.server().address(), stream, self.max_silence).await;
                     match message.and_then(|message| self.take_in(message)) {
                         Ok(()) => {
                             self.backoff.reset();
