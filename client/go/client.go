@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -49,8 +50,8 @@ type Client struct {
 	asked []string
 	// begun: the background is at work.
 	begun bool
-	// becameReady is closed when the client is READY for the first time, or closed.
-	becameReady chan struct{}
+	// ready is closed while the client is READY, and when it is closed.
+	ready chan struct{}
 
 	// names has a word when the application has asked for a name that is not watched.
 	names chan struct{}
@@ -80,7 +81,7 @@ func New(addresses []string, options ...Option) (*Client, error) {
 	last, giveUp := context.WithCancel(context.Background())
 	c := &Client{
 		settings: s, clock: monotonic, outcomes: newOutcomes(),
-		breakers: make(map[string]*Breaker), becameReady: make(chan struct{}),
+		breakers: make(map[string]*Breaker), ready: make(chan struct{}),
 		names: make(chan struct{}, 1), flushes: make(chan struct{}, 1),
 		context: ctx, cancel: cancel, lastContext: last, giveUp: giveUp,
 	}
@@ -151,14 +152,15 @@ func (c *Client) Since() time.Time {
 	return time.Now().Add(-time.Duration(c.clock() - c.since.Load()))
 }
 
-// Ready waits until the client is READY for the first time. It fails with the context's error if
+// Ready waits until the client is READY; not at all if it is. It fails with the context's error if
 // that ends first, and with [ErrClosed]. Nobody has to wait: a client decides from the start.
 func (c *Client) Ready(ctx context.Context) error {
 	c.mu.Lock()
 	c.begin()
+	ready := c.ready
 	c.mu.Unlock()
 	select {
-	case <-c.becameReady:
+	case <-ready:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -168,32 +170,29 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
-// setState changes how the client decides, and tells the listeners.
+// setState changes how the client decides, and tells the listeners. A closed client is FALLBACK.
 func (c *Client) setState(state ClientState, why string) {
-	old := ClientState(c.state.Load())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.State()
 	if old == state || c.closed.Load() && state != ClientFallback {
 		return
 	}
 	c.since.Store(c.clock())
 	c.state.Store(uint32(state))
-	if state == ClientReady {
+	switch {
+	case state == ClientReady:
 		c.wins.Add(1)
-		c.mu.Lock()
-		c.closeReady()
-		c.mu.Unlock()
-		c.settings.logger.Info("breakerd: the client is ready", "was", old.String())
-	} else {
-		c.settings.logger.Warn("breakerd: the client is "+state.String(), "was", old.String(), "why", why)
+		close(c.ready)
+	case old == ClientReady && !c.closed.Load():
+		c.ready = make(chan struct{})
 	}
+	level := slog.LevelWarn
+	if state == ClientReady || c.closed.Load() {
+		level = slog.LevelInfo
+	}
+	c.settings.logger.Log(context.Background(), level, "breakerd: the client is "+state.String(), "was", old.String(), "why", why)
 	c.events.state(state)
-}
-
-func (c *Client) closeReady() {
-	select {
-	case <-c.becameReady:
-	default:
-		close(c.becameReady)
-	}
 }
 
 // hear notes that a server has spoken.
@@ -248,15 +247,15 @@ func (c *Client) Close() error {
 	c.outcomes.close()
 	before := c.outcomes.givenUp.Load()
 	c.cancel()
-	c.closeReady()
+	if c.State() != ClientReady {
+		close(c.ready)
+	}
 	c.mu.Unlock()
 
 	c.setState(ClientFallback, "it was closed")
 	timer := time.AfterFunc(closeTime, c.giveUp)
 	c.done.Wait()
 	timer.Stop()
-	// Once more, because the watcher may have had the last word.
-	c.setState(ClientFallback, "it was closed")
 	c.events.close()
 	c.giveUp()
 	c.servers.close()

@@ -166,7 +166,7 @@ func (w *watcher) receive(message received, now int64) {
 		w.token = token
 	}
 	if w.complete {
-		c.setState(ClientReady, "")
+		c.setState(ClientReady, "the copy is complete")
 	}
 	c.hear()
 }
