@@ -28,13 +28,15 @@ type Verdict struct {
 }
 
 // Classify is what errors mean unless the application says otherwise: none is a SUCCESS, a context
-// that was cancelled is IGNORED, a deadline that was exceeded is a TIMEOUT, whoever set it, and every
-// other error is a FAILURE, of the kind that [KindOf] says.
+// that was cancelled is IGNORED, and so is a call that another breaker denied; a deadline that was
+// exceeded is a TIMEOUT, whoever set it, and every other error is a FAILURE, of the kind that [KindOf]
+// says.
 func Classify(err error) Verdict {
+	var denied *DeniedError
 	switch {
 	case err == nil:
 		return Verdict{Outcome: Success}
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.As(err, &denied):
 		return Verdict{Outcome: Ignored}
 	case errors.Is(err, context.DeadlineExceeded):
 		return Verdict{Outcome: Timeout}

@@ -1,6 +1,13 @@
 package breakerd
 
-import "time"
+import (
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
 
 // decision is what the copy says about a call.
 type decision uint8
@@ -76,4 +83,18 @@ func (b *Breaker) denied(v *view, reason Reason, retryAfter time.Duration) *Deni
 		Breaker: b.name, Reason: reason, RetryAfter: retryAfter,
 		State: v.state, Mode: v.mode, Level: v.level,
 	}
+}
+
+// GRPCStatus is what the error is on the wire, for servers that pass it on: UNAVAILABLE, with a
+// RetryInfo where it is known when asking again can have another answer.
+func (e *DeniedError) GRPCStatus() *status.Status {
+	of := status.New(codes.Unavailable, e.Error())
+	if e.RetryAfter <= 0 {
+		return of
+	}
+	with, err := of.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})
+	if err != nil {
+		return of
+	}
+	return with
 }

@@ -8,8 +8,8 @@ import (
 // maxWaiting is how many runs wait for their report at most.
 const maxWaiting = 10_000
 
-// squeezeEvery is after how many more runs a full queue is squeezed again: in between the oldest
-// runs make room, so that one outcome does not cost a walk through all.
+// squeezeEvery is after how many more runs a full queue is squeezed again, if squeezing did not make
+// room for as many: in between the oldest make room, so that not each outcome costs a walk through all.
 const squeezeEvery = 100
 
 // outcomes are those of calls that have ended and wait to be reported.
@@ -18,8 +18,8 @@ type outcomes struct {
 	enrolled []*tally
 	// waiting runs, in the order in which they were begun.
 	waiting []*run
-	// sinceSqueeze counts runs that came to a full queue since it was last squeezed.
-	sinceSqueeze int
+	// squeezeIn is how many runs that come to a full queue do not squeeze it.
+	squeezeIn int
 	// firstAt and promptAt are when the first of those that wait ended, and the first prompt one;
 	// never if there is none.
 	firstAt, promptAt int64
@@ -131,11 +131,15 @@ func (o *outcomes) add(r *run, now int64) {
 
 // makeRoom gathers history, then everything, and gives up the oldest if that is not enough.
 func (o *outcomes) makeRoom(now int64) {
-	if o.sinceSqueeze++; o.sinceSqueeze == 1 || o.sinceSqueeze > squeezeEvery {
-		o.sinceSqueeze = 1
+	if o.squeezeIn > 0 {
+		o.squeezeIn--
+	} else {
 		o.waiting = squeeze(o.waiting, func(r *run) bool { return r.isLate(now) })
 		if len(o.waiting) > maxWaiting {
 			o.waiting = squeeze(o.waiting, func(*run) bool { return true })
+		}
+		if len(o.waiting) > maxWaiting-squeezeEvery {
+			o.squeezeIn = squeezeEvery
 		}
 	}
 	for len(o.waiting) > maxWaiting {
@@ -164,7 +168,7 @@ func (o *outcomes) take(now int64) []*run {
 		r.tally.last = nil
 		o.inFlight += uint64(r.count)
 	}
-	o.waiting, o.sinceSqueeze = nil, 0
+	o.waiting, o.squeezeIn = nil, 0
 	o.firstAt, o.promptAt = never, never
 	return taken
 }

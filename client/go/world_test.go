@@ -1,6 +1,8 @@
 package breakerd
 
 import (
+	"io"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 // offline is a client whose background never begins, so that a test can play its parts by itself.
 func offline(tb testing.TB, options ...Option) *Client {
 	tb.Helper()
-	c, err := New([]string{"127.0.0.1:1"}, options...)
+	c, err := New([]string{"127.0.0.1:1"}, append([]Option{quiet}, options...)...)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -21,6 +23,9 @@ func offline(tb testing.TB, options ...Option) *Client {
 	tb.Cleanup(func() { _ = c.Close() })
 	return c
 }
+
+// quiet logs nowhere.
+var quiet = WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
 
 // manual gives a client a clock that stands still until it is moved.
 func manual(c *Client) *int64 {
