@@ -32,22 +32,21 @@ type Verdict struct {
 // exceeded is a TIMEOUT, whoever set it, and every other error is a FAILURE, of the kind that [KindOf]
 // says.
 func Classify(err error) Verdict {
-	var denied *DeniedError
-	switch {
-	case err == nil:
+	if err == nil {
 		return Verdict{Outcome: Success}
-	case errors.Is(err, context.Canceled), errors.As(err, &denied):
-		return Verdict{Outcome: Ignored}
-	case errors.Is(err, context.DeadlineExceeded):
-		return Verdict{Outcome: Timeout}
 	}
-	if code, ok := grpcCode(err); ok {
-		switch code {
-		case codes.Canceled:
-			return Verdict{Outcome: Ignored}
-		case codes.DeadlineExceeded:
-			return Verdict{Outcome: Timeout}
-		}
+	return classify(err)
+}
+
+// classify is apart, so that a success costs no memory.
+func classify(err error) Verdict {
+	var denied *DeniedError
+	code, isGRPC := grpcCode(err)
+	switch {
+	case errors.Is(err, context.Canceled), errors.As(err, &denied), isGRPC && code == codes.Canceled:
+		return Verdict{Outcome: Ignored}
+	case errors.Is(err, context.DeadlineExceeded), isGRPC && code == codes.DeadlineExceeded:
+		return Verdict{Outcome: Timeout}
 	}
 	return Verdict{Outcome: Failure, Kind: KindOf(err)}
 }

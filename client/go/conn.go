@@ -2,7 +2,6 @@ package breakerd
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"breakerd.dev/client/go/breakerpb"
+	"breakerd.dev/client/go/internal/plaintext"
 )
 
 const (
@@ -27,7 +27,7 @@ const (
 )
 
 func dialOptions(s settings) []grpc.DialOption {
-	transport := credentials.TransportCredentials(plainText{})
+	transport := plaintext.New()
 	if s.tls != nil {
 		transport = credentials.NewTLS(s.tls.Clone())
 	}
@@ -175,27 +175,3 @@ func (c *Client) start(what func()) bool {
 	}()
 	return true
 }
-
-// plainText are credentials that encrypt nothing. gRPC has its own, under other names in older and in
-// newer versions.
-type plainText struct{}
-
-type plainTextInfo struct{ credentials.CommonAuthInfo }
-
-func (plainTextInfo) AuthType() string { return "plain text" }
-
-func (plainText) ClientHandshake(_ context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return conn, plainTextInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
-}
-
-func (plainText) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return conn, plainTextInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
-}
-
-func (plainText) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "insecure"}
-}
-
-func (plainText) Clone() credentials.TransportCredentials { return plainText{} }
-
-func (plainText) OverrideServerName(string) error { return nil }

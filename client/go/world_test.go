@@ -2,7 +2,9 @@ package breakerd
 
 import (
 	"io"
+	"log"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -10,7 +12,20 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"breakerd.dev/client/go/breakerpb"
+	"breakerd.dev/client/go/internal/daemon"
 )
+
+// TestMain starts a server for the examples.
+func TestMain(m *testing.M) {
+	server, err := daemon.Start("127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Setenv("BREAKERD_ADDRESS", server.Address)
+	code := m.Run()
+	server.Kill()
+	os.Exit(code)
+}
 
 // offline is a client whose background never begins, so that a test can play its parts by itself.
 func offline(tb testing.TB, options ...Option) *Client {
