@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"breakerd.dev/client/go/breakerpb"
-	"breakerd.dev/client/go/internal/plaintext"
 )
 
 const (
@@ -27,12 +26,14 @@ const (
 )
 
 func dialOptions(s settings) []grpc.DialOption {
-	transport := plaintext.New()
+	// Deprecated, and promised for all of grpc 1: what is in its place is not in the oldest grpc that
+	// this package works with.
+	transport := grpc.WithInsecure()
 	if s.tls != nil {
-		transport = credentials.NewTLS(s.tls.Clone())
+		transport = grpc.WithTransportCredentials(credentials.NewTLS(s.tls.Clone()))
 	}
 	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(transport),
+		transport,
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingInterval, Timeout: pingTimeout, PermitWithoutStream: true}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)),
 		// Nothing that a name server says about retries or balancing changes what this client does.

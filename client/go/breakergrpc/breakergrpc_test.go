@@ -23,7 +23,6 @@ import (
 	"breakerd.dev/client/go/breakergrpc"
 	"breakerd.dev/client/go/breakerpb"
 	"breakerd.dev/client/go/internal/daemon"
-	"breakerd.dev/client/go/internal/plaintext"
 )
 
 func TestMain(m *testing.M) {
@@ -103,7 +102,7 @@ func listen(tb testing.TB, service healthpb.HealthServer, options ...grpc.Server
 
 func dial(tb testing.TB, address string, options ...grpc.DialOption) healthpb.HealthClient {
 	tb.Helper()
-	conn, err := grpc.Dial(address, append(options, grpc.WithTransportCredentials(plaintext.New()))...)
+	conn, err := grpc.Dial(address, append(options, grpc.WithInsecure())...)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -215,7 +214,7 @@ func Example() {
 	defer server.Stop()
 
 	conn, err := grpc.Dial(listener.Addr().String(),
-		grpc.WithTransportCredentials(plaintext.New()), // your credentials
+		grpc.WithInsecure(), // or your credentials
 		grpc.WithUnaryInterceptor(breakergrpc.UnaryClientInterceptor(breakergrpc.Fixed(inventory))))
 	if err != nil {
 		log.Fatal(err)
