@@ -55,8 +55,8 @@ type Client struct {
 
 	// names has a word when the application has asked for a name that is not watched.
 	names chan struct{}
-	// flushes has a word when what waits is to be reported at once.
-	flushes chan struct{}
+	// flushes has who waits until all that waits now has been reported.
+	flushes chan chan struct{}
 	// context ends when Close begins, and lastContext when it gives up reporting.
 	context, lastContext context.Context
 	cancel, giveUp       context.CancelFunc
@@ -82,7 +82,7 @@ func New(addresses []string, options ...Option) (*Client, error) {
 	c := &Client{
 		settings: s, clock: monotonic, outcomes: newOutcomes(),
 		breakers: make(map[string]*Breaker), ready: make(chan struct{}),
-		names: make(chan struct{}, 1), flushes: make(chan struct{}, 1),
+		names: make(chan struct{}, 1), flushes: make(chan chan struct{}),
 		context: ctx, cancel: cancel, lastContext: last, giveUp: giveUp,
 	}
 	c.servers = newServers(s)
@@ -213,26 +213,29 @@ func (c *Client) OutcomesWaiting() uint64 {
 	return waiting + inFlight
 }
 
-// Flush reports what waits without waiting for more, and returns when all of it has arrived at a
-// server, or was given up. It fails with the context's error if that ends first.
+// Flush reports what waits without waiting for more, and returns when it has arrived at a server, or
+// was given up. It fails with the context's error if that ends first, and with [ErrClosed].
 func (c *Client) Flush(ctx context.Context) error {
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	for c.OutcomesWaiting() > 0 {
-		if c.closed.Load() {
-			return ErrClosed
-		}
-		select {
-		case c.flushes <- struct{}{}:
-		default:
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-ticker.C:
-		}
+	c.mu.Lock()
+	begun := c.begun
+	c.mu.Unlock()
+	if !begun {
+		return nil
 	}
-	return nil
+	done := make(chan struct{})
+	select {
+	case c.flushes <- done:
+	case <-c.context.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Close reports what waits, for 5 s at most, and ends all that the client started. Calls afterwards

@@ -68,17 +68,19 @@ func (s *servers) connect(server *server) (breakerpb.BreakerServiceClient, *grpc
 		if err != nil {
 			return nil, nil, err
 		}
-		server.conn = conn
+		server.conn, server.dialedAt = conn, time.Now()
 	}
 	return breakerpb.NewBreakerServiceClient(server.conn), server.conn, nil
 }
 
 // disconnect drops a connection that could not be made, so that the next request tries at once: when
-// that is, this client says and not gRPC's own backoff.
+// that is, this client says and not gRPC's own backoff. One that is quite young stays, and fails what
+// comes meanwhile: calls that ask for permits must not storm a server that is away.
 func (s *servers) disconnect(server *server, conn *grpc.ClientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if server.conn == conn && conn.GetState() == connectivity.TransientFailure {
+	isOld := time.Since(server.dialedAt) >= s.redialAfter
+	if server.conn == conn && isOld && conn.GetState() == connectivity.TransientFailure {
 		server.drop()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -42,18 +43,21 @@ func report(tb testing.TB, d *daemon.Daemon, breaker string, failures uint32) {
 	}
 }
 
-// slowest is the slowest of so many decisions, in which a scheduler may have its share.
-func slowest(b *Breaker, times int) (allowed int, slowest time.Duration) {
-	for i := 0; i < times; i++ {
+// decide makes so many calls, and says how many were allowed, and how long 99 of 100 decisions took at
+// most: the scheduler of a busy machine may have the rest.
+func decide(b *Breaker, times int) (allowed int, most time.Duration) {
+	took := make([]time.Duration, times)
+	for i := range took {
 		began := time.Now()
 		guard, err := b.Acquire(context.Background())
-		slowest = max(slowest, time.Since(began))
+		took[i] = time.Since(began)
 		if err == nil {
 			allowed++
 			guard.Success()
 		}
 	}
-	return allowed, slowest
+	slices.Sort(took)
+	return allowed, took[times*99/100]
 }
 
 func TestTheFleetOpensABreakerForThisClient(t *testing.T) {
@@ -81,14 +85,14 @@ func TestAnOutageIsSurvived(t *testing.T) {
 	eventually(t, "both are known", func() bool { return open.Status().State == Open && closed.Status().State == Closed })
 	d.Kill()
 	eventually(t, "STALE", func() bool { return c.State() == ClientStale })
-	if allowed, _ := slowest(open, 10); allowed != 0 {
+	if allowed, _ := decide(open, 10); allowed != 0 {
 		t.Error("an OPEN breaker holds in STALE")
 	}
-	if allowed, took := slowest(closed, 1000); allowed != 1000 || took > 100*time.Millisecond {
+	if allowed, took := decide(closed, 1000); allowed != 1000 || took > 20*time.Millisecond {
 		t.Error(allowed, took)
 	}
 	eventually(t, "FALLBACK", func() bool { return c.State() == ClientFallback })
-	if allowed, _ := slowest(open, 10); allowed != 10 {
+	if allowed, _ := decide(open, 10); allowed != 10 {
 		t.Error("a local breaker probes, and three successes close it", allowed)
 	}
 	again := serve(t, d.Address)
@@ -114,7 +118,7 @@ func TestAServerThatHangsMakesNoCallWait(t *testing.T) {
 	for i := 0; i < 20; i++ {
 		call(t, b, Failure, "x")
 	}
-	if allowed, took := slowest(b, 5_000); allowed != 5_000 || took > 100*time.Millisecond {
+	if allowed, took := decide(b, 5_000); allowed != 5_000 || took > 20*time.Millisecond {
 		t.Error(allowed, took)
 	}
 	if err := d.Signal(syscall.SIGCONT); err != nil {

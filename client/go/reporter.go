@@ -42,8 +42,9 @@ func (r *reporter) run() {
 		timer.Reset(time.Duration(max(at-now, 0)))
 		select {
 		case <-c.outcomes.wake:
-		case <-c.flushes:
+		case done := <-c.flushes:
 			r.deliver()
+			close(done)
 		case <-timer.C:
 		case <-c.context.Done():
 		}

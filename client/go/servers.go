@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 )
@@ -22,6 +23,8 @@ const maxLearnedKept = 4
 // else the next one in the list, each once a round.
 type servers struct {
 	options []grpc.DialOption
+	// redialAfter is how long a connection is kept that could not be made.
+	redialAfter time.Duration
 
 	mu sync.Mutex
 	// configured are in the order in which they were named.
@@ -36,8 +39,9 @@ type servers struct {
 // A server is one of them. The connection is made at the first request.
 type server struct {
 	address string
-	// conn is nil while there is none. It belongs to the lock of the servers.
-	conn *grpc.ClientConn
+	// conn is nil while there is none; it was made at dialedAt. Both belong to the lock of the servers.
+	conn     *grpc.ClientConn
+	dialedAt time.Time
 }
 
 // A round is how a request went about the servers so far: it asks none twice.
@@ -60,7 +64,7 @@ const (
 )
 
 func newServers(s settings) *servers {
-	all := &servers{options: dialOptions(s)}
+	all := &servers{options: dialOptions(s), redialAfter: s.backoffLeast / 2}
 	for _, address := range s.addresses {
 		all.configured = append(all.configured, &server{address: address})
 	}
