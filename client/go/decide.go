@@ -53,7 +53,8 @@ type DeniedError struct {
 	Reason Reason
 	// RetryAfter is when asking again can have another answer; 0 if that is not known.
 	RetryAfter time.Duration
-	// State and Mode are the breaker's; for [ReasonLocalOpen] State is that of the local breaker.
+	// State and Mode are the breaker's, and 0 for one that the copy does not hold; for [ReasonLocalOpen]
+	// State is that of the local breaker.
 	State State
 	Mode  Mode
 	// Level is the level of a breaker that has levels; nil for others.
@@ -79,10 +80,11 @@ func (e *DeniedError) Serve() string {
 
 // denied is the error for a call that this view denies.
 func (b *Breaker) denied(v *view, reason Reason, retryAfter time.Duration) *DeniedError {
-	return &DeniedError{
-		Breaker: b.name, Reason: reason, RetryAfter: retryAfter,
-		State: v.state, Mode: v.mode, Level: v.level,
+	denied := &DeniedError{Breaker: b.name, Reason: reason, RetryAfter: retryAfter}
+	if v.exists {
+		denied.State, denied.Mode, denied.Level = v.state, v.mode, v.level
 	}
+	return denied
 }
 
 // GRPCStatus is what the error is on the wire, for servers that pass it on: UNAVAILABLE, with a
