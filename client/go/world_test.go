@@ -1,6 +1,7 @@
 package breakerd
 
 import (
+	"flag"
 	"io"
 	"log"
 	"log/slog"
@@ -15,8 +16,12 @@ import (
 	"breakerd.dev/client/go/internal/daemon"
 )
 
-// TestMain starts a server for the examples.
+// TestMain starts a server for the examples; benchmarks alone need none.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.run").Value.String() == "^$" {
+		os.Exit(m.Run())
+	}
 	server, err := daemon.Start("127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
