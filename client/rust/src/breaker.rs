@@ -232,10 +232,10 @@ impl Breaker {
                         let local = Some(decided.leave);
                         Ok(Grant::of(Leave { generation, local, ..Leave::default() }))
                     }
-                    Decision::Denied { reason, retry_after } => Err(Denial {
+                    Decision::Denied { retry_after, .. } => Err(Denial {
                         state: Some(decided.state),
                         mode: Some(decided.mode),
-                        ..denial(&cold, reason.into(), retry_after)
+                        ..denial(&cold, DenyReason::LocalOpen, retry_after)
                     }),
                 }
             }

@@ -47,19 +47,14 @@ impl Shared {
 
     /// Enters a state of the client, if it is not in it.
     pub(crate) fn enter(&self, state: ClientState) {
-        let phase = Phase { state, since: clock::now() };
-        let is_news = self.phase.send_if_modified(|known| {
-            let is_news = known.state != state;
-            if is_news {
-                *known = phase;
-            }
-            is_news
-        });
-        if is_news {
-            metrics::entered(state);
-            self.registry.follow(state);
-            self.common.listeners.enqueue(Event::Client(state));
+        if self.phase.borrow().state == state {
+            return;
         }
+        // Whoever sees the state finds the breakers in it.
+        self.registry.follow(state);
+        self.phase.send_replace(Phase { state, since: clock::now() });
+        metrics::entered(state);
+        self.common.listeners.enqueue(Event::Client(state));
     }
 
     /// Takes the state of a breaker into the copy, told by this snapshot of the stream; `None` if
