@@ -187,7 +187,9 @@ export class Breaker {
     if (engine.isShutDown) return;
     const { generation, permit } = admission;
     const isSlow = duration > admission.slowAfter;
-    if (!this.#run?.takes(generation, ended, cleaned, isSlow, duration, endedAt)) {
+    const isOfRun =
+      permit === 0n && this.#run?.takes(generation, ended, cleaned, isSlow, duration, endedAt);
+    if (!isOfRun) {
       const call = { breaker: this.name, generation, permit, kind: cleaned, isSlow };
       this.#run = new Run({ ...call, outcome: ended, duration, endedAt });
       engine.reporter.waiting.push(this.#run);

@@ -58,7 +58,7 @@ export class Run {
     this.beganAt = this.endedAt = call.endedAt;
   }
 
-  /** Takes in one more call, if it is of the same run. */
+  /** Takes in one more call without a permit, if it is of the same run. */
   takes(
     generation: bigint,
     outcome: Outcome,
