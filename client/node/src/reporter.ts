@@ -172,6 +172,7 @@ export class Reporter {
         return undefined;
       } catch (error) {
         if ((error as RpcError).isWrong) return error as RpcError;
+        if (this.#isClosed) break;
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
           clock.after(waits.next(), resolve);
