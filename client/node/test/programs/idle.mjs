@@ -1,0 +1,6 @@
+// Follows a breaker and has nothing else to do.
+import { Client } from '@breakerd/client';
+
+const client = new Client({ addresses: [process.env.ADDRESS] });
+client.breaker('exit/idle');
+console.log(await client.ready(3_000));
