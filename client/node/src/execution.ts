@@ -1,6 +1,6 @@
 import type { Admission } from './admission';
 import type { Bounded, Deadlines, List } from './deadlines';
-import { BreakerOpenError, CallTimeoutError } from './errors';
+import { type BreakerOpenError, CallTimeoutError } from './errors';
 import { callSafely, isThenable, type Logger } from './events';
 import type { Recorder } from './guard';
 import {
@@ -12,7 +12,6 @@ import {
   type Judged,
   SUCCESS,
   TIMEOUT,
-  type Verdict,
 } from './verdict';
 
 /** What a guarded function gets to know of its call. */
@@ -112,7 +111,7 @@ export class Execution<T> implements Bounded, Call {
     this.#list = this.#target.surroundings.deadlines.add(this, admission.bound, now);
     try {
       value.then(
-        (result) => this.#succeeded(result as T),
+        (result) => this.#succeeded(result),
         (error: unknown) => this.#failed(error),
       );
     } catch (error) {
@@ -140,26 +139,30 @@ export class Execution<T> implements Bounded, Call {
   #succeeded(value: T): void {
     if (!this.#close()) return;
     const classify = this.#options.classifyResult ?? this.#target.surroundings.classifyResult;
-    this.#record(classify ? judgeResult(this.#ask(() => classify(value))) : SUCCESS);
+    this.#record(classify ? this.#judge(() => judgeResult(classify(value)), () => SUCCESS) : SUCCESS);
     this.#resolve(value);
   }
 
   #failed(error: unknown): void {
     if (!this.#close()) return;
     const classify = this.#options.classifyError ?? this.#target.surroundings.classifyError;
-    const judged = judgeError(error, classify && this.#ask(() => classify(error)));
+    const judged = this.#judge(
+      () => judgeError(error, classify?.(error)),
+      () => judgeError(error, undefined),
+    );
     this.#record(judged);
     // What was cancelled, or is the caller's own mistake, is no case for a substitute.
     this.#answer(error, judged.outcome === 'ignored' ? undefined : this.#options.fallback);
   }
 
   /** A classification that fails is logged, and the default holds. */
-  #ask(classify: () => Verdict | undefined): Verdict | undefined {
+  #judge(judge: () => Judged, otherwise: () => Judged): Judged {
     try {
-      return classify();
+      return judge();
     } catch (error) {
-      this.#target.surroundings.log({ level: 'warn', message: 'a classification failed', error });
-      return undefined;
+      const message = 'a classification failed';
+      this.#target.surroundings.log({ level: 'warn', message, error });
+      return otherwise();
     }
   }
 

@@ -1,8 +1,8 @@
-import { Backoff } from './backoff';
+import { type Backoff } from './backoff';
 import { TokenBucket } from './bucket';
 import type { Clock, Timer } from './clock';
 import type { Logger } from './events';
-import { type Part, Run, WaitingRuns } from './runs';
+import { type Part, type Run, WaitingRuns } from './runs';
 import type { RpcError } from './transport/rpc-error';
 import {
   ReportRequest,
@@ -161,7 +161,7 @@ export class Reporter {
 
   /** Repeats one report until it is answered; gives the error if it is wrong. */
   async #repeat(parts: readonly Part[]): Promise<RpcError | undefined> {
-    const { backoff, clock, requestTimeout } = this.#options;
+    const { backoff, requestTimeout } = this.#options;
     const waits = backoff();
     this.#sequence += 1;
     const sequence = this.#sequence;
@@ -172,16 +172,24 @@ export class Reporter {
         return undefined;
       } catch (error) {
         if ((error as RpcError).isWrong) return error as RpcError;
-        if (this.#isClosed) break;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-          clock.after(waits.next(), resolve);
-        });
-        this.#wake = undefined;
+        await this.#pause(waits.next());
       }
     }
     for (const { runs } of parts) for (const run of runs) this.#refused += run.count;
     return undefined;
+  }
+
+  /** Waits before a repetition, unless a flush or the end cuts it short. */
+  async #pause(ms: number): Promise<void> {
+    if (this.#isClosed) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.after(ms, resolve);
+      this.#wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#wake = undefined;
   }
 
   #encode(parts: readonly Part[], sequence: number): Uint8Array {

@@ -79,7 +79,7 @@ export function toSettings(options: ClientOptions): Settings {
     throw new TypeError(`\`clientId\` is longer than ${MAX_ID_BYTES} bytes`);
   }
   if (!ON_UNAVAILABLE.includes(onUnavailable)) {
-    throw new TypeError(`\`onUnavailable\` is ${String(onUnavailable)}; it is allow, deny or local`);
+    throw new TypeError(`\`onUnavailable\` is ${onUnavailable}; it is allow, deny or local`);
   }
   selectors.forEach(checkSelector);
   if (selectors.length > MAX_SELECTORS) {

@@ -24,7 +24,11 @@ export const IGNORED: Judged = { outcome: 'ignored', kind: '' };
 /** Without a kind it is a failure whatever `failure_errors` says. */
 export const TIMEOUT: Judged = { outcome: 'timeout', kind: '' };
 
-/** What an error amounts to. */
+/**
+ * What an error amounts to.
+ *
+ * @throws TypeError if it was given no verdict.
+ */
 export function judgeError(error: unknown, verdict: Verdict | undefined): Judged {
   const kind = cleanKind(kindOf(error));
   if (verdict === undefined) return kind === 'AbortError' ? IGNORED : { outcome: 'failure', kind };
@@ -32,16 +36,29 @@ export function judgeError(error: unknown, verdict: Verdict | undefined): Judged
   return judged(verdict.outcome, verdict.kind ?? kind);
 }
 
-/** What a result amounts to. */
+/**
+ * What a result amounts to.
+ *
+ * @throws TypeError if it was given no verdict.
+ */
 export function judgeResult(verdict: Verdict | undefined): Judged {
   if (verdict === undefined) return SUCCESS;
   if (typeof verdict === 'string') return judged(verdict, '');
   return judged(verdict.outcome, verdict.kind ?? '');
 }
 
-/** The kind of a success, or of what is ignored, tells nobody anything. */
-export function judged(outcome: Outcome, kind: string): Judged {
+/**
+ * The kind of a success, or of what is ignored, tells nobody anything.
+ *
+ * @throws TypeError if a classification gave something else than a verdict.
+ */
+function judged(outcome: unknown, kind: unknown): Judged {
   if (outcome === 'success') return SUCCESS;
   if (outcome === 'ignored') return IGNORED;
-  return { outcome, kind: cleanKind(String(kind)) };
+  if (!isOutcome(outcome) || typeof kind !== 'string') {
+    throw new TypeError(`not a verdict: outcome ${String(outcome)}, kind ${String(kind)}`);
+  }
+  return { outcome, kind: cleanKind(kind) };
 }
+
+const isOutcome = (outcome: unknown): outcome is Outcome => outcome === 'failure' || outcome === 'timeout';

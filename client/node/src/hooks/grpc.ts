@@ -36,27 +36,33 @@ export function grpcInterceptor(
   breaker: Breaker | ((path: string) => Breaker),
   options: GrpcInterceptorOptions = {},
 ): Interceptor {
-  const { isFailure = (code) => FAILURES.has(code) } = options;
+  const { isFailure = (code: Status): boolean => FAILURES.has(code) } = options;
   return (callOptions, nextCall) => {
     const { path, responseStream } = callOptions.method_definition;
     const guarding = typeof breaker === 'function' ? breaker(path) : breaker;
     const inner = nextCall(callOptions);
-    let bound: GuardedRpc | undefined;
-    let isCancelled = false;
+    let guarded: GuardedRpc | undefined;
+    let cancelled: (() => void) | undefined;
     return new InterceptingCall(inner, {
       start: (metadata, listener, next) => {
+        let isOver = false;
+        const end = (status: StatusObject): void => {
+          if (!isOver) listener.onReceiveStatus(status);
+          isOver = true;
+        };
+        cancelled = () => end(statusOf(Status.CANCELLED, 'cancelled before it was allowed'));
         guarding.acquire().then(
           (guard) => {
-            bound = new GuardedRpc(guard, inner, isFailure, responseStream);
-            if (isCancelled) bound.end(Status.CANCELLED);
-            next(metadata, bound.listener());
+            if (isOver) return guard.ignored();
+            guarded = new GuardedRpc(guard, inner, isFailure, responseStream);
+            next(metadata, guarded.listener());
           },
-          (error: unknown) => listener.onReceiveStatus(denied(error)),
+          (error: unknown) => end(denied(error)),
         );
       },
       cancel: (next) => {
-        isCancelled = true;
-        bound?.end(Status.CANCELLED);
+        if (guarded === undefined) return cancelled?.();
+        guarded.end(Status.CANCELLED);
         next();
       },
     });
@@ -102,11 +108,17 @@ class GuardedRpc {
 }
 
 function denied(error: unknown): StatusObject {
-  const metadata = new Metadata();
+  const status = statusOf(Status.UNAVAILABLE, error instanceof Error ? error.message : String(error));
   if (error instanceof BreakerOpenError) {
-    metadata.set('breaker-reason', error.reason);
-    const { retryAfter } = error;
-    if (retryAfter !== undefined) metadata.set('retry-after', String(Math.ceil(retryAfter / 1_000)));
+    const { reason, retryAfter } = error;
+    status.metadata.set('breaker-reason', reason);
+    if (retryAfter !== undefined) {
+      status.metadata.set('retry-after', String(Math.ceil(retryAfter / 1_000)));
+    }
   }
-  return { code: Status.UNAVAILABLE, details: String((error as Error).message), metadata };
+  return status;
+}
+
+function statusOf(code: Status, details: string): StatusObject {
+  return { code, details, metadata: new Metadata() };
 }

@@ -114,7 +114,7 @@ export class Connection {
       this.#pingLater(session);
     });
     // Every request hears of it by itself. Without a listener the error would end the process.
-    session.on('error', (error) => (this.#failure = { error, at: clock.now() }));
+    session.on('error', (error: Error) => (this.#failure = { error, at: clock.now() }));
     const lost = (): void => {
       if (this.#session === session) this.#forget();
     };
@@ -185,6 +185,10 @@ function follow(stream: http2.ClientHttp2Stream, handlers: Handlers): Call {
     isOver = true;
     handlers.end(error);
   };
+  /** A handler may have cancelled the call between two messages. */
+  const deliver = (message: Uint8Array): void => {
+    if (!isOver) handlers.message(message);
+  };
   const read = (headers: http2.IncomingHttpHeaders): void => {
     if (headers['grpc-status'] !== undefined) ending = { error: errorOf(headers) };
   };
@@ -198,15 +202,14 @@ function follow(stream: http2.ClientHttp2Stream, handlers: Handlers): Call {
     if (isOver) return;
     try {
       for (const message of frames.push(chunk)) {
-        // A handler may have cancelled the call meanwhile.
-        if (!isOver) handlers.message(message);
+        deliver(message);
       }
     } catch (error) {
       end(new RpcError('INTERNAL', describe(error)));
       stream.close(http2.constants.NGHTTP2_CANCEL);
     }
   });
-  stream.on('error', (error) => (trouble = error));
+  stream.on('error', (error: unknown) => (trouble = error));
   stream.once('close', () => {
     end(ending === undefined ? unavailable(trouble ?? 'the connection was cut') : ending.error);
   });

@@ -1,6 +1,6 @@
-import { type INamespace, Root, type Type } from 'protobufjs/light';
+import { Root, type Type } from 'protobufjs/light';
 
-import schema = require('../schema.json');
+import * as schema from '../schema.json';
 
 // The shapes that protobufjs gives and takes. Only what the client reads or writes is named.
 
@@ -156,8 +156,8 @@ export class Read<T> {
   }
 }
 
-const root = Root.fromJSON(schema as INamespace);
-const rpc = Root.fromJSON(RPC as INamespace);
+const root = Root.fromJSON(schema);
+const rpc = Root.fromJSON(RPC);
 const type = (name: string): Type => root.lookupType(`breaker.v1.${name}`);
 
 export const WatchRequest = new Written<{ selectors: readonly string[]; resumeToken: Uint8Array }>(

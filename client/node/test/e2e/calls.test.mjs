@@ -130,7 +130,10 @@ test('an application classifies errors and results', async () => {
   assert.deepEqual(await guarded({ status: 503 }), { status: 503 });
   assert.deepEqual(await guarded({ status: 404 }), { status: 404 });
   assert.equal(await breaker.run(() => 1, { classifyResult: () => { throw new Error('bug'); } }), 1);
-  assert.deepEqual(await metrics(), { successes: 2, failures: 2, timeouts: 0, ignored: 1, kind: 'http.503' });
+  assert.equal(await breaker.run(() => 1, { classifyResult: () => 'fine' }), 1);
+  assert.equal(await breaker.run(() => 1, { classifyResult: () => ({ outcome: 'failure', kind: 503 }) }), 1);
+  await assert.rejects(breaker.run(boom, { classifyError: () => ({ outcome: 7 }) }), RangeError);
+  assert.deepEqual(await metrics(), { successes: 4, failures: 3, timeouts: 0, ignored: 1, kind: 'RangeError' });
 });
 
 test('a breaker trips, denies with all that is known, probes and closes, and listeners hear of it', async () => {
