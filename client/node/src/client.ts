@@ -6,9 +6,8 @@ import { checkName } from './names';
 import { type ClientOptions, toSettings } from './settings';
 import type { ClientState } from './words';
 
-/** How long the end of a client may take, in milliseconds. */
-const SHUTDOWN_TIMEOUT = 5_000;
-const READY_TIMEOUT = 5_000;
+/** How long things are waited for, in milliseconds; the end of a client never takes longer. */
+const TIMEOUT = 5_000;
 
 /**
  * A client of breakerd. Building it touches no network; it connects when the first breaker is asked
@@ -62,7 +61,7 @@ export class Client {
    * Waits for READY, for so many milliseconds at most [5,000]; says whether it came. Nobody has to
    * wait: calls before that are decided as in FALLBACK.
    */
-  ready(timeout: number = READY_TIMEOUT): Promise<boolean> {
+  ready(timeout: number = TIMEOUT): Promise<boolean> {
     this.#start();
     return this.#engine.ready(timeout);
   }
@@ -81,17 +80,18 @@ export class Client {
   }
 
   /** Reports what waits now; says whether it got there within so many milliseconds [5,000]. */
-  flush(timeout: number = SHUTDOWN_TIMEOUT): Promise<boolean> {
+  flush(timeout: number = TIMEOUT): Promise<boolean> {
     return this.#engine.reporter.flush(timeout);
   }
 
   /**
-   * Reports what waits, for 5 s at most, and ends all that the client has started; says whether all
-   * was reported. Calls afterwards are decided as in FALLBACK, and not reported. Never rejects.
+   * Reports what waits, for so many milliseconds at most [5,000, and never longer], and ends all that
+   * the client has started; says whether all was reported. Calls afterwards are decided as in
+   * FALLBACK, and not reported. Never rejects.
    */
-  shutdown(): Promise<boolean> {
+  shutdown(timeout: number = TIMEOUT): Promise<boolean> {
     forgetAtExit(this.#engine.reporter);
-    return this.#engine.shutdown(SHUTDOWN_TIMEOUT);
+    return this.#engine.shutdown(Math.min(timeout, TIMEOUT));
   }
 
   #start(): void {

@@ -15,7 +15,7 @@ let clients = [];
 let daemons = [];
 
 afterEach(async () => {
-  await Promise.all(clients.map((client) => client.shutdown()));
+  await Promise.all(clients.map((client) => client.shutdown(100)));
   for (const daemon of daemons) await daemon.kill();
   [clients, daemons] = [[], []];
 });
@@ -30,22 +30,22 @@ function connect(options) {
   clients.push(client);
   return client;
 }
-/** The slowest of so many calls, in milliseconds. */
-async function slowest(breaker, calls = 200) {
-  let most = 0;
-  for (let i = 0; i < calls; i += 1) {
-    const began = performance.now();
-    await breaker.fire(() => 1).catch((error) => assert.ok(error instanceof BreakerOpenError));
-    most = Math.max(most, performance.now() - began);
+/** Makes 200 calls. None waits for anything: each is made, or denied, before the event loop turns. */
+async function callWithoutWaiting(breaker) {
+  for (let i = 0; i < 200; i += 1) {
+    let isSettled = false;
+    const settle = () => (isSettled = true);
+    breaker.fire(() => 1).then(settle, (error) => settle(assert.ok(error instanceof BreakerOpenError)));
+    for (let turn = 0; turn < 10; turn += 1) await null;
+    assert.ok(isSettled);
   }
-  return most;
 }
 
 test('where nobody listens calls are decided at once, and nothing is said', async () => {
   const client = connect({ addresses: [NOBODY] });
   const breaker = client.breaker('away/nobody');
   assert.equal(client.state, 'fallback');
-  assert.ok((await slowest(breaker)) < 100);
+  await callWithoutWaiting(breaker);
   assert.equal(await client.ready(50), false);
   for (let i = 0; i < 5; i += 1) await assert.rejects(breaker.fire(() => Promise.reject(new Error('x'))));
   await assert.rejects(breaker.fire(() => 1), { name: 'BreakerOpenError', reason: 'local_open', state: 'open' });
@@ -59,25 +59,25 @@ test('a killed server: no call fails or waits, and all arrives when it is back',
   t.after(() => rmSync(folder, { recursive: true }));
   const database = `sqlite://${join(folder, 'breakerd.db')}`;
   const first = await start({ database });
+  first.ctl('create', 'away/killed');
   const states = [];
   const client = connect({ addresses: [first.address], maxStaleness: 200 });
   client.on('state', ({ to }) => states.push(to));
   const breaker = client.breaker('away/killed');
   assert.ok(await client.ready());
-  await breaker.fire(() => 1);
-  assert.ok(await client.flush());
+  await eventually('the breaker is known', () => breaker.status().state === 'closed');
   await first.kill();
   await eventually('it is noticed', () => client.state === 'stale');
-  assert.ok((await slowest(breaker)) < 100);
+  await callWithoutWaiting(breaker);
   await eventually('FALLBACK begins', () => client.state === 'fallback');
-  assert.ok((await slowest(breaker)) < 100);
+  await callWithoutWaiting(breaker);
   const second = await start({ listen: first.address, database });
   await eventually('it is READY again', () => client.state === 'ready', 10_000);
   assert.deepEqual(states, ['ready', 'stale', 'fallback', 'ready']);
   await eventually('the outcomes have arrived', async () => {
     await client.flush();
     const { metrics } = second.counts('away/killed');
-    return metrics.successes === 401;
+    return metrics.successes === 400;
   });
   assert.equal(client.outcomesGivenUp, 0);
 });
@@ -92,8 +92,8 @@ test('a hung server: calls of a CLOSED or OPEN breaker never wait', async () => 
   await eventually('both are known', () => open.status().state === 'open');
   daemon.hang();
   for (const expected of ['stale', 'fallback']) {
-    assert.ok((await slowest(closed)) < 100);
-    assert.ok((await slowest(open)) < 100);
+    await callWithoutWaiting(closed);
+    await callWithoutWaiting(open);
     await eventually(`it is ${expected}`, () => client.state === expected);
   }
   daemon.goOn();
@@ -112,7 +112,7 @@ test('a hung server: a call of a HALF_OPEN breaker waits for the permit and no l
   const began = performance.now();
   const calls = Array.from({ length: 10 }, () => breaker.fire(() => 'made').catch(({ reason }) => reason));
   const answers = await Promise.all(calls);
-  assert.ok(performance.now() - began < 600);
+  assert.ok(performance.now() - began < 1_000);
   assert.deepEqual(answers.sort(), [...Array(2).fill('made'), ...Array(8).fill('no_permit')]);
   daemon.goOn();
   await eventually('the late permits are back', () => daemon.counts('away/half').permits_out === 0);

@@ -71,14 +71,12 @@ test('the first outcome makes a breaker that does not exist', async () => {
 test('a call that takes too long rejects, and its signal is aborted', async () => {
   await configured('call_timeout=50ms');
   let signal;
-  const began = performance.now();
   const late = breaker.run((call) => {
     signal = call.signal;
     assert.equal(call.timeout, 50);
     return sleep(10_000, 'late', { signal });
   });
   await assert.rejects(late, (error) => error instanceof CallTimeoutError && error.timeout === 50 && error.breaker === name);
-  assert.ok(performance.now() - began < 1_000);
   assert.ok(signal.aborted && signal.reason instanceof CallTimeoutError);
   const lasting = await breaker.fire(() => {
     const until = performance.now() + 60;

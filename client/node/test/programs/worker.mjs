@@ -8,6 +8,6 @@ if (isMainThread) {
 } else {
   const client = new Client({ addresses: [process.env.ADDRESS] });
   const breaker = client.breaker('exit/worker');
-  await client.ready(3_000);
+  await client.ready(30_000);
   await breaker.fire(() => 1);
 }
