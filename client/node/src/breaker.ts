@@ -181,9 +181,7 @@ export class Breaker {
     const isLate = duration > admission.bound && outcome !== 'ignored';
     const ended = isLate ? 'timeout' : outcome;
     const cleaned = kind === '' || ended === 'ignored' ? '' : cleanKind(kind);
-    for (const { local, ticket } of admission.learners) {
-      local.record(ticket, ended, cleaned, duration, endedAt);
-    }
+    this.decider.learn(admission, ended, cleaned, duration, endedAt);
     if (engine.isShutDown) return;
     const { generation, permit } = admission;
     const isSlow = duration > admission.slowAfter;

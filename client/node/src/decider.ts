@@ -8,7 +8,7 @@ import { Permits } from './permits';
 import type { AcquireResponseMessage } from './wire/messages';
 import { toDenial, toMode, toState } from './wire/states';
 import { toBigInt, toMs } from './wire/values';
-import type { DenialReason } from './words';
+import type { DenialReason, Outcome } from './words';
 
 /** Leave to make a call, or why there is none. */
 export type Decision = Admission | Denial;
@@ -62,6 +62,18 @@ export class Decider {
   /** The fleet's state wins again. */
   forgetLocal(): void {
     this.#local = undefined;
+  }
+
+  /** Teaches the breakers of this process how a call ended, `duration` ms after its begin. */
+  learn(admission: Admission, outcome: Outcome, kind: string, duration: number, now: number): void {
+    const local = this.#local;
+    let isToldLocal = local === undefined;
+    for (const learner of admission.learners) {
+      learner.local.record(learner.ticket, outcome, kind, duration, now);
+      isToldLocal ||= learner.local === local;
+    }
+    // A call that the copy allowed has ended without the server: whoever decides now wants to know.
+    if (!isToldLocal) local?.record(undefined, outcome, kind, duration, now);
   }
 
   /** Decides one call at `now`. Only where the server is asked there is something to wait for. */
@@ -144,7 +156,10 @@ export class Decider {
     const begin = held === undefined || held.state === 'closed' ? 'closed' : 'half_open';
     const local = (this.#local ??= new LocalBreaker(config, begin));
     const { ticket, retryAfter } = local.acquire(now);
-    if (ticket === undefined) return this.#denial('local_open', retryAfter, local.state);
+    if (ticket === undefined) {
+      const reason = local.state === 'open' ? 'open' : 'no_permit';
+      return this.#denial(reason, retryAfter, local.state);
+    }
     return new Admission(generation, config, 0n, { learners: [{ local, ticket }] });
   }
 

@@ -61,16 +61,26 @@ export class LocalBreaker {
     return { ticket };
   }
 
-  /** Takes in how the call of a ticket ended, after so many milliseconds. */
-  record(ticket: LocalTicket, outcome: Outcome, kind: string, duration: number, now: number): void {
+  /**
+   * Takes in how the call of a ticket ended, after so many milliseconds. A call that somebody else
+   * has allowed has no ticket, and is no probe.
+   */
+  record(
+    ticket: LocalTicket | undefined,
+    outcome: Outcome,
+    kind: string,
+    duration: number,
+    now: number,
+  ): void {
     this.#advance(now);
-    if (ticket.turn !== this.#turn) return;
+    if (ticket !== undefined && ticket.turn !== this.#turn) return;
     const stance = this.#stance;
-    if (stance.state === 'half_open') stance.probes.delete(ticket);
+    const isProbe = stance.state === 'half_open' && ticket !== undefined;
+    if (isProbe) stance.probes.delete(ticket);
     if (outcome === 'ignored' || (outcome !== 'success' && this.#isPardoned(kind))) return;
     const isFailure = outcome !== 'success';
     if (stance.state === 'closed') this.#count(stance, isFailure, duration, now);
-    else if (stance.state === 'half_open') this.#judge(stance, isFailure, now);
+    else if (isProbe) this.#judge(stance, isFailure, now);
   }
 
   /** An error without a kind is always a failure. */

@@ -48,7 +48,7 @@ test('where nobody listens calls are decided at once, and nothing is said', asyn
   await callWithoutWaiting(breaker);
   assert.equal(await client.ready(50), false);
   for (let i = 0; i < 5; i += 1) await assert.rejects(breaker.fire(() => Promise.reject(new Error('x'))));
-  await assert.rejects(breaker.fire(() => 1), { name: 'BreakerOpenError', reason: 'local_open', state: 'open' });
+  await assert.rejects(breaker.fire(() => 1), { name: 'BreakerOpenError', reason: 'open', state: 'open' });
   assert.equal(breaker.status().source, 'fallback');
   const denying = connect({ addresses: [NOBODY], onUnavailable: 'deny' }).breaker('away/nobody');
   await assert.rejects(denying.fire(() => 1), { reason: 'unavailable' });

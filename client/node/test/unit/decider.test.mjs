@@ -173,12 +173,25 @@ test('the local breaker begins where the fleet was, learns, and is forgotten', (
   const probe = decide(made);
   assert.ok(probe instanceof Admission);
   const denial = decide(made);
-  assert.deepEqual([denial.reason, denial.state], ['local_open', 'half_open']);
-  const [{ local, ticket }] = probe.learners;
-  local.record(ticket, 'failure', '', 1, clock.now());
-  assert.equal(decide(made).state, 'open');
+  assert.deepEqual([denial.reason, denial.state], ['no_permit', 'half_open']);
+  made.learn(probe, 'failure', '', 1, clock.now());
+  const { reason, state, retryAfter } = decide(made);
+  assert.deepEqual([reason, state, retryAfter], ['open', 'open', 60_000]);
   made.forgetLocal();
   assert.ok(decide(made) instanceof Admission);
+});
+
+test('the local breaker learns from calls that the copy has allowed, but takes none for its probe', () => {
+  const before = decide(decider({}));
+  engine.usesCopy = false;
+  const closed = decider({ config: { failureThreshold: 2 } });
+  decide(closed);
+  for (let i = 0; i < 2; i += 1) closed.learn(before, 'failure', '', 1, clock.now());
+  assert.equal(words(decide(closed)), 'open');
+  const probing = decider({ state: 'half_open' });
+  decide(probing);
+  for (let i = 0; i < 5; i += 1) probing.learn(before, 'failure', '', 1, clock.now());
+  assert.ok(decide(probing) instanceof Admission);
 });
 
 test('a local guard has to agree, and takes its leave back where the fleet does not', async () => {
@@ -186,7 +199,7 @@ test('a local guard has to agree, and takes its leave back where the fleet does 
   const made = decider({});
   const admitted = decide(made);
   assert.equal(admitted.learners.length, 1);
-  for (const { local, ticket } of admitted.learners) local.record(ticket, 'failure', '', 1, clock.now());
+  made.learn(admitted, 'failure', '', 1, clock.now());
   assert.equal(words(decide(made)), 'local_open');
   await clock.pass(60_000);
   made.take(held({ state: 'open', retryAt: clock.now() + 100 }));
