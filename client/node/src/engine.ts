@@ -55,6 +55,7 @@ export class Engine {
   readonly #watcher: Watcher;
   readonly #built: Selection;
   #heard = 0;
+  #isReadyAwaited = false;
   isShutDown = false;
 
   constructor(settings: Settings, clock: Clock) {
@@ -82,7 +83,10 @@ export class Engine {
     });
     const { staleAfter } = settings;
     this.#watcher = new Watcher(
-      { clock, log, staleAfter, servers: this.#servers, backoff: backoff() },
+      {
+        ...{ clock, log, staleAfter, servers: this.#servers, backoff: backoff() },
+        select: () => this.#select(),
+      },
       {
         begin: (selection, isResumed) => this.copy.begin(selection, isResumed),
         message: (message) => this.#watched(message),
@@ -102,17 +106,16 @@ export class Engine {
     return this.freshness.state !== 'fallback';
   }
 
-  /** Watches the breakers that the application has asked for; with `ready`, even if there is none. */
-  watch(isReadyAwaited = false): void {
-    const selection = selectionOf(this.#built, this.breakers.keys());
-    if (selection.selectors.length > 0) this.#watcher.watch(selection);
-    else if (isReadyAwaited) this.#watcher.watch(new Selection([NOBODY]));
+  /** Watches the breakers that the application has asked for. */
+  watch(): void {
+    this.#watcher.changed();
   }
 
-  /** Waits for READY. */
+  /** Waits for READY, even where there is nothing to watch yet. */
   ready(timeout: number): Promise<boolean> {
     if (this.isShutDown) return Promise.resolve(false);
-    this.watch(true);
+    this.#isReadyAwaited = true;
+    this.watch();
     return this.freshness.wait(timeout);
   }
 
@@ -126,6 +129,12 @@ export class Engine {
     this.reporter.close();
     this.#servers.close();
     return isFlushed;
+  }
+
+  #select(): Selection {
+    const selection = selectionOf(this.#built, this.breakers.keys());
+    const isNothing = selection.selectors.length === 0 && this.#isReadyAwaited;
+    return isNothing ? new Selection([NOBODY]) : selection;
   }
 
   #watched(message: WatchResponseMessage): void {

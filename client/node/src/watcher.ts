@@ -25,6 +25,8 @@ export interface WatcherOptions {
   readonly clock: Clock;
   readonly servers: Servers;
   readonly backoff: Backoff;
+  /** What to watch; asked once names that came together are all there. */
+  readonly select: () => Selection;
   /** A stream that is silent for so long is cut, in milliseconds. */
   readonly staleAfter: number;
   readonly log: Logger;
@@ -52,18 +54,12 @@ export class Watcher {
     this.#handlers = handlers;
   }
 
-  /** Watches this from now on. */
-  watch(selection: Selection): void {
-    if (this.#isClosed || selection.equals(this.#selection)) return;
-    this.#selection = selection;
-    this.#token = NO_TOKEN;
+  /** What is to be watched may have changed. */
+  changed(): void {
+    if (this.#isClosed) return;
     this.#change ??= this.#options.clock.after(GATHER, () => {
       this.#change = undefined;
-      this.#next?.cancel();
-      // A stream that lives is replaced by another one: nothing is lost, and its silence goes on.
-      if (this.#call === undefined) this.#heardAt = this.#options.clock.now();
-      this.#call?.cancel();
-      this.#begin();
+      this.#watch(this.#options.select());
     });
   }
 
@@ -73,6 +69,17 @@ export class Watcher {
     this.#next?.cancel();
     this.#change?.cancel();
     this.#silence?.cancel();
+  }
+
+  #watch(selection: Selection): void {
+    if (selection.selectors.length === 0 || selection.equals(this.#selection)) return;
+    this.#selection = selection;
+    this.#token = NO_TOKEN;
+    this.#next?.cancel();
+    // A stream that lives is replaced by another one: nothing is lost, and its silence goes on.
+    if (this.#call === undefined) this.#heardAt = this.#options.clock.now();
+    this.#call?.cancel();
+    this.#begin();
   }
 
   #begin(): void {
@@ -118,7 +125,8 @@ export class Watcher {
       this.#token = NO_TOKEN;
     }
     this.#isComplete ||= message.snapshotComplete;
-    if (this.#isComplete && message.resumeToken.length > 0) this.#token = message.resumeToken.slice();
+    // A copy: what was read is a part of all that has arrived with it.
+    if (this.#isComplete && message.resumeToken.length > 0) this.#token = Uint8Array.from(message.resumeToken);
     this.#handlers.message(message);
   }
 

@@ -188,6 +188,6 @@ test('grpc: a call that is cancelled while leave is asked for ends at once, and 
   assert.equal(status.code, grpc.status.CANCELLED);
   daemon.goOn();
   await eventually('no permit is out', () => daemon.counts(name).permits_out === 0);
-  await eventually('it was ignored', async () => (await counted())[3] === 1);
+  await eventually('it was ignored', async () => (await counted())[3] >= 1);
   stub.close();
 });
