@@ -128,13 +128,14 @@ export class Decider {
   }
 
   async #ask(held: HeldBreaker): Promise<Decision> {
+    const askedAt = this.#engine.clock.now();
     const answer = await this.#permits.ask();
     if (answer === undefined) {
       return held.mode === 'shadow' ? held.admission : this.#withoutServer(this.#engine.clock.now());
     }
     // The server is there: what was decided without it is over.
     this.forgetLocal();
-    if (answer.allowed) return admissionOf(answer, held.config);
+    if (answer.allowed) return admissionOf(answer, held.config, this.#engine.clock.now() - askedAt);
     const { level } = answer;
     return {
       breaker: this.#name,
@@ -179,8 +180,17 @@ function left(until: number | undefined, now: number): number | undefined {
   return until === undefined ? undefined : until - now;
 }
 
-/** An answer is taken as it is: its state may be newer than the copy's. */
-function admissionOf(answer: AcquireResponseMessage, known: BreakerConfig): Admission {
+/**
+ * An answer is taken as it is: its state may be newer than the copy's.
+ *
+ * The time of a permit began somewhere between asking and its answer, `took` ms apart. A success must
+ * not be told of a probe whose permit is over, so the worse is assumed, up to a half of the time.
+ */
+function admissionOf(
+  answer: AcquireResponseMessage,
+  known: BreakerConfig,
+  took: number,
+): Admission {
   const { permit, settings } = answer;
   const callTimeout = toMs(settings?.callTimeout) ?? known.callTimeout;
   const slow = settings ? toMs(settings.slowCallDuration) : known.slowCallRate?.duration;
@@ -188,5 +198,7 @@ function admissionOf(answer: AcquireResponseMessage, known: BreakerConfig): Admi
     slow === undefined ? undefined : { percent: 0, minimumCalls: 0, duration: slow };
   const config = { callTimeout, slowCallRate };
   const id = permit ? toBigInt(permit.id) : 0n;
-  return new Admission(toBigInt(answer.generation), config, id, { bound: toMs(permit?.timeLeft) });
+  const left = toMs(permit?.timeLeft);
+  const bound = left === undefined ? undefined : Math.max(left - took, left / 2);
+  return new Admission(toBigInt(answer.generation), config, id, { bound });
 }

@@ -101,6 +101,20 @@ test('HALF_OPEN, and OPEN past its time, ask the server', async () => {
   assert.equal(asked, 2);
 });
 
+test('the time of a permit is counted from when it was asked for, but for a half at least', async () => {
+  for (const [took, bound] of [[100, 1_900], [240, 1_760]]) {
+    answer = () => new Promise((resolve) => clock.after(took, () => resolve(permit(5))));
+    const decision = decide(decider({ state: 'half_open' }));
+    await clock.pass(took);
+    assert.equal((await decision).bound, bound);
+  }
+  const short = { ...permit(5), permit: { id: wide(5), timeLeft: { seconds: 0, nanos: 100_000_000 } } };
+  answer = () => new Promise((resolve) => clock.after(90, () => resolve(short)));
+  const decision = decide(decider({ state: 'half_open' }));
+  await clock.pass(90);
+  assert.equal((await decision).bound, 50);
+});
+
 test('after NO_PERMIT nobody asks for 20 ms', async () => {
   answer = async () => NO_PERMIT;
   const made = decider({ state: 'half_open' });
