@@ -11,7 +11,10 @@ export default ts.config(
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       // `void` results of listeners and handlers are passed on where that says it shortest.
       '@typescript-eslint/no-confusing-void-expression': 'off',
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
     },
   },
@@ -20,7 +23,17 @@ export default ts.config(
     extends: [js.configs.recommended],
     languageOptions: {
       globals: Object.fromEntries(
-        ['AbortController', 'AbortSignal', 'Buffer', 'DOMException', 'Request', 'URL', 'console', 'fetch', 'performance']
+        [
+          'AbortController',
+          'AbortSignal',
+          'Buffer',
+          'DOMException',
+          'Request',
+          'URL',
+          'console',
+          'fetch',
+          'performance',
+        ]
           .concat(['process', 'setImmediate', 'setTimeout', 'clearTimeout', 'globalThis'])
           .map((name) => [name, 'readonly']),
       ),

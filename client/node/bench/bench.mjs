@@ -43,7 +43,9 @@ for (const atOnce of AT_ONCE) {
   }
   const medians = times.map((list) => list.sort((a, b) => a - b)[list.length >> 1]);
   console.log(`\n${CALLS} calls, ${atOnce} at once, median of ${ROUNDS} rounds`);
-  console.log('                                   ns/call   over bare   of opossum off   of opossum on');
+  console.log(
+    '                                   ns/call   over bare   of opossum off   of opossum on',
+  );
   for (const [at, [name]] of rows.entries()) {
     const overhead = medians[at] - medians[0];
     const of = (other) => (medians[at] / medians[other]).toFixed(2).padStart(14);
@@ -69,11 +71,19 @@ async function measure(call, atOnce) {
 }
 
 async function startServer() {
-  const beside = (profile) => fileURLToPath(new URL(`../../../target/${profile}/breakerd`, import.meta.url));
+  const beside = (profile) =>
+    fileURLToPath(new URL(`../../../target/${profile}/breakerd`, import.meta.url));
   const candidates = [process.env.BREAKERD_BINARY, beside('release'), beside('debug')];
   const binary = candidates.find((path) => path && existsSync(path));
   if (!binary) throw new Error('no breakerd: set BREAKERD_BINARY, or run `cargo build --release`');
-  const flags = ['--database', 'memory:', '--listen', '127.0.0.1:0', '--http-listen', '127.0.0.1:0'];
+  const flags = [
+    '--database',
+    'memory:',
+    '--listen',
+    '127.0.0.1:0',
+    '--http-listen',
+    '127.0.0.1:0',
+  ];
   const child = spawn(binary, flags, { stdio: ['ignore', 'pipe', 'ignore'] });
   for await (const line of createInterface(child.stdout)) {
     const address = /^grpc listening on (.*)$/.exec(line)?.[1];

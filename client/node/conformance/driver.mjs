@@ -10,8 +10,13 @@ const heard = { transitions: [], states: [] };
 
 const requests = {
   build({ do: _do, listen = false, local_guard: localGuard, ...fields }) {
-    const options = Object.fromEntries(Object.entries(fields).map(([key, value]) => [camel(key), value]));
-    client = new Client({ ...options, ...(localGuard && { localGuard: toLocalGuard(localGuard) }) });
+    const options = Object.fromEntries(
+      Object.entries(fields).map(([key, value]) => [camel(key), value]),
+    );
+    client = new Client({
+      ...options,
+      ...(localGuard && { localGuard: toLocalGuard(localGuard) }),
+    });
     if (!listen) return {};
     client.on('state', ({ to }) => heard.states.push(to));
     client.on('transition', ({ breaker, from, to }) => {
@@ -36,7 +41,10 @@ const requests = {
     for (let i = 0; i < times; i += 1) {
       const began = performance.now();
       const decided = await ask(breaker);
-      counts.decided_in = Math.max(counts.decided_in, Math.round((performance.now() - began) * 1_000));
+      counts.decided_in = Math.max(
+        counts.decided_in,
+        Math.round((performance.now() - began) * 1_000),
+      );
       if (decided instanceof BreakerOpenError) {
         counts.denied += 1;
         denial = denialOf(decided);
@@ -97,7 +105,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     const request = JSON.parse(line);
     const answering = requests[request.do];
-    if (answering === undefined) throw new Error(`\`do\` is ${request.do}, which this driver does not know`);
+    if (answering === undefined)
+      throw new Error(`\`do\` is ${request.do}, which this driver does not know`);
     answer = await answering(request);
   } catch (error) {
     answer = { error: error.message };
@@ -135,7 +144,9 @@ function denialOf({ reason, retryAfter, level, serve }) {
 /** Durations are numbers in both; only the keys differ. */
 function toLocalGuard(value) {
   if (Array.isArray(value) || typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [camel(key), toLocalGuard(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [camel(key), toLocalGuard(inner)]),
+  );
 }
 
 function camel(key) {

@@ -24,7 +24,8 @@ function goneAway(response) {
 /** Answers for denied calls, for all routes. */
 function breakerErrors(error, _request, response, next) {
   if (!(error instanceof BreakerOpenError)) return next(error);
-  if (error.retryAfter !== undefined) response.set('retry-after', String(Math.ceil(error.retryAfter / 1_000)));
+  if (error.retryAfter !== undefined)
+    response.set('retry-after', String(Math.ceil(error.retryAfter / 1_000)));
   response.status(503).json({ denied: error.reason, serve: error.serve });
 }
 

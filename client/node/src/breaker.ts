@@ -3,7 +3,13 @@ import { Decider } from './decider';
 import type { Engine } from './engine';
 import { BreakerOpenError, type Denial } from './errors';
 import { Listeners } from './events';
-import { type Call, type CallOptions, Execution, type Surroundings, type Target } from './execution';
+import {
+  type Call,
+  type CallOptions,
+  Execution,
+  type Surroundings,
+  type Target,
+} from './execution';
 import { Guard } from './guard';
 import { cleanKind } from './kinds';
 import { Run } from './runs';
@@ -130,7 +136,10 @@ export class Breaker {
   }
 
   /** Listens no more. */
-  off<E extends keyof BreakerEvents>(event: E, listener: (news: BreakerEvents[E]) => unknown): this {
+  off<E extends keyof BreakerEvents>(
+    event: E,
+    listener: (news: BreakerEvents[E]) => unknown,
+  ): this {
     this.#listeners.remove(event, listener);
     return this;
   }

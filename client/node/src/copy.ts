@@ -58,7 +58,8 @@ export class Copy {
   /** Takes in a state that came another way, if the breaker is held. */
   applyReported(name: string, breaker: HeldBreaker): void {
     const before = this.#held.get(name);
-    if (before !== undefined && breaker.revision >= before.revision) this.#set(name, before, breaker);
+    if (before !== undefined && breaker.revision >= before.revision)
+      this.#set(name, before, breaker);
   }
 
   #take(name: string, breaker: HeldBreaker): void {

@@ -81,7 +81,8 @@ export class Decider {
     const guard = this.#localGuard;
     if (guard === undefined) return this.#decide(now);
     const local = guard.acquire(now);
-    if (local.ticket === undefined) return this.#denial('local_open', local.retryAfter, guard.state);
+    if (local.ticket === undefined)
+      return this.#denial('local_open', local.retryAfter, guard.state);
     const learner = { local: guard, ticket: local.ticket };
     const decision = this.#decide(now);
     if (!(decision instanceof Promise)) return this.#both(decision, learner);
@@ -131,7 +132,9 @@ export class Decider {
     const askedAt = this.#engine.clock.now();
     const answer = await this.#permits.ask();
     if (answer === undefined) {
-      return held.mode === 'shadow' ? held.admission : this.#withoutServer(this.#engine.clock.now());
+      return held.mode === 'shadow'
+        ? held.admission
+        : this.#withoutServer(this.#engine.clock.now());
     }
     // The server is there: what was decided without it is over.
     this.forgetLocal();

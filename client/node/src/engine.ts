@@ -71,7 +71,8 @@ export class Engine {
     this.copy = new Copy(this.#changed);
     this.freshness = new Freshness(clock, settings.maxStaleness, (from, to) => {
       // The fleet's state wins again.
-      if (to === 'ready') for (const breaker of this.breakers.values()) breaker.decider.forgetLocal();
+      if (to === 'ready')
+        for (const breaker of this.breakers.values()) breaker.decider.forgetLocal();
       this.listeners.emit('state', { from, to });
     });
     const backoff = (): Backoff => new Backoff(settings.backoffLeast, settings.backoffMost);
@@ -146,7 +147,8 @@ export class Engine {
     const { deleted, reset, snapshotComplete } = message;
     this.copy.apply({ changed, deleted, reset, snapshotComplete });
     if (!snapshotComplete) return;
-    for (const { name, decider } of this.breakers.values()) decider.isCovered = this.copy.covers(name);
+    for (const { name, decider } of this.breakers.values())
+      decider.isCovered = this.copy.covers(name);
     this.freshness.ready();
   }
 

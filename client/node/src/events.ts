@@ -45,9 +45,12 @@ export class Listeners<Events extends object> {
     const listeners = this.#listeners.get(event);
     if (listeners === undefined) return;
     for (const listener of [...listeners]) {
-      callSafely(() => (listener as (news: Events[E]) => unknown)(news), (error) => {
-        this.#log({ level: 'warn', message: `a listener of \`${String(event)}\` failed`, error });
-      });
+      callSafely(
+        () => (listener as (news: Events[E]) => unknown)(news),
+        (error) => {
+          this.#log({ level: 'warn', message: `a listener of \`${String(event)}\` failed`, error });
+        },
+      );
     }
   }
 }

@@ -139,7 +139,14 @@ export class Execution<T> implements Bounded, Call {
   #succeeded(value: T): void {
     if (!this.#close()) return;
     const classify = this.#options.classifyResult ?? this.#target.surroundings.classifyResult;
-    this.#record(classify ? this.#judge(() => judgeResult(classify(value)), () => SUCCESS) : SUCCESS);
+    this.#record(
+      classify
+        ? this.#judge(
+            () => judgeResult(classify(value)),
+            () => SUCCESS,
+          )
+        : SUCCESS,
+    );
     this.#resolve(value);
   }
 

@@ -99,7 +99,12 @@ export class LocalBreaker {
     if (this.#stance.state === 'open' && this.#stance.retryAt <= now) this.#enter(halfOpen());
   }
 
-  #count(stance: Stance & { state: 'closed' }, isFailure: boolean, duration: number, now: number): void {
+  #count(
+    stance: Stance & { state: 'closed' },
+    isFailure: boolean,
+    duration: number,
+    now: number,
+  ): void {
     const config = this.#config;
     if (isFailure) {
       stance.failures += 1;

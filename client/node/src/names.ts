@@ -17,14 +17,18 @@ function brokenRule(name: unknown): string | undefined {
   if (name === '') return 'it is empty; a name is `namespace/name`, such as `payments/stripe-api`';
   const bad = /[^a-z0-9._/-]/u.exec(name);
   if (bad !== null) {
-    const [shown, character] = [name.slice(0, MAX_BYTES), bad[0]].map((text) => JSON.stringify(text));
+    const [shown, character] = [name.slice(0, MAX_BYTES), bad[0]].map((text) =>
+      JSON.stringify(text),
+    );
     return `${shown} contains ${character}; a name holds lower-case letters, digits, \`.\`, \`_\`, \`-\` and \`/\``;
   }
   // Every character is of one byte from here on.
-  if (name.length > MAX_BYTES) return `it is ${name.length} bytes long; at most ${MAX_BYTES} are allowed`;
+  if (name.length > MAX_BYTES)
+    return `it is ${name.length} bytes long; at most ${MAX_BYTES} are allowed`;
   const parts = name.split('/');
   if (parts.includes('')) return `"${name}" has an empty part; a name is \`namespace/name\``;
-  if (parts.length < 2) return `"${name}" has one part; a name has at least two, such as \`payments/${name}\``;
+  if (parts.length < 2)
+    return `"${name}" has one part; a name has at least two, such as \`payments/${name}\``;
   return undefined;
 }
 

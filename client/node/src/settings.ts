@@ -119,11 +119,17 @@ function duration(option: string, value: number | undefined, otherwise: number):
 }
 
 /** One client speaks TLS with all servers or with none, those that a server names included. */
-function toTls(tls: boolean | TlsOptions | undefined, addresses: readonly Address[]): TlsOptions | undefined {
-  const asked = tls === undefined ? addresses.some(({ isSecure }) => isSecure === true) : tls !== false;
+function toTls(
+  tls: boolean | TlsOptions | undefined,
+  addresses: readonly Address[],
+): TlsOptions | undefined {
+  const asked =
+    tls === undefined ? addresses.some(({ isSecure }) => isSecure === true) : tls !== false;
   for (const { text, isSecure } of addresses) {
     if (isSecure === undefined || isSecure === asked) continue;
-    throw new TypeError(`the scheme of ${text} does not go with \`tls\`, or with the other addresses`);
+    throw new TypeError(
+      `the scheme of ${text} does not go with \`tls\`, or with the other addresses`,
+    );
   }
   if (!asked) return undefined;
   return typeof tls === 'object' ? tls : {};

@@ -61,4 +61,5 @@ function judged(outcome: unknown, kind: unknown): Judged {
   return { outcome, kind: cleanKind(kind) };
 }
 
-const isOutcome = (outcome: unknown): outcome is Outcome => outcome === 'failure' || outcome === 'timeout';
+const isOutcome = (outcome: unknown): outcome is Outcome =>
+  outcome === 'failure' || outcome === 'timeout';

@@ -95,7 +95,10 @@ export class Watcher {
     let isFirst = true;
     this.#isComplete = isResumed;
     this.#handlers.begin(selection, isResumed);
-    const request = WatchRequest.encode({ selectors: selection.selectors, resumeToken: this.#token });
+    const request = WatchRequest.encode({
+      selectors: selection.selectors,
+      resumeToken: this.#token,
+    });
     const call = servers.connection(address).request('Watch', request, {
       message: (bytes) => {
         if (isFirst) servers.prefer(address);
@@ -126,7 +129,8 @@ export class Watcher {
     }
     this.#isComplete ||= message.snapshotComplete;
     // A copy: what was read is a part of all that has arrived with it.
-    if (this.#isComplete && message.resumeToken.length > 0) this.#token = Uint8Array.from(message.resumeToken);
+    if (this.#isComplete && message.resumeToken.length > 0)
+      this.#token = Uint8Array.from(message.resumeToken);
     this.#handlers.message(message);
   }
 

@@ -17,12 +17,7 @@ export type ClientState = 'ready' | 'stale' | 'fallback';
 
 /** Why a call was denied. */
 export type DenialReason =
-  | 'open'
-  | 'no_permit'
-  | 'ramp'
-  | 'forced_open'
-  | 'unavailable'
-  | 'local_open';
+  'open' | 'no_permit' | 'ramp' | 'forced_open' | 'unavailable' | 'local_open';
 
 /** The level of a breaker that has levels. */
 export interface Level {

@@ -43,7 +43,8 @@ const isBad = (status: number): boolean => status >= 500 || status === 429;
 /** What a denied call looks like to somebody who knows HTTP only. */
 function answerOf(error: BreakerOpenError): Response {
   const headers: Record<string, string> = { 'content-type': 'text/plain' };
-  if (error.retryAfter !== undefined) headers['retry-after'] = String(Math.ceil(error.retryAfter / 1_000));
+  if (error.retryAfter !== undefined)
+    headers['retry-after'] = String(Math.ceil(error.retryAfter / 1_000));
   return new Response(error.message, { status: 503, headers });
 }
 

@@ -108,7 +108,10 @@ class GuardedRpc {
 }
 
 function denied(error: unknown): StatusObject {
-  const status = statusOf(Status.UNAVAILABLE, error instanceof Error ? error.message : String(error));
+  const status = statusOf(
+    Status.UNAVAILABLE,
+    error instanceof Error ? error.message : String(error),
+  );
   if (error instanceof BreakerOpenError) {
     const { reason, retryAfter } = error;
     status.metadata.set('breaker-reason', reason);

@@ -230,4 +230,5 @@ function failed(handlers: Handlers, error: RpcError): Call {
 }
 
 const unavailable = (cause: unknown): RpcError => new RpcError('UNAVAILABLE', describe(cause));
-const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+const describe = (cause: unknown): string =>
+  cause instanceof Error ? cause.message : String(cause);

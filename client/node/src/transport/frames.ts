@@ -50,7 +50,8 @@ export class Frames {
 
   #joined(): Buffer {
     const [first] = this.#chunks;
-    const all = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
+    const all =
+      this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
     this.#chunks = [all];
     return all;
   }

@@ -2,13 +2,31 @@ import { type BreakerConfig, DEFAULT_CONFIG, type Rate } from '../config';
 import { HeldBreaker } from '../held';
 import { KindGlobs } from '../names';
 import type { DenialReason, Mode, OnUnavailable, Outcome, State } from '../words';
-import type { ConfigMessage, DurationMessage, EffectiveMessage, RateMessage, StateMessage } from './messages';
+import type {
+  ConfigMessage,
+  DurationMessage,
+  EffectiveMessage,
+  RateMessage,
+  StateMessage,
+} from './messages';
 import { between, toBigInt, toMs } from './values';
 
 const STATES: readonly State[] = ['closed', 'closed', 'open', 'half_open'];
-const MODES: readonly Mode[] = ['normal', 'normal', 'forced_open', 'forced_closed', 'disabled', 'shadow'];
+const MODES: readonly Mode[] = [
+  'normal',
+  'normal',
+  'forced_open',
+  'forced_closed',
+  'disabled',
+  'shadow',
+];
 const ON_UNAVAILABLE = [undefined, 'allow', 'deny', 'local'] as const;
-const OUTCOMES: Readonly<Record<Outcome, number>> = { success: 1, failure: 2, timeout: 3, ignored: 4 };
+const OUTCOMES: Readonly<Record<Outcome, number>> = {
+  success: 1,
+  failure: 2,
+  timeout: 3,
+  ignored: 4,
+};
 /** `AcquireReason`; where the call is allowed nobody reads it. */
 const DENIALS: readonly (DenialReason | undefined)[] = [
   ...[undefined, undefined, undefined, undefined, undefined, undefined],
@@ -68,7 +86,8 @@ function toConfig(
       windowDuration === undefined
         ? { calls: calls === 0 ? 100 : calls }
         : { duration: windowDuration },
-    openDuration: toMs(effective?.openDuration ?? config.openDuration) ?? DEFAULT_CONFIG.openDuration,
+    openDuration:
+      toMs(effective?.openDuration ?? config.openDuration) ?? DEFAULT_CONFIG.openDuration,
     successThreshold: effective?.successThreshold ?? config.successThreshold,
     maxProbes: Math.max(effective?.maxProbes ?? config.maxProbes, 1),
     callTimeout: toMs(config.callTimeout) ?? DEFAULT_CONFIG.callTimeout,

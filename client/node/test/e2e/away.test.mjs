@@ -35,7 +35,9 @@ async function callWithoutWaiting(breaker) {
   for (let i = 0; i < 200; i += 1) {
     let isSettled = false;
     const settle = () => (isSettled = true);
-    breaker.fire(() => 1).then(settle, (error) => settle(assert.ok(error instanceof BreakerOpenError)));
+    breaker
+      .fire(() => 1)
+      .then(settle, (error) => settle(assert.ok(error instanceof BreakerOpenError)));
     for (let turn = 0; turn < 10; turn += 1) await null;
     assert.ok(isSettled);
   }
@@ -47,11 +49,18 @@ test('where nobody listens calls are decided at once, and nothing is said', asyn
   assert.equal(client.state, 'fallback');
   await callWithoutWaiting(breaker);
   assert.equal(await client.ready(50), false);
-  for (let i = 0; i < 5; i += 1) await assert.rejects(breaker.fire(() => Promise.reject(new Error('x'))));
-  await assert.rejects(breaker.fire(() => 1), { name: 'BreakerOpenError', reason: 'open', state: 'open' });
+  for (let i = 0; i < 5; i += 1)
+    await assert.rejects(breaker.fire(() => Promise.reject(new Error('x'))));
+  await assert.rejects(
+    breaker.fire(() => 1),
+    { name: 'BreakerOpenError', reason: 'open', state: 'open' },
+  );
   assert.equal(breaker.status().source, 'fallback');
   const denying = connect({ addresses: [NOBODY], onUnavailable: 'deny' }).breaker('away/nobody');
-  await assert.rejects(denying.fire(() => 1), { reason: 'unavailable' });
+  await assert.rejects(
+    denying.fire(() => 1),
+    { reason: 'unavailable' },
+  );
 });
 
 test('a killed server: no call fails or waits, and all arrives when it is back', async (t) => {
@@ -102,7 +111,16 @@ test('a hung server: calls of a CLOSED or OPEN breaker never wait', async () => 
 
 test('a hung server: a call of a HALF_OPEN breaker waits for the permit and no longer', async () => {
   const daemon = await start();
-  daemon.ctl('create', 'away/half', '--set', 'open_duration=100ms', '--set', 'on_unavailable=allow', '--set', 'max_probes=2');
+  daemon.ctl(
+    'create',
+    'away/half',
+    '--set',
+    'open_duration=100ms',
+    '--set',
+    'on_unavailable=allow',
+    '--set',
+    'max_probes=2',
+  );
   daemon.ctl('trip', 'away/half', '--reason', 'test');
   const client = connect({ addresses: [daemon.address] });
   const breaker = client.breaker('away/half');
@@ -110,7 +128,9 @@ test('a hung server: a call of a HALF_OPEN breaker waits for the permit and no l
   await eventually('it is half open', () => breaker.status().state === 'half_open');
   daemon.hang();
   const began = performance.now();
-  const calls = Array.from({ length: 10 }, () => breaker.fire(() => 'made').catch(({ reason }) => reason));
+  const calls = Array.from({ length: 10 }, () =>
+    breaker.fire(() => 'made').catch(({ reason }) => reason),
+  );
   const answers = await Promise.all(calls);
   assert.ok(performance.now() - began < 1_000);
   assert.deepEqual(answers.sort(), [...Array(2).fill('made'), ...Array(8).fill('no_permit')]);

@@ -39,7 +39,13 @@ async function configured(...sets) {
 /** What the server has counted, once this client has nothing more to say. */
 async function metrics() {
   assert.ok(await client.flush());
-  const { successes, failures, timeouts, ignored, last_failure_kind: kind } = daemon.counts(name).metrics;
+  const {
+    successes,
+    failures,
+    timeouts,
+    ignored,
+    last_failure_kind: kind,
+  } = daemon.counts(name).metrics;
   return { successes, failures, timeouts, ignored, kind };
 }
 
@@ -51,12 +57,29 @@ test('sync and async functions give what they give, with arguments and this', as
   await configured();
   assert.equal(await breaker.fire((a, b) => a + b, 1, 2), 3);
   assert.equal(await breaker.fire(async (a) => a, 'x'), 'x');
-  const account = { balance: 7, get: breaker.wrap(async function (plus) { return this.balance + plus; }) };
+  const account = {
+    balance: 7,
+    get: breaker.wrap(async function (plus) {
+      return this.balance + plus;
+    }),
+  };
   assert.equal(await account.get(1), 8);
   await assert.rejects(breaker.fire(boom), RangeError);
-  await assert.rejects(breaker.fire(async () => boom()), RangeError);
-  await assert.rejects(breaker.fire(() => Promise.reject(undefined)), (error) => error === undefined);
-  assert.deepEqual(await metrics(), { successes: 3, failures: 3, timeouts: 0, ignored: 0, kind: 'undefined' });
+  await assert.rejects(
+    breaker.fire(async () => boom()),
+    RangeError,
+  );
+  await assert.rejects(
+    breaker.fire(() => Promise.reject(undefined)),
+    (error) => error === undefined,
+  );
+  assert.deepEqual(await metrics(), {
+    successes: 3,
+    failures: 3,
+    timeouts: 0,
+    ignored: 0,
+    kind: 'undefined',
+  });
 });
 
 test('the first outcome makes a breaker that does not exist', async () => {
@@ -76,7 +99,10 @@ test('a call that takes too long rejects, and its signal is aborted', async () =
     assert.equal(call.timeout, 50);
     return sleep(10_000, 'late', { signal });
   });
-  await assert.rejects(late, (error) => error instanceof CallTimeoutError && error.timeout === 50 && error.breaker === name);
+  await assert.rejects(
+    late,
+    (error) => error instanceof CallTimeoutError && error.timeout === 50 && error.breaker === name,
+  );
   assert.ok(signal.aborted && signal.reason instanceof CallTimeoutError);
   const lasting = await breaker.fire(() => {
     const until = performance.now() + 60;
@@ -84,22 +110,39 @@ test('a call that takes too long rejects, and its signal is aborted', async () =
     return 'blocked the event loop';
   });
   assert.equal(lasting, 'blocked the event loop');
-  assert.deepEqual(await metrics(), { successes: 0, failures: 0, timeouts: 2, ignored: 0, kind: '' });
+  assert.deepEqual(await metrics(), {
+    successes: 0,
+    failures: 0,
+    timeouts: 2,
+    ignored: 0,
+    kind: '',
+  });
 });
 
 test('an aborted call rejects with the reason of the abort, and is ignored', async () => {
   await configured();
   const controller = new AbortController();
   let inner;
-  const call = breaker.run(({ signal }) => sleep(10_000, 'late', { signal: (inner = signal) }), { signal: controller.signal });
+  const call = breaker.run(({ signal }) => sleep(10_000, 'late', { signal: (inner = signal) }), {
+    signal: controller.signal,
+  });
   const reason = new Error('the user went away');
   controller.abort(reason);
   await assert.rejects(call, (error) => error === reason);
   assert.equal(inner.reason, reason);
-  const never = breaker.run(() => assert.fail('it is not called'), { signal: controller.signal, fallback: () => 1 });
+  const never = breaker.run(() => assert.fail('it is not called'), {
+    signal: controller.signal,
+    fallback: () => 1,
+  });
   await assert.rejects(never, (error) => error === reason);
   await assert.rejects(breaker.fire(() => Promise.reject(new DOMException('x', 'AbortError'))));
-  assert.deepEqual(await metrics(), { successes: 0, failures: 0, timeouts: 0, ignored: 2, kind: '' });
+  assert.deepEqual(await metrics(), {
+    successes: 0,
+    failures: 0,
+    timeouts: 0,
+    ignored: 2,
+    kind: '',
+  });
 });
 
 test('a fallback answers for what was denied, failed or took too long, and for nothing else', async () => {
@@ -110,7 +153,14 @@ test('a fallback answers for what was denied, failed or took too long, and for n
   assert.equal(await breaker.run(() => 1, { fallback }), 1);
   const mine = breaker.run(boom, { fallback, classifyError: () => 'ignored' });
   await assert.rejects(mine, RangeError);
-  await assert.rejects(breaker.run(boom, { fallback: () => { throw new TypeError('no'); } }), TypeError);
+  await assert.rejects(
+    breaker.run(boom, {
+      fallback: () => {
+        throw new TypeError('no');
+      },
+    }),
+    TypeError,
+  );
   daemon.ctl('force-open', name, '--reason', 'test');
   await eventually('it is open', () => breaker.status().state === 'open');
   assert.equal(await breaker.run(boom, { fallback }), 'instead of BreakerOpenError');
@@ -119,25 +169,47 @@ test('a fallback answers for what was denied, failed or took too long, and for n
 test('an application classifies errors and results', async () => {
   await configured('failure_threshold=100');
   const options = {
-    classifyError: (error) => (error.message === 'mine' ? 'ignored' : { outcome: 'failure', kind: 'db.lost' }),
-    classifyResult: (result) => (result.status >= 500 ? { outcome: 'failure', kind: `http.${result.status}` } : undefined),
+    classifyError: (error) =>
+      error.message === 'mine' ? 'ignored' : { outcome: 'failure', kind: 'db.lost' },
+    classifyResult: (result) =>
+      result.status >= 500 ? { outcome: 'failure', kind: `http.${result.status}` } : undefined,
   };
-  const guarded = breaker.wrap((what) => { if (what instanceof Error) throw what; return what; }, options);
+  const guarded = breaker.wrap((what) => {
+    if (what instanceof Error) throw what;
+    return what;
+  }, options);
   await assert.rejects(guarded(new Error('mine')));
   await assert.rejects(guarded(new Error('lost')));
   assert.deepEqual(await guarded({ status: 503 }), { status: 503 });
   assert.deepEqual(await guarded({ status: 404 }), { status: 404 });
-  assert.equal(await breaker.run(() => 1, { classifyResult: () => { throw new Error('bug'); } }), 1);
+  assert.equal(
+    await breaker.run(() => 1, {
+      classifyResult: () => {
+        throw new Error('bug');
+      },
+    }),
+    1,
+  );
   assert.equal(await breaker.run(() => 1, { classifyResult: () => 'fine' }), 1);
-  assert.equal(await breaker.run(() => 1, { classifyResult: () => ({ outcome: 'failure', kind: 503 }) }), 1);
+  assert.equal(
+    await breaker.run(() => 1, { classifyResult: () => ({ outcome: 'failure', kind: 503 }) }),
+    1,
+  );
   await assert.rejects(breaker.run(boom, { classifyError: () => ({ outcome: 7 }) }), RangeError);
-  assert.deepEqual(await metrics(), { successes: 4, failures: 3, timeouts: 0, ignored: 1, kind: 'RangeError' });
+  assert.deepEqual(await metrics(), {
+    successes: 4,
+    failures: 3,
+    timeouts: 0,
+    ignored: 1,
+    kind: 'RangeError',
+  });
 });
 
 test('a breaker trips, denies with all that is known, probes and closes, and listeners hear of it', async () => {
   await configured('failure_threshold=2', 'open_duration=400ms', 'success_threshold=1');
   const heard = [];
-  for (const event of ['open', 'halfOpen', 'close']) breaker.on(event, ({ to }) => heard.push(`${event}: ${to.state}`));
+  for (const event of ['open', 'halfOpen', 'close'])
+    breaker.on(event, ({ to }) => heard.push(`${event}: ${to.state}`));
   const all = [];
   const listen = (transition) => transition.breaker === name && all.push(transition.from.state);
   client.on('transition', listen);
@@ -146,7 +218,10 @@ test('a breaker trips, denies with all that is known, probes and closes, and lis
   const denied = await breaker.fire(() => assert.fail('it is not called')).catch((error) => error);
   assert.ok(denied instanceof BreakerOpenError && denied instanceof Error);
   const { reason, state, mode, level, serve, breaker: of } = denied;
-  assert.deepEqual([reason, state, mode, level, serve, of], ['open', 'open', 'normal', undefined, undefined, name]);
+  assert.deepEqual(
+    [reason, state, mode, level, serve, of],
+    ['open', 'open', 'normal', undefined, undefined, name],
+  );
   assert.ok(denied.retryAfter > 0 && denied.retryAfter <= 400);
   await eventually('it is half open', () => breaker.status().state === 'half_open');
   const guard = await breaker.acquire();
@@ -179,8 +254,12 @@ test('listeners and loggers that fail harm nothing', async () => {
     },
   });
   breaker = other.breaker(name);
-  other.on('state', () => { throw new Error('a listener that throws'); });
-  other.on('transition', async () => { throw new Error('a listener that rejects'); });
+  other.on('state', () => {
+    throw new Error('a listener that throws');
+  });
+  other.on('transition', async () => {
+    throw new Error('a listener that rejects');
+  });
   breaker.on('open', () => Promise.reject(new Error('another one')));
   assert.ok(await other.ready());
   await eventually('it is known', () => breaker.status().state === 'closed');
@@ -188,7 +267,10 @@ test('listeners and loggers that fail harm nothing', async () => {
   await eventually('it is open', () => breaker.status().state === 'open');
   await sleep(20);
   const failed = logged.filter((message) => message.includes('failed')).sort();
-  assert.deepEqual(failed, ['open', 'state', 'transition'].map((event) => `a listener of \`${event}\` failed`));
+  assert.deepEqual(
+    failed,
+    ['open', 'state', 'transition'].map((event) => `a listener of \`${event}\` failed`),
+  );
   await other.shutdown();
 });
 

@@ -14,7 +14,11 @@ after(() => daemon.kill());
 const path = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 function run(name) {
   const env = { ...process.env, BREAKERD_ADDRESS: daemon.address };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [path(`examples/${name}`)], { env, encoding: 'utf8', timeout: 20_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path(`examples/${name}`)], {
+    env,
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
   assert.equal(stderr, '');
   assert.equal(status, 0);
   return stdout.trim().split('\n');
@@ -30,7 +34,10 @@ test('the page begins with ten lines that work', () => {
 
 test('fetch', () => {
   const said = run('fetch.mjs');
-  assert.deepEqual(said.slice(0, 5), [1, 2, 3, 4, 5].map((attempt) => `${attempt} 503`));
+  assert.deepEqual(
+    said.slice(0, 5),
+    [1, 2, 3, 4, 5].map((attempt) => `${attempt} 503`),
+  );
   assert.equal(said.at(-1), '8 denied: open');
 });
 

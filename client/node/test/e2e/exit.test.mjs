@@ -22,7 +22,10 @@ describe('a process ends', { concurrency: true }, () => {
   });
 
   test('after it has reported what waits', async () => {
-    const ended = await program('unreported', { ADDRESS: daemon.address, BREAKER: 'exit/unreported' });
+    const ended = await program('unreported', {
+      ADDRESS: daemon.address,
+      BREAKER: 'exit/unreported',
+    });
     endedWell(ended);
     assert.equal(ended.out, 'waiting 0\n');
     assert.ok(ended.took < 3_000, `${ended.took} ms`);
@@ -31,7 +34,11 @@ describe('a process ends', { concurrency: true }, () => {
   });
 
   test('within 5 s where nobody listens', async () => {
-    const ended = await program('unreported', { ADDRESS: '127.0.0.1:1', BREAKER: 'exit/nobody', READY: '100' });
+    const ended = await program('unreported', {
+      ADDRESS: '127.0.0.1:1',
+      BREAKER: 'exit/nobody',
+      READY: '100',
+    });
     endedWell(ended);
     assert.ok(ended.took < 9_000, `${ended.took} ms`);
   });
@@ -39,7 +46,11 @@ describe('a process ends', { concurrency: true }, () => {
   test('within 5 s where the server hangs, with and without a shutdown', async () => {
     const ends = [{}, { SHUTDOWN: '1' }].map(async (how) => {
       const hung = await Daemon.start();
-      const ended = await program('hung', { ADDRESS: hung.address, SERVER: String(hung.child.pid), ...how });
+      const ended = await program('hung', {
+        ADDRESS: hung.address,
+        SERVER: String(hung.child.pid),
+        ...how,
+      });
       await hung.kill();
       endedWell(ended);
       assert.ok(ended.took < 9_000, `${ended.took} ms`);

@@ -20,9 +20,17 @@ let name;
 let breaker;
 let number = 0;
 
-const text = { requestSerialize: Buffer.from, requestDeserialize: String, responseSerialize: Buffer.from, responseDeserialize: String };
+const text = {
+  requestSerialize: Buffer.from,
+  requestDeserialize: String,
+  responseSerialize: Buffer.from,
+  responseDeserialize: String,
+};
 const method = (path, responseStream) => ({ path, requestStream: false, responseStream, ...text });
-const definition = { Say: method('/test.Echo/Say', false), Count: method('/test.Echo/Count', true) };
+const definition = {
+  Say: method('/test.Echo/Say', false),
+  Count: method('/test.Echo/Count', true),
+};
 
 before(async () => {
   daemon = await Daemon.start();
@@ -39,7 +47,8 @@ before(async () => {
   grpcServer.addService(definition, {
     Say: ({ request }, answer) => {
       if (request === 'hello') answer(null, 'hello yourself');
-      else if (request !== 'nothing') answer({ code: grpc.status[request], details: 'as you wished' });
+      else if (request !== 'nothing')
+        answer({ code: grpc.status[request], details: 'as you wished' });
     },
     Count: (call) => {
       call.write('1');
@@ -48,7 +57,9 @@ before(async () => {
   });
   const port = await new Promise((resolve, reject) => {
     const credentials = grpc.ServerCredentials.createInsecure();
-    grpcServer.bindAsync('127.0.0.1:0', credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+    grpcServer.bindAsync('127.0.0.1:0', credentials, (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
   });
   grpcAddress = `127.0.0.1:${port}`;
 });
@@ -69,7 +80,13 @@ beforeEach(async () => {
 
 async function counted() {
   assert.ok(await client.flush());
-  const { successes, failures, timeouts, ignored, last_failure_kind: kind } = daemon.counts(name).metrics;
+  const {
+    successes,
+    failures,
+    timeouts,
+    ignored,
+    last_failure_kind: kind,
+  } = daemon.counts(name).metrics;
   return [successes, failures, timeouts, ignored, kind];
 }
 async function boundCalls() {
@@ -88,7 +105,8 @@ async function forceOpen(...more) {
 
 test('fetch: the status is the outcome', async () => {
   const fetch = guardedFetch(breaker);
-  for (const status of [200, 404, 429, 503]) assert.equal((await fetch(`${url}/${status}`)).status, status);
+  for (const status of [200, 404, 429, 503])
+    assert.equal((await fetch(`${url}/${status}`)).status, status);
   await assert.rejects(fetch('http://127.0.0.1:1'), TypeError);
   assert.deepEqual(await counted(), [2, 3, 0, 0, 'TypeError']);
   const lenient = guardedFetch(breaker, { isFailure: (status) => status === 418 });
@@ -115,7 +133,10 @@ test('fetch: what takes too long is cut, and what is aborted is ignored', async 
 
 test('fetch: a denied request throws, or is answered with 503 and retry-after', async () => {
   await forceOpen('--ttl', '1h');
-  await assert.rejects(guardedFetch(breaker)(`${url}/200`), { name: 'BreakerOpenError', reason: 'forced_open' });
+  await assert.rejects(guardedFetch(breaker)(`${url}/200`), {
+    name: 'BreakerOpenError',
+    reason: 'forced_open',
+  });
   const answer = await guardedFetch(breaker, { denied: 'response' })(`${url}/200`);
   assert.equal(answer.status, 503);
   const after = Number(answer.headers.get('retry-after'));
@@ -128,7 +149,9 @@ function echo(options = {}) {
   return new Echo(grpcAddress, grpc.credentials.createInsecure(), { interceptors });
 }
 const say = (stub, what) =>
-  new Promise((resolve, reject) => stub.Say(what, (error, answer) => (error ? reject(error) : resolve(answer))));
+  new Promise((resolve, reject) =>
+    stub.Say(what, (error, answer) => (error ? reject(error) : resolve(answer))),
+  );
 
 test('grpc: the code is the outcome', async () => {
   const stub = echo();

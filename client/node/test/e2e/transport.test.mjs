@@ -37,18 +37,43 @@ function connect(options) {
 async function refusing(error) {
   const server = new grpc.Server();
   const asked = { Watch: 0, Report: 0, Acquire: 0 };
-  const raw = { requestSerialize: Buffer.from, requestDeserialize: Buffer.from, responseSerialize: Buffer.from, responseDeserialize: Buffer.from };
-  const method = (name, responseStream) => ({ path: `/breaker.v1.BreakerService/${name}`, requestStream: false, responseStream, ...raw });
+  const raw = {
+    requestSerialize: Buffer.from,
+    requestDeserialize: Buffer.from,
+    responseSerialize: Buffer.from,
+    responseDeserialize: Buffer.from,
+  };
+  const method = (name, responseStream) => ({
+    path: `/breaker.v1.BreakerService/${name}`,
+    requestStream: false,
+    responseStream,
+    ...raw,
+  });
   server.addService(
-    { Watch: method('Watch', true), Report: method('Report', false), Acquire: method('Acquire', false) },
     {
-      Watch: (call) => { asked.Watch += 1; call.emit('error', error); },
-      Report: (_call, answer) => { asked.Report += 1; answer(error); },
-      Acquire: (_call, answer) => { asked.Acquire += 1; answer(error); },
+      Watch: method('Watch', true),
+      Report: method('Report', false),
+      Acquire: method('Acquire', false),
+    },
+    {
+      Watch: (call) => {
+        asked.Watch += 1;
+        call.emit('error', error);
+      },
+      Report: (_call, answer) => {
+        asked.Report += 1;
+        answer(error);
+      },
+      Acquire: (_call, answer) => {
+        asked.Acquire += 1;
+        answer(error);
+      },
     },
   );
   const port = await new Promise((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (failed, bound) => (failed ? reject(failed) : resolve(bound)));
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (failed, bound) =>
+      failed ? reject(failed) : resolve(bound),
+    );
   });
   ends.push(() => server.forceShutdown());
   return { address: `127.0.0.1:${port}`, asked };
@@ -56,10 +81,15 @@ async function refusing(error) {
 
 /** UNAVAILABLE with the details of a server that stands by. */
 function standingBy(leader) {
-  const value = ErrorInfo.type.encode({ reason: 'NOT_LEADER', domain: 'breakerd.dev', metadata: { leader } }).finish();
+  const value = ErrorInfo.type
+    .encode({ reason: 'NOT_LEADER', domain: 'breakerd.dev', metadata: { leader } })
+    .finish();
   const details = [{ typeUrl: 'type.googleapis.com/google.rpc.ErrorInfo', value }];
   const metadata = new grpc.Metadata();
-  metadata.set('grpc-status-details-bin', Buffer.from(RpcStatus.type.encode({ code: 14, details }).finish()));
+  metadata.set(
+    'grpc-status-details-bin',
+    Buffer.from(RpcStatus.type.encode({ code: 14, details }).finish()),
+  );
   return { code: grpc.status.UNAVAILABLE, details: 'this server stands by', metadata };
 }
 
@@ -79,7 +109,10 @@ test('a server that stands by names the leader, who is asked at once and from th
 });
 
 test('a server that refuses every report is treated as being away: nothing is lost or said', async () => {
-  const { address, asked } = await refusing({ code: grpc.status.UNAUTHENTICATED, details: 'who are you?' });
+  const { address, asked } = await refusing({
+    code: grpc.status.UNAUTHENTICATED,
+    details: 'who are you?',
+  });
   const logged = [];
   const client = connect({ addresses: [address], logger: ({ level }) => logged.push(level) });
   const breaker = client.breaker('transport/refused');
@@ -100,7 +133,9 @@ test('an outcome that the server finds wrong is given up, and counted', async ()
 });
 
 test('what is no server of breakerd does no harm', async () => {
-  const garbage = net.createServer((socket) => socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  const garbage = net.createServer((socket) =>
+    socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+  );
   await once(garbage.listen(0, '127.0.0.1'), 'listening');
   ends.push(() => garbage.close());
   const client = connect({ addresses: [`127.0.0.1:${garbage.address().port}`] });
@@ -125,7 +160,9 @@ test('TLS: a server is checked against the CA and the name that it is to have', 
   const trusting = connect({ addresses, tls: { ca: cert, serverName: 'breakerd.test' } });
   trusting.breaker('transport/tls');
   assert.ok(await trusting.ready());
-  const others = [{}, { ca: cert }, { ca: cert, serverName: 'elsewhere.test' }].map((options) => connect({ addresses, tls: options }));
+  const others = [{}, { ca: cert }, { ca: cert, serverName: 'elsewhere.test' }].map((options) =>
+    connect({ addresses, tls: options }),
+  );
   const ready = await Promise.all(others.map((client) => client.ready(300)));
   assert.deepEqual(ready, [false, false, false]);
 });
@@ -133,7 +170,11 @@ test('TLS: a server is checked against the CA and the name that it is to have', 
 test('a connection on which pings are not answered is given up', async () => {
   const daemon = await start();
   const clock = new TestClock();
-  const connection = new Connection(parseAddress(daemon.address), { clock, tls: undefined, authorization: () => undefined });
+  const connection = new Connection(parseAddress(daemon.address), {
+    clock,
+    tls: undefined,
+    authorization: () => undefined,
+  });
   ends.push(() => connection.close());
   const request = WatchRequest.encode({ selectors: ['a/b'], resumeToken: new Uint8Array() });
   /** Asks for a stream and waits for its first message: whatever was sent before was answered then. */

@@ -27,7 +27,10 @@ export class TestClock {
     const until = this.time + ms;
     await settled();
     for (;;) {
-      const next = this.#timers.reduce((a, b) => (a === undefined || b.at < a.at ? b : a), undefined);
+      const next = this.#timers.reduce(
+        (a, b) => (a === undefined || b.at < a.at ? b : a),
+        undefined,
+      );
       if (next === undefined || next.at > until) break;
       this.#timers = this.#timers.filter((timer) => timer !== next);
       this.time = Math.max(this.time, next.at);

@@ -4,12 +4,18 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-const beside = (name) => fileURLToPath(new URL(`../../../../target/debug/${name}`, import.meta.url));
+const beside = (name) =>
+  fileURLToPath(new URL(`../../../../target/debug/${name}`, import.meta.url));
 const BREAKERD = process.env.BREAKERD_BINARY ?? beside('breakerd');
 const BREAKERCTL = process.env.BREAKERCTL_BINARY ?? BREAKERD.replace(/breakerd$/, 'breakerctl');
-for (const [binary, variable] of [[BREAKERD, 'BREAKERD_BINARY'], [BREAKERCTL, 'BREAKERCTL_BINARY']]) {
+for (const [binary, variable] of [
+  [BREAKERD, 'BREAKERD_BINARY'],
+  [BREAKERCTL, 'BREAKERCTL_BINARY'],
+]) {
   if (existsSync(binary)) continue;
-  throw new Error(`${binary} is missing; run \`cargo build --workspace\`, or name the binary in ${variable}`);
+  throw new Error(
+    `${binary} is missing; run \`cargo build --workspace\`, or name the binary in ${variable}`,
+  );
 }
 
 const running = new Set();
@@ -42,7 +48,11 @@ export class Daemon {
 
   /** Runs breakerctl against it. */
   ctl(...command) {
-    const { status, stdout, stderr } = spawnSync(BREAKERCTL, ['--address', this.address, ...command], { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(
+      BREAKERCTL,
+      ['--address', this.address, ...command],
+      { encoding: 'utf8' },
+    );
     if (status !== 0) throw new Error(`breakerctl ${command.join(' ')}: ${stderr}`);
     return stdout;
   }

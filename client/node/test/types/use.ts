@@ -1,6 +1,13 @@
 // How applications use the types; compiled, never run. Whatever stands under @ts-expect-error must
 // not compile.
-import { type Breaker, BreakerOpenError, CallTimeoutError, Client, guardedFetch, type Guard } from '@breakerd/client';
+import {
+  type Breaker,
+  BreakerOpenError,
+  CallTimeoutError,
+  Client,
+  guardedFetch,
+  type Guard,
+} from '@breakerd/client';
 import { grpcInterceptor } from '@breakerd/client/grpc';
 import type { Interceptor } from '@grpc/grpc-js';
 
@@ -21,7 +28,9 @@ export async function calls(breaker: Breaker): Promise<void> {
   const text: string = await breaker.fire(async (a: string) => Promise.resolve(a), 'x');
   // @ts-expect-error the arguments are those of the function
   await breaker.fire((a: number) => a, 'x');
-  const either: string | number = await breaker.run<string | number>(() => 1, { fallback: () => 'none' });
+  const either: string | number = await breaker.run<string | number>(() => 1, {
+    fallback: () => 'none',
+  });
   await breaker.run(({ signal, timeout }) => fetch('http://x', { signal }).then(() => timeout));
   await breaker.run(() => 'a', {
     fallback: (error) => (error instanceof CallTimeoutError ? String(error.timeout) : 'b'),
@@ -46,7 +55,9 @@ export async function guards(breaker: Breaker): Promise<void> {
 
 export function events(breaker: Breaker): void {
   breaker.on('open', ({ from, to }) => console.log(from.state, to.level)).off('close', () => {});
-  client.on('state', ({ to }) => to === 'ready').on('transition', async ({ breaker: name }) => Promise.resolve(name));
+  client
+    .on('state', ({ to }) => to === 'ready')
+    .on('transition', async ({ breaker: name }) => Promise.resolve(name));
   // @ts-expect-error there is no such event
   breaker.on('opened', () => {});
   const { state, retryAfter } = breaker.status();
@@ -54,7 +65,10 @@ export function events(breaker: Breaker): void {
 }
 
 export function hooks(breaker: Breaker): [typeof fetch, Interceptor] {
-  const same: typeof fetch = guardedFetch(breaker, { denied: 'response', isFailure: (status) => status > 499 });
+  const same: typeof fetch = guardedFetch(breaker, {
+    denied: 'response',
+    isFailure: (status) => status > 499,
+  });
   return [same, grpcInterceptor((path) => client.breaker(path === '' ? 'a/b' : 'a/c'))];
 }
 

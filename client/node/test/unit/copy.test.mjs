@@ -8,7 +8,13 @@ import { held } from '../support/held.mjs';
 
 let copy;
 let changes;
-const news = (more) => ({ reset: false, deleted: [], changed: [], snapshotComplete: false, ...more });
+const news = (more) => ({
+  reset: false,
+  deleted: [],
+  changed: [],
+  snapshotComplete: false,
+  ...more,
+});
 const at = (revision, state = 'closed') => held({ revision, state });
 const everything = new Selection(['a/*']);
 
@@ -28,7 +34,15 @@ test('the copy covers names only after a complete snapshot', () => {
 
 test('a new snapshot empties nothing, and sweeps what it did not bring', () => {
   copy.begin(everything, false);
-  copy.apply(news({ changed: [['a/x', at(1n)], ['a/y', at(1n)]], snapshotComplete: true }));
+  copy.apply(
+    news({
+      changed: [
+        ['a/x', at(1n)],
+        ['a/y', at(1n)],
+      ],
+      snapshotComplete: true,
+    }),
+  );
   copy.begin(everything, false);
   copy.apply(news({ changed: [['a/x', at(1n)]] }));
   assert.ok(copy.get('a/y') && copy.covers('a/z'));

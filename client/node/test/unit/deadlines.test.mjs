@@ -52,7 +52,12 @@ test('durations that come once do not pile up', async () => {
   const clock = new TestClock();
   const deadlines = new Deadlines(clock);
   let ended = 0;
-  for (let i = 1; i <= 1_000; i += 1) deadlines.add(bounded(() => (ended += 1)), i, clock.now());
+  for (let i = 1; i <= 1_000; i += 1)
+    deadlines.add(
+      bounded(() => (ended += 1)),
+      i,
+      clock.now(),
+    );
   await clock.pass(1_000);
   assert.equal(ended, 1_000);
 });

@@ -36,9 +36,21 @@ beforeEach(() => {
 
 const wide = (low) => ({ low, high: 0, unsigned: true });
 const permit = (id) => ({
-  allowed: true, reason: 2, state: 3, mode: 1, generation: wide(7), permit: { id: wide(id), timeLeft: { seconds: 2, nanos: 0 } },
+  allowed: true,
+  reason: 2,
+  state: 3,
+  mode: 1,
+  generation: wide(7),
+  permit: { id: wide(id), timeLeft: { seconds: 2, nanos: 0 } },
 });
-const NO_PERMIT = { allowed: false, reason: 7, state: 3, mode: 1, generation: wide(7), retryAfter: { seconds: 1, nanos: 0 } };
+const NO_PERMIT = {
+  allowed: false,
+  reason: 7,
+  state: 3,
+  mode: 1,
+  generation: wide(7),
+  retryAfter: { seconds: 1, nanos: 0 },
+};
 
 function decider(state) {
   const made = new Decider('a/x', engine);
@@ -63,7 +75,11 @@ test('the copy decides by state and mode', () => {
   ];
   for (const [state, expected, retryAfter] of cases) {
     const decision = decide(decider(state));
-    assert.equal(words(decision), expected, JSON.stringify(state, (_k, v) => (typeof v === 'bigint' ? String(v) : v)));
+    assert.equal(
+      words(decision),
+      expected,
+      JSON.stringify(state, (_k, v) => (typeof v === 'bigint' ? String(v) : v)),
+    );
     if (!(decision instanceof Admission)) assert.equal(decision.retryAfter, retryAfter);
   }
 });
@@ -102,13 +118,19 @@ test('HALF_OPEN, and OPEN past its time, ask the server', async () => {
 });
 
 test('the time of a permit is counted from when it was asked for, but for a half at least', async () => {
-  for (const [took, bound] of [[100, 1_900], [240, 1_760]]) {
+  for (const [took, bound] of [
+    [100, 1_900],
+    [240, 1_760],
+  ]) {
     answer = () => new Promise((resolve) => clock.after(took, () => resolve(permit(5))));
     const decision = decide(decider({ state: 'half_open' }));
     await clock.pass(took);
     assert.equal((await decision).bound, bound);
   }
-  const short = { ...permit(5), permit: { id: wide(5), timeLeft: { seconds: 0, nanos: 100_000_000 } } };
+  const short = {
+    ...permit(5),
+    permit: { id: wide(5), timeLeft: { seconds: 0, nanos: 100_000_000 } },
+  };
   answer = () => new Promise((resolve) => clock.after(90, () => resolve(short)));
   const decision = decide(decider({ state: 'half_open' }));
   await clock.pass(90);
@@ -176,14 +198,21 @@ test('FALLBACK decides as the breaker, or else the client, was told', () => {
   engine.usesCopy = false;
   const state = { state: 'open', retryAt: clock.now() + 1e6, generation: 4n };
   assert.equal(decide(decider({ ...state, config: { onUnavailable: 'allow' } })).generation, 4n);
-  assert.equal(words(decide(decider({ ...state, config: { onUnavailable: 'deny' } }))), 'unavailable');
+  assert.equal(
+    words(decide(decider({ ...state, config: { onUnavailable: 'deny' } }))),
+    'unavailable',
+  );
   engine.settings.onUnavailable = 'allow';
   assert.equal(words(decide(decider())), 'allowed');
 });
 
 test('the local breaker begins where the fleet was, learns, and is forgotten', () => {
   engine.usesCopy = false;
-  const made = decider({ state: 'open', retryAt: clock.now() + 1e6, config: { maxProbes: 1, failureThreshold: 2 } });
+  const made = decider({
+    state: 'open',
+    retryAt: clock.now() + 1e6,
+    config: { maxProbes: 1, failureThreshold: 2 },
+  });
   const probe = decide(made);
   assert.ok(probe instanceof Admission);
   const denial = decide(made);
@@ -217,5 +246,6 @@ test('a local guard has to agree, and takes its leave back where the fleet does 
   assert.equal(words(decide(made)), 'local_open');
   await clock.pass(60_000);
   made.take(held({ state: 'open', retryAt: clock.now() + 100 }));
-  for (let i = 0; i < 10; i += 1) assert.equal(words(decide(made)), 'open', 'its probes are not used up');
+  for (let i = 0; i < 10; i += 1)
+    assert.equal(words(decide(made)), 'open', 'its probes are not used up');
 });

@@ -36,10 +36,34 @@ test('failures trip by their count, in a row, and by their share', () => {
     [{ failureThreshold: 0, failureRate: { percent: 50, minimumCalls: 4 } }, 'fff', 'closed 0'],
     [{ failureThreshold: 0, failureRate: { percent: 50, minimumCalls: 4 } }, 'ssff', 'open 0'],
     // The window is the last four: the successes have left it.
-    [{ failureThreshold: 0, window: { calls: 4 }, failureRate: { percent: 75, minimumCalls: 4 } }, 'sssssff', 'closed 0'],
-    [{ failureThreshold: 0, window: { calls: 4 }, failureRate: { percent: 75, minimumCalls: 4 } }, 'sssssfff', 'open 0'],
-    [{ failureThreshold: 0, window: { duration: 1_000 }, failureRate: { percent: 60, minimumCalls: 2 } }, 'ss...........ff', 'open 0'],
-    [{ failureThreshold: 0, window: { duration: 1_000 }, failureRate: { percent: 60, minimumCalls: 2 } }, 'ss.....ff', 'closed 0'],
+    [
+      { failureThreshold: 0, window: { calls: 4 }, failureRate: { percent: 75, minimumCalls: 4 } },
+      'sssssff',
+      'closed 0',
+    ],
+    [
+      { failureThreshold: 0, window: { calls: 4 }, failureRate: { percent: 75, minimumCalls: 4 } },
+      'sssssfff',
+      'open 0',
+    ],
+    [
+      {
+        failureThreshold: 0,
+        window: { duration: 1_000 },
+        failureRate: { percent: 60, minimumCalls: 2 },
+      },
+      'ss...........ff',
+      'open 0',
+    ],
+    [
+      {
+        failureThreshold: 0,
+        window: { duration: 1_000 },
+        failureRate: { percent: 60, minimumCalls: 2 },
+      },
+      'ss.....ff',
+      'closed 0',
+    ],
     [{ failureErrors: new KindGlobs(['Other']) }, 'ffffff', 'closed 0'],
     [{ ignoredErrors: new KindGlobs(['Ki*']) }, 'ffffff', 'closed 0'],
   ];
@@ -71,7 +95,10 @@ test('OPEN denies until it ends, then probes decide', () => {
 });
 
 test('no more probes are out than may be, and one that never comes back is a timeout', () => {
-  const breaker = new LocalBreaker({ ...DEFAULT_CONFIG, maxProbes: 2, callTimeout: 100 }, 'half_open');
+  const breaker = new LocalBreaker(
+    { ...DEFAULT_CONFIG, maxProbes: 2, callTimeout: 100 },
+    'half_open',
+  );
   const [first, second] = [breaker.acquire(0).ticket, breaker.acquire(50).ticket];
   assert.ok(first.isProbe && second.isProbe);
   assert.equal(breaker.acquire(60).ticket, undefined);
@@ -96,7 +123,10 @@ test('a changed configuration keeps the counts, and begins windows anew that are
 
 test('a local guard has its own configuration over that of the breaker', () => {
   const breakers = { ...DEFAULT_CONFIG, openDuration: 7 };
-  const own = localGuardConfig({ failureThreshold: 9, successThreshold: 1, ignoredErrors: ['x'] }, breakers);
+  const own = localGuardConfig(
+    { failureThreshold: 9, successThreshold: 1, ignoredErrors: ['x'] },
+    breakers,
+  );
   assert.deepEqual([own.failureThreshold, own.maxProbes, own.openDuration], [9, 1, 7]);
   assert.ok(own.ignoredErrors.matches('x') && own.failureErrors.matches('y'));
 });

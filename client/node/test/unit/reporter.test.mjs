@@ -35,7 +35,15 @@ beforeEach(() => {
 });
 
 const push = (more = {}) => {
-  const ended = { breaker: 'a/x', generation: 1n, permit: 0n, outcome: 'success', kind: '', isSlow: false, duration: 1 };
+  const ended = {
+    breaker: 'a/x',
+    generation: 1n,
+    permit: 0n,
+    outcome: 'success',
+    kind: '',
+    isSlow: false,
+    duration: 1,
+  };
   reporter.waiting.push(new Run({ ...ended, endedAt: clock.now(), ...more }));
 };
 const fail = (more) => {
@@ -54,7 +62,10 @@ test('a failure goes out within 10 ms, with all that waits, and successes within
   fail();
   await clock.pass(10);
   assert.equal(sent.length, 1);
-  assert.deepEqual(sent[0].reports[0].runs.map(({ outcome }) => outcome), [1, 2]);
+  assert.deepEqual(
+    sent[0].reports[0].runs.map(({ outcome }) => outcome),
+    [1, 2],
+  );
   succeed();
   await clock.pass(990);
   assert.equal(sent.length, 1);
@@ -88,7 +99,10 @@ test('one report is in flight, and what ends meanwhile waits for the next', asyn
   release(new Uint8Array());
   await clock.pass(10);
   assert.equal(sent.length, 2);
-  assert.deepEqual(sent.map(({ sequence }) => sequence), [1, 2]);
+  assert.deepEqual(
+    sent.map(({ sequence }) => sequence),
+    [1, 2],
+  );
 });
 
 test('a report without an answer is repeated as it was, with ages as they are then', async () => {
@@ -98,7 +112,11 @@ test('a report without an answer is repeated as it was, with ages as they are th
   answer = () => new Uint8Array();
   await clock.pass(5_000);
   const repeated = sent.map(({ sequence, reports }) => [sequence, reports.length, reports[0].late]);
-  assert.deepEqual(repeated, sent.map(() => [1, 1, false]), 'history that was fresh at first stays so');
+  assert.deepEqual(
+    repeated,
+    sent.map(() => [1, 1, false]),
+    'history that was fresh at first stays so',
+  );
   assert.deepEqual(times().slice(0, 6), [5, 105, 305, 705, 1_505, 3_105]);
   const ages = sent.map(({ reports }) => Math.round(toMs(reports[0].runs[0].age)));
   assert.deepEqual(ages, times());
@@ -110,28 +128,54 @@ test('of a report that is refused only what is wrong itself is given up', async 
     const isWrong = reports.some(({ runs }) => runs.some(({ errorKind }) => errorKind === 'bad'));
     return isWrong ? Promise.reject(new RpcError('INVALID_ARGUMENT', 'bad')) : new Uint8Array();
   };
-  for (let i = 0; i < 40; i += 1) push({ breaker: `a/${i % 3}`, kind: i === 17 ? 'bad' : `good ${i}`, outcome: 'failure' });
+  for (let i = 0; i < 40; i += 1)
+    push({ breaker: `a/${i % 3}`, kind: i === 17 ? 'bad' : `good ${i}`, outcome: 'failure' });
   reporter.prompt();
   await clock.pass(10);
   assert.equal(reporter.givenUp, 1);
   assert.ok(reporter.isIdle);
   const delivered = sent
-    .filter(({ reports }) => reports.every(({ runs }) => runs.every(({ errorKind }) => errorKind !== 'bad')))
-    .flatMap(({ reports }) => reports.flatMap(({ breaker, runs }) => runs.map(({ errorKind }) => [breaker, errorKind])));
+    .filter(({ reports }) =>
+      reports.every(({ runs }) => runs.every(({ errorKind }) => errorKind !== 'bad')),
+    )
+    .flatMap(({ reports }) =>
+      reports.flatMap(({ breaker, runs }) => runs.map(({ errorKind }) => [breaker, errorKind])),
+    );
   assert.equal(delivered.length, 39);
   for (const name of ['a/0', 'a/1', 'a/2']) {
-    const numbers = delivered.filter(([breaker]) => breaker === name).map(([, kind]) => Number(kind.slice(5)));
-    assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), `the order of ${name}`);
+    const numbers = delivered
+      .filter(([breaker]) => breaker === name)
+      .map(([, kind]) => Number(kind.slice(5)));
+    assert.deepEqual(
+      numbers,
+      [...numbers].sort((a, b) => a - b),
+      `the order of ${name}`,
+    );
   }
-  assert.equal(new Set(sent.map(({ sequence }) => sequence)).size, sent.length, 'each has its own number');
+  assert.equal(
+    new Set(sent.map(({ sequence }) => sequence)).size,
+    sent.length,
+    'each has its own number',
+  );
   assert.ok(logged.length > 0);
 });
 
 test('halves keep the order and lose nothing', () => {
-  const part = (breaker, count) => ({ breaker, generation: 1n, late: false, runs: Array.from({ length: count }, (_, at) => `${breaker}${at}`) });
+  const part = (breaker, count) => ({
+    breaker,
+    generation: 1n,
+    late: false,
+    runs: Array.from({ length: count }, (_, at) => `${breaker}${at}`),
+  });
   assert.deepEqual(halved([part('a', 1)]), []);
   const halves = halved([part('a', 3), part('b', 2), part('c', 2)]);
-  assert.deepEqual(halves.map((half) => half.flatMap(({ runs }) => runs)), [['a0', 'a1', 'a2'], ['b0', 'b1', 'c0', 'c1']]);
+  assert.deepEqual(
+    halves.map((half) => half.flatMap(({ runs }) => runs)),
+    [
+      ['a0', 'a1', 'a2'],
+      ['b0', 'b1', 'c0', 'c1'],
+    ],
+  );
 });
 
 test('a flush sends at once, and says whether all got there', async () => {

@@ -14,7 +14,8 @@ import { judgeError, judgeResult } from '../../dist/verdict.js';
 import { between, fromBigInt, fromMs, toBigInt, toMs } from '../../dist/wire/values.js';
 
 test('a name that breaks a rule is refused, and the error names the rule', () => {
-  for (const good of ['a/b', 'payments/stripe-api', 'n.s_1/x-2/y', `a/${'b'.repeat(198)}`]) checkName(good);
+  for (const good of ['a/b', 'payments/stripe-api', 'n.s_1/x-2/y', `a/${'b'.repeat(198)}`])
+    checkName(good);
   const cases = [
     ['', /empty/],
     ['stripe', /one part/],
@@ -56,11 +57,23 @@ test('too many names are gathered by their first part, and then into everything'
   const built = new Selection(['built/*']);
   const names = (count, part) => Array.from({ length: count }, (_, at) => part(at));
   assert.deepEqual(selectionOf(built, ['built/a', 'x/y']).selectors, ['built/*', 'x/y']);
-  const few = selectionOf(built, names(999, (at) => `shop/item-${at}`));
+  const few = selectionOf(
+    built,
+    names(999, (at) => `shop/item-${at}`),
+  );
   assert.equal(few.selectors.length, 1_000);
-  const gathered = selectionOf(built, names(1_000, (at) => `shop/item-${at}`));
+  const gathered = selectionOf(
+    built,
+    names(1_000, (at) => `shop/item-${at}`),
+  );
   assert.deepEqual(gathered.selectors, ['built/*', 'shop/**']);
-  assert.deepEqual(selectionOf(built, names(1_000, (at) => `s${at}/x`)).selectors, ['**']);
+  assert.deepEqual(
+    selectionOf(
+      built,
+      names(1_000, (at) => `s${at}/x`),
+    ).selectors,
+    ['**'],
+  );
 });
 
 test('a kind has no control characters and 128 bytes at most, whole characters', () => {
@@ -81,17 +94,30 @@ test('the kind of an error is the name of its type', () => {
   assert.equal(kindOf('text'), 'string');
   assert.equal(kindOf(undefined), 'undefined');
   assert.equal(kindOf(Object.create(null)), 'Error');
-  assert.equal(kindOf({ get name() { throw new Error('no'); } }), 'Error');
+  assert.equal(
+    kindOf({
+      get name() {
+        throw new Error('no');
+      },
+    }),
+    'Error',
+  );
 });
 
 test('a verdict says outcome and kind, and leaves the rest to the default', () => {
   const error = new TypeError('x');
   assert.deepEqual(judgeError(error, undefined), { outcome: 'failure', kind: 'TypeError' });
   assert.deepEqual(judgeError(error, 'success'), { outcome: 'success', kind: '' });
-  assert.deepEqual(judgeError(error, { outcome: 'failure', kind: 'http.503' }), { outcome: 'failure', kind: 'http.503' });
+  assert.deepEqual(judgeError(error, { outcome: 'failure', kind: 'http.503' }), {
+    outcome: 'failure',
+    kind: 'http.503',
+  });
   assert.equal(judgeError(new DOMException('x', 'AbortError'), undefined).outcome, 'ignored');
   assert.deepEqual(judgeResult(undefined), { outcome: 'success', kind: '' });
-  assert.deepEqual(judgeResult({ outcome: 'failure', kind: 'empty' }), { outcome: 'failure', kind: 'empty' });
+  assert.deepEqual(judgeResult({ outcome: 'failure', kind: 'empty' }), {
+    outcome: 'failure',
+    kind: 'empty',
+  });
 });
 
 test('the wait doubles up to its bound, shortened by a half at most, and begins afresh', () => {
@@ -133,7 +159,12 @@ test('64 bits and nanoseconds survive', () => {
 });
 
 test('an address is a host and a port, with or without a scheme', () => {
-  assert.deepEqual(parseAddress('http://Breakerd:7420/'), { text: 'breakerd:7420', host: 'Breakerd', port: 7420, isSecure: false });
+  assert.deepEqual(parseAddress('http://Breakerd:7420/'), {
+    text: 'breakerd:7420',
+    host: 'Breakerd',
+    port: 7420,
+    isSecure: false,
+  });
   assert.equal(parseAddress('[::1]:7420').host, '::1');
   for (const bad of ['', 'breakerd', 'breakerd:7420/v1', 'a b:1', 'h:99999', ':1', 'h:0', 7]) {
     assert.throws(() => parseAddress(bad), /not an address/, String(bad));
@@ -146,7 +177,11 @@ test('an option that is wrong is named', () => {
   assert.throws(() => toSettings({ onUnavailable: 'maybe' }), /`onUnavailable`/);
   assert.throws(() => toSettings({ clientId: 'x'.repeat(201) }), /`clientId`/);
   assert.throws(() => toSettings({ addresses: ['https://a:1', 'http://b:1'] }), /scheme of b:1/);
-  const settings = toSettings({ clientId: 'é'.repeat(100), token: 'secret', addresses: ['https://a:1'] });
+  const settings = toSettings({
+    clientId: 'é'.repeat(100),
+    token: 'secret',
+    addresses: ['https://a:1'],
+  });
   assert.ok(Buffer.byteLength(settings.reporterId) <= 200);
   assert.match(settings.reporterId, /^é+-[0-9a-f]{16}$/);
   assert.equal(settings.authorization(), 'Bearer secret');
@@ -159,7 +194,8 @@ test('messages are cut out of whatever chunks arrive', () => {
   for (const size of [1, 4, 5, 1_000, bytes.length]) {
     const frames = new Frames();
     const read = [];
-    for (let at = 0; at < bytes.length; at += size) read.push(...frames.push(bytes.subarray(at, at + size)));
+    for (let at = 0; at < bytes.length; at += size)
+      read.push(...frames.push(bytes.subarray(at, at + size)));
     assert.deepEqual(read.map(Buffer.from), messages, `chunks of ${size}`);
   }
   assert.throws(() => new Frames().push(Buffer.from([1, 0, 0, 0, 0])), /compressed/);
@@ -169,7 +205,10 @@ test('messages are cut out of whatever chunks arrive', () => {
 test('a status says what went wrong, and who leads instead', () => {
   assert.equal(errorOf({ 'grpc-status': '0' }), undefined);
   const wrong = errorOf({ 'grpc-status': '3', 'grpc-message': 'bad%20name' });
-  assert.deepEqual([wrong.code, wrong.message, wrong.isWrong], ['INVALID_ARGUMENT', 'INVALID_ARGUMENT: bad name', true]);
+  assert.deepEqual(
+    [wrong.code, wrong.message, wrong.isWrong],
+    ['INVALID_ARGUMENT', 'INVALID_ARGUMENT: bad name', true],
+  );
   assert.equal(errorOfHttp(503).code, 'UNAVAILABLE');
   assert.equal(errorOfHttp(418).code, 'UNKNOWN');
   const garbage = errorOf({ 'grpc-status': '14', 'grpc-status-details-bin': '!!' });
@@ -188,5 +227,9 @@ test('each server is asked once a round: the leader that is named, then the list
   assert.deepEqual(visited([away, away, away]), ['b:1', 'c:1', 'a:1']);
   assert.deepEqual(visited([{ leader: 'a:1' }, away, away]), ['b:1', 'a:1', 'c:1']);
   assert.deepEqual(visited([{ leader: 'x:9' }, away, away, away]), ['b:1', 'x:9', 'a:1', 'c:1']);
-  assert.deepEqual(visited([{ leader: 'b:1' }, { leader: '' }, { leader: 'nonsense' }]), ['b:1', 'c:1', 'a:1']);
+  assert.deepEqual(visited([{ leader: 'b:1' }, { leader: '' }, { leader: 'nonsense' }]), [
+    'b:1',
+    'c:1',
+    'a:1',
+  ]);
 });

@@ -25,21 +25,41 @@ beforeEach(() => {
     connection: (address) => ({
       request: (_method, bytes, handlers) => {
         const { selectors, resumeToken } = WatchRequest.type.decode(bytes);
-        const stream = { at: clock.now() - 1_000, to: address.text, selectors, token: String(resumeToken), isOpen: true, handlers };
+        const stream = {
+          at: clock.now() - 1_000,
+          to: address.text,
+          selectors,
+          token: String(resumeToken),
+          isOpen: true,
+          handlers,
+        };
         streams.push(stream);
         return { cancel: () => (stream.isOpen = false) };
       },
     }),
   };
-  const options = { clock, servers, backoff: new Backoff(100, 5_000, () => 0), staleAfter: 15_000, log: () => {} };
+  const options = {
+    clock,
+    servers,
+    backoff: new Backoff(100, 5_000, () => 0),
+    staleAfter: 15_000,
+    log: () => {},
+  };
   watcher = new Watcher(
     { ...options, select: () => new Selection([...names]) },
-    { begin: (_selection, isResumed) => heard.push(isResumed ? 'resumed' : 'begun'), message: () => {}, lost: () => heard.push('lost') },
+    {
+      begin: (_selection, isResumed) => heard.push(isResumed ? 'resumed' : 'begun'),
+      message: () => {},
+      lost: () => heard.push('lost'),
+    },
   );
 });
 
 const last = () => streams.at(-1);
-const say = (more = {}) => last().handlers.message(WatchResponse.type.encode({ resumeToken: Buffer.from('t'), ...more }).finish());
+const say = (more = {}) =>
+  last().handlers.message(
+    WatchResponse.type.encode({ resumeToken: Buffer.from('t'), ...more }).finish(),
+  );
 const cut = (leader) => last().handlers.end(new RpcError('UNAVAILABLE', 'cut', leader));
 async function watch(...more) {
   names.push(...more);
@@ -53,7 +73,10 @@ test('names that come together are one stream within 10 ms, and what is watched 
   watcher.changed();
   await watch('x/2');
   await watch();
-  assert.deepEqual(streams.map(({ selectors }) => selectors), [['x/1', 'x/2']]);
+  assert.deepEqual(
+    streams.map(({ selectors }) => selectors),
+    [['x/1', 'x/2']],
+  );
   say({ snapshotComplete: true });
   const first = last();
   await watch('x/3');
@@ -91,7 +114,14 @@ test('each server is tried once a round, and rounds wait longer and longer until
     if (attempt === 5) say();
   }
   assert.deepEqual(waits, [
-    ...['b:1 after 0', 'a:1 after 100', 'b:1 after 0', 'a:1 after 200', 'b:1 after 0', 'a:1 after 400'],
+    ...[
+      'b:1 after 0',
+      'a:1 after 100',
+      'b:1 after 0',
+      'a:1 after 200',
+      'b:1 after 0',
+      'a:1 after 400',
+    ],
     ...['b:1 after 0', 'a:1 after 100'],
   ]);
 });
