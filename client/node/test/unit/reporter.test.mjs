@@ -209,3 +209,14 @@ test('what waits at the end is given up and counted, and nothing hangs', async (
   assert.equal(reporter.givenUp, 1, 'what is in flight may have arrived');
   assert.equal(clock.pending, 0);
 });
+
+test('what is older than 15 s when its report is made goes as history', async () => {
+  fail({ endedAt: clock.now() - 15_001 });
+  fail({ kind: 'fresh' });
+  await clock.pass(10);
+  const parts = sent[0].reports.map(({ late, runs }) => [late, runs[0].errorKind]);
+  assert.deepEqual(parts, [
+    [true, ''],
+    [false, 'fresh'],
+  ]);
+});
