@@ -51,10 +51,9 @@ def generate(protos: Path, package: Path) -> None:
     well_known = Path(grpc_tools.__file__).parent / "_proto"
     sources = [str(protos / "breaker" / "v1" / f"{name}.proto") for name in FILES]
     package.mkdir(parents=True, exist_ok=True)
-    status = protoc.main(
-        ["protoc", f"-I{protos}", f"-I{well_known}", f"--python_out={package}"]
-        + [f"--pyi_out={package}", *sources]
-    )
+    includes = (f"-I{protos}", f"-I{well_known}")
+    outputs = (f"--python_out={package}", f"--pyi_out={package}")
+    status = protoc.main(["protoc", *includes, *outputs, *sources])
     if status:
         sys.exit(f"protoc ended with {status}")
     folder = package / "breaker" / "v1"

@@ -160,7 +160,7 @@ class LocalBreaker:
         rules, window = self._rules, self._window
 
         def is_met(percent: int, minimum: int, bad: int) -> bool:
-            return 0 < percent and minimum <= window.calls and bad * 100 >= percent * window.calls
+            return percent > 0 and minimum <= window.calls and bad * 100 >= percent * window.calls
 
         return is_met(rules.failure_percent, rules.failure_minimum, window.failures) or is_met(
             rules.slow_percent, rules.slow_minimum, window.slow

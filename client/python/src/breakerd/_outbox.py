@@ -147,11 +147,7 @@ class Outbox:
         self.waiting += run.count
         key = (run.breaker, run.generation)
         last = self._last.get(key)
-        if (
-            last is not None
-            and last.is_like(run)
-            and run.ended_at - last.first_at <= self._span
-        ):
+        if last is not None and last.is_like(run) and run.ended_at - last.first_at <= self._span:
             last.absorb(run)
             return
         self._runs.append(run)

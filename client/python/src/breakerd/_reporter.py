@@ -53,11 +53,11 @@ class Reporter:
         current = self._current.batch.calls if self._current else 0
         return self.outbox.waiting + current + sum(half.calls for half in self._halves)
 
-    def add(self, run: Run, *, prompt: bool, now: float) -> None:
-        """Takes in calls that have ended."""
+    def add(self, run: Run, *, prompt: bool, since: float, now: float) -> None:
+        """Takes in calls that have ended ``since`` then."""
         self.outbox.add(run, now)
         if self._waiting_since is None:
-            self._waiting_since = now
+            self._waiting_since = since
         if prompt and self._prompt_since is None:
             self._prompt_since = now
 
@@ -126,6 +126,12 @@ class Reporter:
         """The server was away, or named another one, which is asked ``at_once``."""
         self._is_sent = False
         self._retry_at = now if at_once else now + self._backoff.next_delay(chance)
+
+    def interrupted(self, now: float) -> None:
+        """Nobody waits for an answer any more: what was sent is sent again."""
+        if self._is_sent:
+            self._is_sent = False
+            self._retry_at = now
 
     def _done(self) -> None:
         self._is_sent = False

@@ -45,10 +45,10 @@ class Rules:
         """The rules of a configuration, with what is in force of it where that is known."""
 
         def number(key: str, default: int) -> int:
-            return int(getattr(config, key)) if config.HasField(key) else default  # type: ignore[arg-type]
+            return int(getattr(config, key)) if config.HasField(key) else default
 
         def seconds(key: str, default: float) -> float:
-            return from_duration(getattr(config, key)) if config.HasField(key) else default  # type: ignore[arg-type]
+            return from_duration(getattr(config, key)) if config.HasField(key) else default
 
         base = DEFAULT_RULES
         success_threshold = number("success_threshold", base.success_threshold)

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Iterable
 from enum import Enum
-from typing import Optional
+from typing import Optional, Union
 
 from breakerd.errors import AddressError
 
@@ -35,7 +35,7 @@ def parse_address(text: str) -> str:
     return address.lower()
 
 
-def parse_addresses(addresses: str | Iterable[str]) -> tuple[str, ...]:
+def parse_addresses(addresses: Union[str, Iterable[str]]) -> tuple[str, ...]:
     """Reads a list, or a text with commas; raises AddressError."""
     texts = addresses.split(",") if isinstance(addresses, str) else list(addresses)
     parsed = tuple(dict.fromkeys(parse_address(text) for text in texts if text.strip()))

@@ -128,6 +128,10 @@ class Verdict:
     kind: str = ""
     """The kind of the error: ``http.503``."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outcome", Outcome(self.outcome))
+        object.__setattr__(self, "kind", str(self.kind))
+
 
 SUCCESS = Verdict(Outcome.SUCCESS)
 IGNORED = Verdict(Outcome.IGNORED)
