@@ -88,17 +88,17 @@ class Connection:
 
     def __init__(self, address: str, settings: Settings) -> None:
         self.channel = open_channel(address, settings)
-        self.acquire: Callable[..., Any] = self.channel.unary_unary(
+        self.acquire: Any = self.channel.unary_unary(
             f"{SERVICE}Acquire",
             request_serializer=pb.AcquireRequest.SerializeToString,
             response_deserializer=pb.AcquireResponse.FromString,
         )
-        self.report: Callable[..., Any] = self.channel.unary_unary(
+        self.report: Any = self.channel.unary_unary(
             f"{SERVICE}Report",
             request_serializer=pb.ReportRequest.SerializeToString,
             response_deserializer=pb.ReportResponse.FromString,
         )
-        self.watch: Callable[..., Any] = self.channel.unary_stream(
+        self.watch: Any = self.channel.unary_stream(
             f"{SERVICE}Watch",
             request_serializer=pb.WatchRequest.SerializeToString,
             response_deserializer=pb.WatchResponse.FromString,

@@ -23,6 +23,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def admit(core: Core) -> Guard:
     """Leave to make a call; raises BreakerOpenError. May block for a permit."""
+    lane = core.open_lane
+    if lane is not None:
+        return Guard(core, lane, lane.generation)
     decision = core.decide()
     if isinstance(decision, Ask):
         decision = decision.wait()
@@ -33,6 +36,9 @@ def admit(core: Core) -> Guard:
 
 async def admit_async(core: Core) -> Guard:
     """Leave to make a call; raises BreakerOpenError."""
+    lane = core.open_lane
+    if lane is not None:
+        return Guard(core, lane, lane.generation)
     decision = core.decide()
     if isinstance(decision, Ask):
         decision = await decision.wait_async()

@@ -6,13 +6,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Optional
 
 from breakerd import _clock
+from breakerd._lane import WAKE_EVERY, Lane
 from breakerd._local import LocalBreaker, Ticket
 from breakerd._text import tame_kind
 from breakerd.model import Outcome, Verdict
 
 if TYPE_CHECKING:
     from breakerd._core import Core
-    from breakerd._lane import Lane
 
 
 class Guard:
@@ -90,10 +90,23 @@ class Guard:
         if duration > self.timeout_after and outcome in (Outcome.SUCCESS, Outcome.FAILURE):
             outcome = Outcome.TIMEOUT
         kind = tame_kind(str(kind)) if kind else ""
-        for local in (self._local, self._guarding):
-            if local is not None:
-                local[0].record(local[1], outcome, kind, duration, ended_at)
-        core.record(self._lane, self.generation, outcome, kind, duration, ended_at, self._permit)
+        lane = self._lane
+        if self._local is not None or self._guarding is not None:
+            for local in (self._local, self._guarding):
+                if local is not None:
+                    local[0].record(local[1], outcome, kind, duration, ended_at)
+        if (
+            outcome is Outcome.SUCCESS
+            and duration <= lane.limit
+            and not self._permit
+            and self.generation == lane.generation
+        ):
+            lane.append(duration)
+            lane.ended_at = ended_at
+            if not len(lane.buffer) % WAKE_EVERY:
+                core.home.wake()
+        else:
+            core.record(lane, self.generation, outcome, kind, duration, ended_at, self._permit)
 
     def also_under(self, breaker: LocalBreaker, ticket: Ticket) -> None:
         """The call has the leave of a breaker of this process, too."""
