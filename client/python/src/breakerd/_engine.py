@@ -32,6 +32,8 @@ from breakerd.settings import Settings
 
 GATHER_NAMES = 0.005
 """How long a new name waits for others, in seconds."""
+DRAIN_EVERY = 1.0
+"""How long what has ended may lie where calls leave it, in seconds."""
 STOP_WITHIN = 2.0
 """How long a thread that was told to end may take, in seconds."""
 
@@ -73,6 +75,7 @@ class Engine:
         reporter_id = f"{settings.client_id}-{secrets.token_hex(8)}"
         self.reporter = Reporter(reporter_id, settings.report_interval, least, most, now)
         self._drained_at = now
+        self._drain_every = min(settings.report_interval, DRAIN_EVERY)
         self._flushes: list[threading.Event] = []
         self._woken = False
         # The stream: its number, whether it is there, and what it is of.
@@ -197,7 +200,7 @@ class Engine:
             item(_clock.now())
 
     def _wait(self, now: float) -> float:
-        due = [self._drained_at + self._settings.report_interval]
+        due = [self._drained_at + self._drain_every]
         due += [at for at in (self.reporter.due_at(now), self.link.due_at()) if at is not None]
         if self._is_open:
             due.append(self._quiet_since + self._settings.stale_after)
@@ -207,9 +210,7 @@ class Engine:
 
     def _tick(self, now: float) -> None:
         due = self.reporter.due_at(now)
-        if now >= self._drained_at + self._settings.report_interval or (
-            due is not None and due <= now
-        ):
+        if now >= self._drained_at + self._drain_every or (due is not None and due <= now):
             self._drain(now)
         request = self.reporter.next_report(now)
         if request is not None:

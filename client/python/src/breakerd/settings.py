@@ -62,11 +62,15 @@ class Settings:
     def __post_init__(self) -> None:
         if len(self.client_id.encode()) > MAX_CLIENT_ID_BYTES:
             raise ValueError(f"a client_id has at most {MAX_CLIENT_ID_BYTES} bytes")
-        for name in ("stale_after", "max_staleness", "permit_timeout", "request_timeout"):
+        for name in (
+            "stale_after",
+            "max_staleness",
+            "permit_timeout",
+            "request_timeout",
+            "report_interval",
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0 s")
-        if not 0 < self.report_interval <= 10:
-            raise ValueError("report_interval must be above 0 s, and 10 s at most")
         if not 0 < self.backoff_least <= self.backoff_most:
             raise ValueError("backoff_least must be above 0 s, and backoff_most at least as long")
 
