@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Optional
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from breakerd._held import Held
 from breakerd._proto.breaker.v1 import breaker_pb2 as pb
 from breakerd._proto.breaker.v1 import service_pb2
 from breakerd._text import selects
+from google.protobuf.timestamp_pb2 import Timestamp
 
 OnChange = Callable[[str, Optional[Held], Optional[Held]], None]
 """Told of a name, what was held before, and what is held now."""

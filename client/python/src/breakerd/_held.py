@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from breakerd._proto.breaker.v1 import breaker_pb2 as pb
 from breakerd._rules import DEFAULT_RULES, Rules
 from breakerd.model import Level, Mode, OnUnavailable, Standing, State
+from google.protobuf.timestamp_pb2 import Timestamp
 
 STATES = {
     pb.STATE_CLOSED: State.CLOSED,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
-
 from breakerd import _clock
 from breakerd._ask import OnAnswer
 from breakerd._network import Network

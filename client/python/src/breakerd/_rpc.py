@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Optional
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
-
 from breakerd._proto.breaker.v1 import service_pb2 as pb
 from breakerd.settings import Settings
+from google.rpc import error_details_pb2, status_pb2
 
 SERVICE = "/breaker.v1.BreakerService/"
 DOMAIN = "breakerd.dev"

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Optional, Union
 
-from google.protobuf.duration_pb2 import Duration
-
 from breakerd._proto.breaker.v1 import breaker_pb2 as pb
 from breakerd.model import OnUnavailable
+from google.protobuf.duration_pb2 import Duration
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")

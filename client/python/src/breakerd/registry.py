@@ -8,8 +8,6 @@ from enum import Enum
 from typing import Any, Union
 
 import grpc
-from google.protobuf import field_mask_pb2
-
 from breakerd._clock import now
 from breakerd._proto.breaker.v1 import admin_pb2 as pb
 from breakerd._rpc import failure_of, open_channel
@@ -20,6 +18,7 @@ from breakerd.client import Client
 from breakerd.config import BreakerConfig
 from breakerd.errors import AdminError
 from breakerd.model import ClientState, Mode, State, Status
+from google.protobuf import field_mask_pb2
 
 SERVICE = "/breaker.v1.BreakerAdmin/"
 
