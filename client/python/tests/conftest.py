@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
+# What gRPC logs when pytest starts a process would be taken for what that process says.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 import breakerd
 import grpc
 import pytest

@@ -23,9 +23,18 @@ from conftest import Admin, Make, Server, eventually
 def script(text: str, *arguments: str, within: float = 20) -> subprocess.CompletedProcess[str]:
     """Runs a program of its own; its lines see the address as `address`."""
     preamble = "import sys, os, time, breakerd\naddress = sys.argv[1]\n"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRPC_VERBOSITY": "NONE"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    # Python warns of forks with threads, which is what some of these do.
+    options = ["-W", "ignore::DeprecationWarning"]
     return subprocess.run(
-        [sys.executable, "-c", preamble + textwrap.dedent(text), *arguments],
+        [
+            sys.executable,
+            "-W",
+            "ignore::DeprecationWarning",
+            "-c",
+            preamble + textwrap.dedent(text),
+            *arguments,
+        ],
         capture_output=True,
         text=True,
         timeout=within,
