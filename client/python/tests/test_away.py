@@ -27,14 +27,7 @@ def script(text: str, *arguments: str, within: float = 20) -> subprocess.Complet
     # Python warns of forks with threads, which is what some of these do.
     options = ["-W", "ignore::DeprecationWarning"]
     return subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore::DeprecationWarning",
-            "-c",
-            preamble + textwrap.dedent(text),
-            *arguments,
-        ],
+        [sys.executable, *options, "-c", preamble + textwrap.dedent(text), *arguments],
         capture_output=True,
         text=True,
         timeout=within,

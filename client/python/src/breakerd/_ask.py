@@ -96,10 +96,9 @@ class Ask:
         self._core.gate.left()
         if self._guarding is not None:
             self._guarding[0].give_back(self._guarding[1])
-        if not self._answer.cancel() and self._answer.done():
-            response = self._answer.result()
-            if response is not None and response.permit.id:
-                self._guard_of(response).ignored()
+        response = self._give_up()
+        if response is not None and response.permit.id:
+            self._guard_of(response).ignored()
 
     def _settle(self, response: Optional[pb.AcquireResponse]) -> Union[Guard, Denial]:
         core = self._core

@@ -240,16 +240,17 @@ class Engine:
     # The stream.
 
     def _on_name(self, now: float) -> None:
-        if self._watchlist.selectors() != self._selectors and (
-            self._is_open or not self._selectors
-        ):
-            self._open_at = min(self._open_at or now + GATHER_NAMES, now + GATHER_NAMES)
+        # A stream that is still to be made takes the name along.
+        if self._open_at is None:
+            self._open_at = now + GATHER_NAMES
 
     def _open(self, now: float) -> None:
         self._open_at = None
         selectors = self._watchlist.selectors()
         if selectors != self._selectors:
             self._selectors, self._token = selectors, b""
+        elif self._is_open:
+            return
         self._is_complete = False
         self._watchlist.watch(selectors)
         self._stream += 1

@@ -29,9 +29,10 @@ class Watchlist:
 
     def selectors(self) -> tuple[str, ...]:
         """What to watch now."""
-        chosen = (*self._given, *self._names)
+        names = list(self._names)  # at once: names are added by other threads
+        chosen = (*self._given, *names)
         if len(chosen) > MAX_SELECTORS:
-            parts = dict.fromkeys(name.split("/", 1)[0] for name in self._names)
+            parts = dict.fromkeys(name.split("/", 1)[0] for name in names)
             chosen = (*self._given, *(f"{part}/**" for part in parts))
         if len(chosen) > MAX_SELECTORS:
             chosen = ("**",)

@@ -83,14 +83,14 @@ class Guard:
     def finish(self, outcome: Outcome, kind: str = "") -> None:
         """The call ended like this; what is told later counts for nothing."""
         core, self._core = self._core, None
-        if core is None:
+        lane = self._lane
+        if core is None or lane.is_foreign:
             return
         ended_at = _clock.now()
         duration = ended_at - self._started_at
         if duration > self.timeout_after and outcome in (Outcome.SUCCESS, Outcome.FAILURE):
             outcome = Outcome.TIMEOUT
         kind = tame_kind(str(kind)) if kind else ""
-        lane = self._lane
         if self._local is not None or self._guarding is not None:
             for local in (self._local, self._guarding):
                 if local is not None:
