@@ -130,6 +130,10 @@ def contenders(stack: ExitStack) -> dict[str, Timed]:
         with guarded.call():
             work()
 
+    async def bounded() -> int:
+        # What bounding a coroutine costs by itself.
+        return await asyncio.wait_for(work_async(), 10)
+
     return {
         "nothing": timed(work),
         "breakerd, decorator": timed(decorated),
@@ -137,6 +141,7 @@ def contenders(stack: ExitStack) -> dict[str, Timed]:
         "pybreaker, in memory": timed(in_memory(work)),
         "pybreaker, on Redis": timed(on_redis(work)),
         "nothing, async": timed_async(work_async),
+        "asyncio.wait_for, no breaker": timed_async(bounded),
         "breakerd, async decorator": timed_async(decorated_async),
     }
 
@@ -156,9 +161,9 @@ def main() -> None:
     medians = {name: statistics.median(values) for name, values in results.items()}
     own = medians["breakerd, decorator"]
     print(f"medians of {arguments.rounds} interleaved rounds, Python {sys.version.split()[0]}\n")
-    print(f"{'':28}{'ns a call':>12}{'of the decorator':>18}")
+    print(f"{'':30}{'ns a call':>12}{'of the decorator':>18}")
     for name, median in medians.items():
-        print(f"{name:28}{median:12,.0f}{median / own:17.2f}x")
+        print(f"{name:30}{median:12,.0f}{median / own:17.2f}x")
     memory = own / medians["pybreaker, in memory"]
     on_redis = medians["pybreaker, on Redis"] / own
     print(f"\nthe decorator takes {memory:.2f} of pybreaker in memory (goal: 2 at most)")
