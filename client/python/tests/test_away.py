@@ -135,8 +135,10 @@ def test_calls_never_wait_for_a_hung_server(
 
 
 def test_the_event_loop_runs_on_while_a_permit_is_awaited(
-    server: Server, client: breakerd.Client, admin: Admin
+    server: Server, make_client: Make, admin: Admin
 ) -> None:
+    client = make_client(permit_timeout=1.0)
+    assert client.ready(10)
     breaker = open_up(client, admin, open_duration=60)
     admin.change("ForceOpen", "a/b")
     admin.change("Release", "a/b")

@@ -100,6 +100,6 @@ def test_the_first_lines_of_the_readme(server: Server) -> None:
     text = (EXAMPLES.parent / "README.md").read_text()
     code = text.split("```python\n", 1)[1].split("```", 1)[0]
     said = run("readme", "", server, code.replace("127.0.0.1:7420", server.address))
-    assert len(said) == 7
+    assert len(said) == 8
     assert "refused" in said[0]
-    assert "a call of shop/prices was denied" in said[6]
+    assert "a call of shop/prices was denied" in said[-1]

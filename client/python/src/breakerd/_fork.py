@@ -20,8 +20,10 @@ from typing import Protocol
 
 FLUSH_AT_EXIT = 5.0
 """How long the end of the process may wait for outcomes to be reported, in seconds."""
-SETTLE_WITHIN = 0.1
-"""How long gRPC may take to end its threads before a fork, in seconds."""
+SETTLE_WITHIN = 2.0
+"""How long gRPC may take to end its threads before a fork or at the end, in seconds."""
+SETTLE_AGAIN_WITHIN = 0.05
+"""The same once it has not ended in time, because the application uses it, too."""
 TASKS = Path("/proc/self/task")
 GRPC_THREADS = ("grpc", "event_engine", "lifeguard")
 
@@ -42,6 +44,7 @@ class Forkable(Protocol):
 
 _all: weakref.WeakSet[Forkable] = weakref.WeakSet()
 _lock = threading.RLock()
+_is_shared = False
 _finalized: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
@@ -64,11 +67,15 @@ def flush_at_exit(client: Forkable) -> None:
 
 def _flush_all() -> None:
     deadline = time.monotonic() + FLUSH_AT_EXIT
-    for client in list(_all):
+    clients = list(_all)
+    for client in clients:
         try:
             client.shutdown(max(0.0, deadline - time.monotonic()))
         except Exception:
             logger.exception("a client could not be shut down")
+    if any(client in _finalized for client in clients):
+        # A thread of gRPC that the end of the interpreter takes by surprise aborts the process.
+        _let_grpc_end()
 
 
 def _before_fork() -> None:
@@ -106,23 +113,27 @@ def _after_in_child() -> None:
 def _let_grpc_end() -> None:
     """Waits for the threads of gRPC, which end once nothing of it is referred to any more.
 
-    An application that uses gRPC itself keeps them alive; that is its own affair, and costs each
-    fork the whole of this wait.
+    That takes milliseconds, and longer while other threads keep the interpreter busy. An
+    application that uses gRPC itself keeps them alive; that is its own affair.
     """
+    global _is_shared
     if not TASKS.is_dir():
         time.sleep(0.02)
         return
+    within = SETTLE_AGAIN_WITHIN if _is_shared else SETTLE_WITHIN
     began = time.monotonic()
     collected = False
     while _has_grpc_threads():
         waited = time.monotonic() - began
-        if waited > SETTLE_WITHIN:
-            logger.debug("gRPC is in use while the process forks")
+        if waited > within:
+            _is_shared = True
+            logger.debug("gRPC is still in use")
             return
-        if waited > SETTLE_WITHIN / 2 and not collected:
+        if waited > within / 4 and not collected:
             gc.collect()
             collected = True
         time.sleep(0.001)
+    _is_shared = False
 
 
 def _has_grpc_threads() -> bool:
