@@ -26,16 +26,14 @@ fn upstream() -> Result<u32, ()> {
 }
 
 /// How long so many rounds take on each of so many threads at once.
-fn on_threads(threads: usize, rounds: u64, round: impl Fn() + Sync) -> Duration {
+fn on_threads(threads: usize, rounds: u64, run: impl Fn(u64) + Sync) -> Duration {
     let begin = Barrier::new(threads + 1);
     let mut began_at = None;
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 begin.wait();
-                for _ in 0..rounds {
-                    round();
-                }
+                run(rounds);
             });
         }
         begin.wait();
@@ -48,45 +46,67 @@ fn bench(
     group: &mut BenchmarkGroup<'_, criterion::measurement::WallTime>,
     name: &str,
     threads: usize,
-    round: impl Fn() + Sync,
+    run: impl Fn(u64) + Sync,
 ) {
     group.bench_function(name, |bencher| {
-        bencher.iter_custom(|rounds| on_threads(threads, rounds, &round));
+        bencher.iter_custom(|rounds| on_threads(threads, rounds, &run));
     });
 }
 
-fn guarded(breaker: &Breaker) {
-    let call = async {
-        if let Ok(guard) = breaker.acquire().await {
-            let _ = black_box(upstream());
-            guard.success();
+/// So many guarded calls, as a task makes them.
+fn guarded(breaker: &Breaker, rounds: u64) {
+    block_on(async {
+        for _ in 0..rounds {
+            if let Ok(guard) = breaker.acquire().await {
+                let _ = black_box(upstream());
+                guard.success();
+            }
         }
-    };
-    block_on(call);
+    });
+}
+
+/// The same with calls that are futures.
+fn guarded_futures(breaker: &Breaker, rounds: u64) {
+    block_on(async {
+        for _ in 0..rounds {
+            let _ = black_box(breaker.call(async { upstream() }).await);
+        }
+    });
+}
+
+fn repeat(rounds: u64, round: impl Fn()) {
+    for _ in 0..rounds {
+        round();
+    }
 }
 
 fn benches(criterion: &mut Criterion) {
     let Ok((_runtime, hosted, breaker)) = connect() else { panic!("there is no server") };
     for threads in [1, 8] {
         let mut group = criterion.benchmark_group(format!("{threads} threads"));
-        bench(&mut group, "decision", threads, || {
-            black_box(black_box(&breaker).allows_all());
+        bench(&mut group, "decision", threads, |rounds| {
+            repeat(rounds, || {
+                black_box(black_box(&breaker).allows_all());
+            });
         });
-        bench(&mut group, "two clock reads", threads, || {
-            black_box(clock::now());
-            black_box(clock::now());
+        bench(&mut group, "two clock reads", threads, |rounds| {
+            repeat(rounds, || {
+                black_box((clock::now(), clock::now()));
+            });
         });
-        bench(&mut group, "guarded call", threads, || guarded(&breaker));
-        bench(&mut group, "guarded async call", threads, || {
-            let _ = black_box(block_on(breaker.call(async { upstream() })));
-        });
+        bench(&mut group, "guarded call", threads, |rounds| guarded(&breaker, rounds));
+        bench(&mut group, "guarded future", threads, |rounds| guarded_futures(&breaker, rounds));
         let failsafe = failsafe::Config::new().build();
-        bench(&mut group, "failsafe", threads, || {
-            let _ = black_box(failsafe.call(upstream));
+        bench(&mut group, "failsafe", threads, |rounds| {
+            repeat(rounds, || {
+                let _ = black_box(failsafe.call(upstream));
+            });
         });
         let recloser = Recloser::default();
-        bench(&mut group, "recloser", threads, || {
-            let _ = black_box(recloser.call(upstream));
+        bench(&mut group, "recloser", threads, |rounds| {
+            repeat(rounds, || {
+                let _ = black_box(recloser.call(upstream));
+            });
         });
         group.finish();
     }
@@ -100,7 +120,7 @@ fn connect() -> anyhow::Result<(Runtime, Hosted, Breaker)> {
         let hosted = Hosted::start(Time::from_millis(1_000_000)).await?;
         let client = Client::new(hosted.address())?;
         let breaker = client.breaker("bench/upstream")?;
-        guarded(&breaker);
+        guarded(&breaker, 1);
         client.flush(Duration::from_secs(5)).await;
         while breaker.status().is_none_or(|status| status.revision == 0) {
             tokio::time::sleep(Duration::from_millis(10)).await;

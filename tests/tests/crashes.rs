@@ -13,14 +13,16 @@ use breaker_core::Time;
 use breaker_proto::v1;
 use breaker_tests::load::{Load, create_lasting};
 use breaker_tests::{
-    Admin, Chance, Clients, Daemon, DiskProbe, Follower, Shown, Sighting, Tally, Witness, binary,
-    clock, create, eventually, free_port, history_after, selecting, states_in,
+    Admin, Chance, Clients, Counted, Daemon, DiskProbe, Follower, Shown, Sighting, Tally, Teller,
+    Witness, binary, clock, create, eventually, free_port, history_after, selecting, states_in,
 };
 use throwaway_postgres::Database;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+/// Clients that repeat their reports, at a time.
+const TELLERS: u64 = 2;
 /// Admins at a time.
 const ADMINS: u64 = 3;
 /// How long the load lasts before the server is killed.
@@ -72,11 +74,15 @@ struct Figures {
     unwell: u32,
     killed_while_starting: u32,
     slowest_start: Duration,
+    /// Reports that were repeated after each crash: counted once, and known though their counts are
+    /// lost.
+    reports: Counted,
 }
 
 /// All that has to be true after the next crash.
 struct Story {
     admins: Vec<Admin>,
+    tellers: Vec<Teller>,
     witness: Witness,
     followers: Vec<Follower>,
     /// What was seen after the last crash, and was later than the history that was looked at then.
@@ -124,9 +130,12 @@ impl Mortal {
         create_lasting(&mut clients).await?;
         clients.admin.create_breaker(create(MARKER, v1::BreakerConfig::default())).await?;
         let addresses = [self.address.clone()];
+        let tellers = (0..TELLERS).map(|number| Teller::new(number, self.chance.fork()));
+        let tellers = tellers.collect();
         let admins = (0..ADMINS).map(|number| Admin::new(number, ADMINS, self.chance.fork()));
         let mut story = Story {
             admins: admins.collect(),
+            tellers,
             witness: Witness::start(&addresses)?,
             followers: vec![Follower::start(&addresses)?, Follower::start(&addresses)?],
             pending: Vec::new(),
@@ -142,6 +151,10 @@ impl Mortal {
             for admin in story.admins.drain(..) {
                 working.spawn(admin.work(self.address.clone(), stop.clone()));
             }
+            let mut telling = JoinSet::new();
+            for teller in story.tellers.drain(..) {
+                telling.spawn(teller.work(self.address.clone(), stop.clone()));
+            }
             sleep(self.chance.between(UNDER_LOAD.0, UNDER_LOAD.1)).await;
             let killed_at = clock::now();
             let log = daemon.log();
@@ -150,6 +163,9 @@ impl Mortal {
             drop(load);
             while let Some(admin) = working.join_next().await {
                 story.admins.push(admin??);
+            }
+            while let Some(teller) = telling.join_next().await {
+                story.tellers.push(teller??);
             }
             if self.chance.one_in(5) {
                 self.kill_while_starting()?;
@@ -189,6 +205,7 @@ impl Story {
         for admin in &mut self.admins {
             admin.check_possible(clients).await?;
         }
+        self.check_reports(clients).await?;
         let untold = self.admins.iter_mut().filter_map(Admin::take_unanswered).collect();
         self.check_states(clients, crash, &untold).await?;
         self.check_seen(crash).await?;
@@ -196,6 +213,19 @@ impl Story {
             follower.until_equal(clients).await?;
         }
         until_written(clients).await
+    }
+
+    /// No report counts twice, however often it is repeated.
+    async fn check_reports(&mut self, clients: &mut Clients) -> anyhow::Result<()> {
+        self.figures.reports = Counted::default();
+        for teller in &mut self.tellers {
+            teller.check(clients).await?;
+            teller.repeat(clients).await?;
+            let Counted { once, lost } = teller.check(clients).await?;
+            self.figures.reports.once += once;
+            self.figures.reports.lost += lost;
+        }
+        Ok(())
     }
 
     /// What was seen long enough before the crash is in the history, and just as it was seen.
@@ -324,6 +354,7 @@ async fn nothing_is_lost_over_crashes(
     // Otherwise there was no load, and nothing to lose.
     ensure!(figures.transitions > 5 * rounds as usize, "{figures:?}");
     ensure!(figures.unwell < rounds, "storage was too slow all the time: {figures:?}");
+    ensure!(figures.reports.once > 5 * u64::from(rounds), "{figures:?}");
     ensure!(figures.durable > rounds && figures.unanswered > 0, "{figures:?}");
     Ok(())
 }

@@ -83,6 +83,39 @@ async fn a_report_with_one_bad_field_counts_for_nothing() -> anyhow::Result<()> 
 }
 
 #[tokio::test]
+async fn calls_that_are_history_reach_the_metrics_and_move_nothing() -> anyhow::Result<()> {
+    let mut hosted = Hosted::start(Time::from_millis(1)).await?;
+    let history = |generation, run| {
+        let mut request = report_of("a/b", generation, vec![run]);
+        request.reports[0].late = true;
+        request
+    };
+    let failures = || run_of(Outcome::Failure, 9);
+    hosted.clients.breakers.report(history(1, failures())).await?;
+    assert!(look(&mut hosted.clients, "a/b").await.is_err(), "it was deleted, for all they know");
+    hosted.clients.breakers.report(history(0, failures())).await?;
+    hosted.clients.breakers.report(history(1, failures())).await?;
+    let breaker = look(&mut hosted.clients, "a/b").await?;
+    assert_eq!(breaker.state.unwrap().state, v1::State::Closed as i32);
+    let (metrics, counts) = (breaker.metrics.unwrap(), breaker.counts.unwrap());
+    assert_eq!((metrics.failures, metrics.late, counts.failure_count), (18, 18, 0));
+    let refused = hosted.clients.breakers.report(history(2, failures())).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument, "a generation that was not reached");
+
+    let tripping = report_of("a/b", 0, vec![failures()]);
+    hosted.clients.breakers.report(tripping).await?;
+    hosted.clock.advance_to(Time::from_millis(60_001));
+    let answer = hosted.clients.breakers.acquire(acquire("a/b")).await?.into_inner();
+    let permit_id = answer.permit.unwrap().id;
+    let probe = v1::Run { permit_id, ..run_of(Outcome::Failure, 1) };
+    hosted.clients.breakers.report(history(answer.generation, probe)).await?;
+    let breaker = look(&mut hosted.clients, "a/b").await?;
+    let state = breaker.state.unwrap().state;
+    assert_eq!((state, breaker.permits_out), (v1::State::HalfOpen as i32, 0));
+    hosted.stop().await
+}
+
+#[tokio::test]
 async fn sixty_four_clients_never_hold_more_permits_than_max_probes() -> anyhow::Result<()> {
     let mut hosted = Hosted::start(Time::from_millis(1)).await?;
     let config = v1::BreakerConfig {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use breaker_core::{DenyReason as CoreDenyReason, Mode, PermitId, StateKind};
+use breaker_core::{Mode, PermitId, StateKind};
 use breaker_proto::v1;
 use breaker_wire::{duration_from_message, mode_from_message, state_from_message};
 
@@ -44,7 +44,8 @@ pub enum DenyReason {
     ForcedOpen,
     /// The server is away, and `on_unavailable` is `deny`.
     Unavailable,
-    /// The local guard of this process is OPEN: the calls of this replica fail.
+    /// A breaker of this process alone is OPEN, or HALF_OPEN with enough probes under way: the one
+    /// that stands in while the server is away, or the local guard.
     LocalOpen,
 }
 
@@ -68,18 +69,7 @@ impl DenyReason {
             Self::Ramp => "the breaker is half-open and lets only some calls through",
             Self::ForcedOpen => "the breaker was forced open",
             Self::Unavailable => "breakerd is away",
-            Self::LocalOpen => "the guard of this process is open",
-        }
-    }
-}
-
-impl From<CoreDenyReason> for DenyReason {
-    fn from(reason: CoreDenyReason) -> Self {
-        match reason {
-            CoreDenyReason::Open => Self::Open,
-            CoreDenyReason::NoPermit => Self::NoPermit,
-            CoreDenyReason::Ramp => Self::Ramp,
-            CoreDenyReason::ForcedOpen => Self::ForcedOpen,
+            Self::LocalOpen => "the breaker of this process is open",
         }
     }
 }

@@ -78,7 +78,7 @@ impl Breaker {
     pub async fn acquire(&self) -> Result<Guard<'_>, Denial> {
         let grant = match self.cell.allows() {
             Some(generation) => Grant::Plain { generation },
-            None => self.decide().await?,
+            None => self.grant().await?,
         };
         Ok(Guard::borrowing(self, grant))
     }
@@ -90,7 +90,7 @@ impl Breaker {
     pub async fn acquire_owned(self) -> Result<Guard<'static>, Denial> {
         let grant = match self.cell.allows() {
             Some(generation) => Grant::Plain { generation },
-            None => self.decide().await?,
+            None => self.grant().await?,
         };
         Ok(Guard::owning(self, grant))
     }
@@ -160,33 +160,41 @@ impl Breaker {
         })
     }
 
+    async fn grant(&self) -> Result<Grant, Denial> {
+        match self.decide() {
+            Decided::Now(decision) => decision,
+            // On the heap, or every call would carry the room for it.
+            Decided::Ask(asking) => Box::pin(asking.ask()).await,
+        }
+    }
+
     /// Decides a call that is not simply allowed.
-    async fn decide(&self) -> Result<Grant, Denial> {
+    #[cold]
+    fn decide(&self) -> Decided<'_> {
         let now = clock::now();
         let (step, guard) = {
             let mut cold = self.cell.lock();
-            let guard = self.ask_guard(&mut cold, now)?;
-            (cold.decide(now), guard)
+            let guard = match self.ask_guard(&mut cold, now) {
+                Ok(guard) => guard,
+                Err(denial) => return Decided::Now(Err(denial)),
+            };
+            let otherwise = self.cell.common().options.on_unavailable;
+            (cold.decide(otherwise, now), guard)
         };
-        let decided = match step {
+        let mut asking = Asking { breaker: self, guard, is_shadow: false };
+        let decision = match step {
             Step::Allow { generation } => Ok(Grant::of(Leave { generation, ..Leave::default() })),
             Step::Deny { reason, retry_after } => Err(self.denial(reason, retry_after)),
-            Step::Ask { most, is_shadow } => match self.ask(most, now).await {
-                Err(_) if is_shadow => Ok(self.grant_anyway()),
-                decided => decided,
-            },
             Step::Alone => self.decide_alone(),
-        };
-        match decided {
-            Ok(grant) => Ok(grant.with_guard(guard)),
-            Err(denial) => {
-                if let Some(leave) = guard {
-                    self.cell.lock().give_back_to_guard(leave, now);
+            Step::Ask { most, is_shadow } => {
+                asking.is_shadow = is_shadow;
+                if self.cell.lock().asks.begin(most, self.cell.common().signs(), now) {
+                    return Decided::Ask(asking);
                 }
-                metrics::denied(self.name(), denial.reason);
-                Err(denial)
+                return Decided::Now(asking.end(Err(self.denial(DenyReason::NoPermit, None))));
             }
-        }
+        };
+        Decided::Now(asking.end(decision))
     }
 
     fn ask_guard(&self, cold: &mut Cold, now: Instant) -> Result<Option<LocalLeave>, Denial> {
@@ -198,20 +206,6 @@ impl Breaker {
                 metrics::denied(self.name(), DenyReason::LocalOpen);
                 Err(denial(cold, DenyReason::LocalOpen, retry_after))
             }
-        }
-    }
-
-    /// Asks the server for a permit.
-    async fn ask(&self, most: u32, now: Instant) -> Result<Grant, Denial> {
-        let common = self.cell.common();
-        let signs = common.signs();
-        if !self.cell.lock().asks.begin(most, signs, now) {
-            return Err(self.denial(DenyReason::NoPermit, None));
-        }
-        match ask::for_permit(self.client.shared(), &self.cell, signs).await {
-            Some(Answer::Allowed { generation, probe }) => Ok(Grant::by_server(generation, probe)),
-            Some(Answer::Denied(denial)) => Err(denial),
-            None => self.decide_alone(),
         }
     }
 
@@ -231,10 +225,10 @@ impl Breaker {
                         let local = Some(decided.leave);
                         Ok(Grant::of(Leave { generation, local, ..Leave::default() }))
                     }
-                    Decision::Denied { reason, retry_after } => Err(Denial {
+                    Decision::Denied { retry_after, .. } => Err(Denial {
                         state: Some(decided.state),
                         mode: Some(decided.mode),
-                        ..denial(&cold, reason.into(), retry_after)
+                        ..denial(&cold, DenyReason::LocalOpen, retry_after)
                     }),
                 }
             }
@@ -248,6 +242,58 @@ impl Breaker {
 
     fn denial(&self, reason: DenyReason, retry_after: Option<Duration>) -> Denial {
         denial(&self.cell.lock(), reason, retry_after)
+    }
+}
+
+/// What came of a call's first look.
+enum Decided<'a> {
+    /// All there is to say.
+    Now(Result<Grant, Denial>),
+    /// The server has to be asked, and there is room for it.
+    Ask(Asking<'a>),
+}
+
+/// A call on its way between the guard of this process, which has let it through, and the fleet's
+/// breaker. If it gets no further, the guard has its leave back.
+struct Asking<'a> {
+    breaker: &'a Breaker,
+    guard: Option<LocalLeave>,
+    is_shadow: bool,
+}
+
+impl Asking<'_> {
+    /// Asks the server for a permit.
+    async fn ask(self) -> Result<Grant, Denial> {
+        let Breaker { cell, client } = self.breaker;
+        let signs = cell.common().signs();
+        let decision = match ask::for_permit(client.shared(), cell, signs).await {
+            Some(Answer::Allowed { generation, probe }) => Ok(Grant::by_server(generation, probe)),
+            Some(Answer::Denied(denial)) => Err(denial),
+            None => self.breaker.decide_alone(),
+        };
+        self.end(decision)
+    }
+
+    /// The last word.
+    fn end(mut self, decision: Result<Grant, Denial>) -> Result<Grant, Denial> {
+        match decision {
+            Ok(grant) => Ok(grant.with_guard(self.guard.take())),
+            Err(_) if self.is_shadow => {
+                Ok(self.breaker.grant_anyway().with_guard(self.guard.take()))
+            }
+            Err(denial) => {
+                metrics::denied(self.breaker.name(), denial.reason);
+                Err(denial)
+            }
+        }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(leave) = self.guard.take() {
+            self.breaker.cell.lock().give_back_to_guard(leave, clock::now());
+        }
     }
 }
 

@@ -116,9 +116,10 @@ impl Cell {
     /// Counts a success on the hot path. `false`: it has to be [`record`](Self::record)ed.
     #[inline]
     pub(crate) fn succeed(&self, generation: u64, duration: Duration) -> bool {
-        let is_counted = nanos(duration) < self.plain_below.load(Ordering::Relaxed)
+        let nanos = nanos(duration);
+        let is_counted = nanos < self.plain_below.load(Ordering::Relaxed)
             && self.allows() == Some(generation)
-            && self.lanes.add(generation, nanos(duration));
+            && self.lanes.add(generation, nanos);
         if is_counted {
             self.begin_to_wait();
         }
@@ -184,6 +185,8 @@ impl Cell {
     /// Follows the state of the client.
     pub(crate) fn follow(&self, client: ClientState) {
         let mut cold = self.lock();
+        let generation = cold.held.generation();
+        self.drain_lanes(&mut cold, generation, clock::now());
         cold.client = client;
         if client == ClientState::Ready {
             cold.local = None;
@@ -216,6 +219,7 @@ impl Cell {
             count: 1,
             total: ending.duration,
             longest: ending.duration,
+            began_at: ending.ended_at,
             ended_at: ending.ended_at,
         };
         let is_prompt = run.is_prompt() || cold.begins_a_breaker();
@@ -254,6 +258,7 @@ impl Cell {
             count: successes.count,
             total: successes.total,
             longest: Duration::ZERO,
+            began_at: now,
             ended_at: now,
         };
         self.push(cold, run);
@@ -280,12 +285,13 @@ impl Cell {
             && !self.common.is_closed()
             && cold.held.allows_all(cold.client, options.on_unavailable);
         let slow = config.slow_call_rate().map_or(Duration::MAX, |slow| slow.duration);
-        let plain_below = match cold.held {
-            Held::Known(_) | Held::Unknown if is_simple => {
-                nanos(config.call_timeout().min(slow)).min(lanes::MAX_NANOS)
-            }
-            // The first outcome of a breaker that does not exist yet is in a hurry.
-            _ => 0,
+        // The first outcome of a breaker that does not exist yet is in a hurry, and of what waits
+        // for a server that is away it has to be known when it ended.
+        let is_plain =
+            is_simple && cold.client == ClientState::Ready && cold.held.known().is_some();
+        let plain_below = match is_plain {
+            true => nanos(config.call_timeout().min(slow)).min(lanes::MAX_NANOS),
+            false => 0,
         };
         self.plain_below.store(plain_below, Ordering::Relaxed);
         let leave = cold.held.generation() << 1 | u64::from(is_simple);
@@ -293,6 +299,8 @@ impl Cell {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+/// In nanoseconds, at most some centuries. Faster than by way of 128 bits.
+const fn nanos(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(duration.subsec_nanos() as u64)
 }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use breaker_core::{Config, Outcome};
+use breaker_core::{Config, OnUnavailable, Outcome};
 use tokio::time::Instant;
 
 use crate::asks::Asks;
@@ -49,9 +49,10 @@ impl Cold {
         self.held.known().map_or_else(|| Arc::clone(&DEFAULT), |known| Arc::clone(&known.config))
     }
 
-    /// What the copy says to a call.
-    pub(crate) fn decide(&mut self, now: Instant) -> Step {
-        self.held.decide(self.client, &mut self.ramp_credit, now)
+    /// What the copy says to a call, of a breaker of which the server has told nothing `otherwise`
+    /// is what to do while it is away.
+    pub(crate) fn decide(&mut self, otherwise: OnUnavailable, now: Instant) -> Step {
+        self.held.decide(self.client, otherwise, &mut self.ramp_credit, now)
     }
 
     /// What the breaker of this process says that stands in while the server is away.

@@ -87,9 +87,12 @@ impl Held {
 
     /// Whether every call is simply allowed until something changes.
     pub(crate) fn allows_all(&self, client: ClientState, otherwise: OnUnavailable) -> bool {
-        let alone = self.on_unavailable(otherwise) == OnUnavailable::Allow;
+        let on_unavailable = self.on_unavailable(otherwise);
         match (client, self) {
-            (ClientState::Fallback, _) | (_, Self::Unknown) => alone,
+            (ClientState::Fallback, _) | (_, Self::Unknown) => {
+                on_unavailable == OnUnavailable::Allow
+            }
+            (ClientState::Stale, _) if self.is_doubtful(on_unavailable) => false,
             (_, Self::Absent) => true,
             (_, Self::Known(known)) => known.allows_all(),
         }
@@ -97,12 +100,31 @@ impl Held {
 
     /// What to say to a call. `credit` is what of the ramp's share was not used yet, in hundredths
     /// of a call.
-    pub(crate) fn decide(&self, client: ClientState, credit: &mut u32, now: Instant) -> Step {
+    pub(crate) fn decide(
+        &self,
+        client: ClientState,
+        otherwise: OnUnavailable,
+        credit: &mut u32,
+        now: Instant,
+    ) -> Step {
         match (client, self) {
             (ClientState::Fallback, _) | (_, Self::Unknown) => Step::Alone,
+            (ClientState::Stale, _) if self.is_doubtful(self.on_unavailable(otherwise)) => {
+                Step::Alone
+            }
             (_, Self::Absent) => Step::Allow { generation: 0 },
             (_, Self::Known(known)) => known.decide(credit, now),
         }
+    }
+}
+
+impl Held {
+    /// Whether a stale copy is not trusted to let calls flow: the dependency may have died since,
+    /// and the breaker of this process finds that out by itself.
+    fn is_doubtful(&self, on_unavailable: OnUnavailable) -> bool {
+        let flows =
+            self.known().is_none_or(|known| known.mode == Mode::Normal && known.is_closed());
+        on_unavailable == OnUnavailable::Local && flows
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::copy::Held;
-use crate::shared::{Shared, Told};
+use crate::shared::Shared;
 use crate::state::ClientState;
 use crate::watch::{Watch, WatchEvent};
 
@@ -26,7 +26,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, closing: CancellationToken) {
         wanted,
         selectors: Vec::new(),
         watch: None,
-        told: Told { snapshot: 0, is_after_reset: false },
+        snapshot: 0,
         is_complete: false,
         fallback_at: None,
     };
@@ -43,7 +43,8 @@ struct Follower {
     selectors: Vec<String>,
     /// There while there is something to watch.
     watch: Option<Watch>,
-    told: Told,
+    /// The number of the last snapshot.
+    snapshot: u64,
     /// The copy holds all that the selectors ask for.
     is_complete: bool,
     /// When the copy will be too old.
@@ -82,7 +83,7 @@ impl Follower {
             ));
             self.selectors = selectors;
             self.is_complete = false;
-            self.begin_snapshot(false);
+            self.begin_snapshot();
         } else if self.is_complete {
             // The stream covers the new names, and has not told of them.
             self.find_out_who_is_absent(|_| false);
@@ -108,8 +109,8 @@ impl Follower {
                     self.shared.enter(ClientState::Stale);
                 }
             }
-            WatchEvent::Reset => self.begin_snapshot(true),
-            WatchEvent::Changed(status) => self.shared.take_in(&status, Some(self.told)),
+            WatchEvent::Reset => self.begin_snapshot(),
+            WatchEvent::Changed(status) => self.shared.take_in(&status, Some(self.snapshot)),
             WatchEvent::Deleted(name) => {
                 if let Some(cell) = self.shared.registry.find(&name) {
                     cell.hold(&mut cell.lock(), Held::Absent);
@@ -117,7 +118,7 @@ impl Follower {
                 }
             }
             WatchEvent::SnapshotComplete => {
-                let snapshot = self.told.snapshot;
+                let snapshot = self.snapshot;
                 let is_first = !self.is_complete;
                 self.is_complete = true;
                 if is_first {
@@ -129,8 +130,8 @@ impl Follower {
         }
     }
 
-    fn begin_snapshot(&mut self, is_after_reset: bool) {
-        self.told = Told { snapshot: self.told.snapshot + 1, is_after_reset };
+    fn begin_snapshot(&mut self) {
+        self.snapshot += 1;
         self.is_complete = false;
     }
 

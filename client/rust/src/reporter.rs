@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_proto::v1;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
@@ -23,6 +23,9 @@ use crate::status::BreakerStatus;
 
 /// How long the end of a client waits for the last reports.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
+
+/// Over how long clients spread their reports to a server that has come back.
+const SPREAD: Duration = Duration::from_millis(200);
 
 /// Reports until the client ends, and then what is left.
 pub(crate) async fn report(shared: Arc<Shared>, closing: CancellationToken) {
@@ -165,13 +168,21 @@ impl Reporter {
         }
     }
 
-    /// Waits; the begin of a shutdown cuts the wait short, once.
+    /// Waits; the begin of a shutdown cuts the wait short, once, and so does a stream that is alive
+    /// again.
     async fn pause(&self, delay: Duration) {
         if self.closing.is_cancelled() {
             return sleep(delay).await;
         }
-        // Whichever comes first.
-        let _ = timeout(delay, self.closing.cancelled()).await;
+        let mut phase = self.shared.phase();
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = self.closing.cancelled() => {}
+            Ok(()) = phase.changed() => {
+                // A server that has just come back is not asked by all of its clients at once.
+                sleep(delay.min(SPREAD).mul_f64(clock::chance())).await;
+            }
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use tokio::time::Instant;
 
 /// Most calls in one run, by the protocol.
 const MAX_CALLS: u32 = 1_000_000;
+/// Longest time from the first to the last end of calls in one run.
+const MAX_SPAN: Duration = Duration::from_secs(1);
 
 /// Calls of one outcome that ended one after another, or one call with a permit.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,8 @@ pub(crate) struct Run {
     pub(crate) count: u32,
     pub(crate) total: Duration,
     pub(crate) longest: Duration,
+    /// When the first of them ended.
+    pub(crate) began_at: Instant,
     /// When the last of them ended.
     pub(crate) ended_at: Instant,
 }
@@ -31,7 +35,13 @@ impl Run {
         self.outcome.is_failure() || self.permit.is_some()
     }
 
-    /// Takes in a run that ended after this one, if one run can say both.
+    /// Takes in a run that ended soon after this one, if one run can say both. A run that went on
+    /// through an outage would pass off as fresh what is history.
+    fn absorb_next(&mut self, later: &Self) -> bool {
+        later.ended_at.saturating_duration_since(self.began_at) <= MAX_SPAN && self.absorb(later)
+    }
+
+    /// Takes in another run, if one run can say both.
     fn absorb(&mut self, later: &Self) -> bool {
         let can = self.permit.is_none()
             && later.permit.is_none()
@@ -44,6 +54,7 @@ impl Run {
             self.count += later.count;
             self.total += later.total;
             self.longest = self.longest.max(later.longest);
+            self.began_at = self.began_at.min(later.began_at);
             self.ended_at = self.ended_at.max(later.ended_at);
         }
         can
@@ -62,7 +73,7 @@ impl Runs {
 
     /// Adds what ended last.
     pub(crate) fn push(&mut self, run: Run) {
-        if !self.0.back_mut().is_some_and(|last| last.absorb(&run)) {
+        if !self.0.back_mut().is_some_and(|last| last.absorb_next(&run)) {
             self.0.push_back(run);
         }
     }
@@ -86,6 +97,7 @@ impl Runs {
         self.0.drain(..too_many).map(|run| run.count).fold(0, u32::saturating_add)
     }
 
+    /// What is gathered is as old as the oldest of it: it has waited long.
     fn gather(&mut self) {
         let mut gathered: Vec<Run> = Vec::new();
         let mut places = HashMap::new();
@@ -95,6 +107,9 @@ impl Runs {
             if !gathered.get_mut(place).is_some_and(|other| other.absorb(&run)) {
                 gathered.push(run);
             }
+        }
+        for run in &mut gathered {
+            run.ended_at = run.began_at;
         }
         self.0 = gathered.into();
     }
@@ -122,6 +137,7 @@ mod tests {
             count: 1,
             total: Duration::from_millis(3),
             longest: Duration::from_millis(3),
+            began_at: clock::now(),
             ended_at: clock::now(),
         }
     }

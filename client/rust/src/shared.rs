@@ -47,24 +47,19 @@ impl Shared {
 
     /// Enters a state of the client, if it is not in it.
     pub(crate) fn enter(&self, state: ClientState) {
-        let phase = Phase { state, since: clock::now() };
-        let is_news = self.phase.send_if_modified(|known| {
-            let is_news = known.state != state;
-            if is_news {
-                *known = phase;
-            }
-            is_news
-        });
-        if is_news {
-            metrics::entered(state);
-            self.registry.follow(state);
-            self.common.listeners.enqueue(Event::Client(state));
+        if self.phase.borrow().state == state {
+            return;
         }
+        // Whoever sees the state finds the breakers in it.
+        self.registry.follow(state);
+        self.phase.send_replace(Phase { state, since: clock::now() });
+        metrics::entered(state);
+        self.common.listeners.enqueue(Event::Client(state));
     }
 
-    /// Takes the state of a breaker into the copy, told by this snapshot of the stream; `None` if
+    /// Takes the state of a breaker into the copy, told by the stream since this snapshot began; `None` if
     /// by the answer to a report, which is heard only of breakers that the copy holds.
-    pub(crate) fn take_in(&self, status: &BreakerStatus, snapshot: Option<Told>) {
+    pub(crate) fn take_in(&self, status: &BreakerStatus, snapshot: Option<u64>) {
         let cell = match snapshot {
             Some(_) => self.registry.told(status.name.clone()),
             None => match self.registry.find(&status.name) {
@@ -73,14 +68,14 @@ impl Shared {
             },
         };
         let mut cold = cell.lock();
-        let is_stale = cold.held.known().is_some_and(|known| status.revision < known.revision);
-        let is_after_reset =
-            snapshot.is_some_and(|told| told.is_after_reset && cold.told_in != told.snapshot);
-        if snapshot.is_none() && cold.held.known().is_none() || is_stale && !is_after_reset {
+        let is_older = cold.held.known().is_some_and(|known| status.revision < known.revision);
+        // A snapshot is the whole truth, even that of a server which has lost what it knew.
+        let is_first_of_snapshot = snapshot.is_some_and(|number| cold.told_in != number);
+        if snapshot.is_none() && cold.held.known().is_none() || is_older && !is_first_of_snapshot {
             return;
         }
-        if let Some(told) = snapshot {
-            cold.told_in = told.snapshot;
+        if let Some(number) = snapshot {
+            cold.told_in = number;
         }
         let config = self.configs.lock().shared(&status.config);
         let transition = cell.hold(&mut cold, Held::of(status, config, clock::now()));
@@ -89,14 +84,6 @@ impl Shared {
             self.common.listeners.enqueue(Event::Breaker(transition));
         }
     }
-}
-
-/// By which snapshot a state was told.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Told {
-    pub(crate) snapshot: u64,
-    /// Revisions of before the snapshot mean nothing any more.
-    pub(crate) is_after_reset: bool,
 }
 
 /// Configurations that were told lately: most breakers have the same few.

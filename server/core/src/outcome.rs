@@ -3,10 +3,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::breaker::GENERATION_START;
 use crate::calls::PackedCall;
 use crate::config::Config;
 use crate::probes::PermitId;
 use crate::time::{Time, nanos};
+
+/// The generation of no breaker: whatever was admitted under it is late.
+const BEFORE_ALL_GENERATIONS: u64 = GENERATION_START - 1;
 
 /// Longest error kind, in bytes.
 const MAX_ERROR_KIND_BYTES: usize = 128;
@@ -267,6 +271,11 @@ impl Report {
     /// Calls admitted under this generation.
     pub const fn admitted(run: Run, generation: u64) -> Self {
         Self { run, generation: Some(generation), permit: None, reporter: ReporterId(0) }
+    }
+
+    /// Calls of a time that is over, whichever generation they were admitted under.
+    pub const fn late(run: Run) -> Self {
+        Self::admitted(run, BEFORE_ALL_GENERATIONS)
     }
 
     /// The same, as the probe that held this permit.

@@ -4,6 +4,10 @@
 //! no memory but the names of the breakers. Each breaker is as it was at the moment at which its
 //! part was gathered. The history comes last and goes as far as the last transition of any of them,
 //! so that no breaker is in a state that the history does not lead to.
+//!
+//! Which reports were counted is not part of it. A retry follows within seconds, and a backup is
+//! restored later, or where clients move over to: there only a report counts again that the old
+//! server has counted before the backup and not answered.
 
 use std::sync::Arc;
 use std::vec::IntoIter;

@@ -12,10 +12,42 @@ use crate::view::{Acquired, BreakerStatus};
 pub struct BreakerReport {
     /// The breaker.
     pub breaker: BreakerName,
-    /// The generation the calls were admitted under; `None` if the caller does not know.
-    pub generation: Option<u64>,
+    /// Under what the calls were admitted.
+    pub admitted: Admitted,
     /// The calls, in the order in which they ended, each run with the permit of a probe.
     pub runs: Vec<(Run, Option<PermitId>)>,
+}
+
+/// Under what calls were admitted, as far as the caller knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// The caller does not know; taken as the current generation.
+    Current,
+    /// This generation.
+    Generation(u64),
+    /// They are history, of this generation or one that the caller does not know: they count like
+    /// those of an older generation.
+    Late(Option<u64>),
+}
+
+impl Admitted {
+    /// The generation, where the caller knows it.
+    const fn generation(self) -> Option<u64> {
+        match self {
+            Self::Current => None,
+            Self::Generation(generation) => Some(generation),
+            Self::Late(generation) => generation,
+        }
+    }
+
+    /// The calls as the core takes them.
+    const fn report(self, run: Run) -> Report {
+        match self {
+            Self::Current => Report::current(run),
+            Self::Generation(generation) => Report::admitted(run, generation),
+            Self::Late(_) => Report::late(run),
+        }
+    }
 }
 
 /// What became of a report.
@@ -66,10 +98,11 @@ impl Engine {
         reports: &[BreakerReport],
     ) -> Result<Reported, EngineError> {
         self.check(reports)?;
-        if sequence != 0 && !self.reporters().note(reporter, sequence) {
+        if sequence != 0 && !self.reporters().note(reporter, sequence, self.now()) {
             self.stats().count_duplicate_report();
             return Ok(Reported::Duplicate);
         }
+        self.stats().count_report();
         let mut moved = Vec::new();
         let reporter = ReporterId::of(reporter);
         for report in reports {
@@ -90,7 +123,7 @@ impl Engine {
                     check_against(live, report, index, &mut violations);
                 }
             });
-            if known.is_none() && report.generation.is_none() {
+            if known.is_none() && report.admitted.generation().is_none() {
                 self.may_create(&report.breaker)?;
                 unknown += 1;
             }
@@ -105,19 +138,19 @@ impl Engine {
         let now = self.now();
         let record = |name: &BreakerName, live: &mut Live| {
             let signals = self.signals();
-            let known = report.generation.unwrap_or(live.breaker.generation());
+            let known = report.admitted.generation().unwrap_or(live.breaker.generation());
             for (run, permit) in &report.runs {
                 signals.stats.count_reported(run.outcome, run.count);
-                let (run, generation, permit) = (run.clone(), report.generation, *permit);
-                let report = Report { run, generation, permit, reporter };
+                let counted = report.admitted.report(run.clone()).by(reporter);
+                let counted = Report { permit: *permit, ..counted };
                 live.change(name, signals, |breaker, config| {
-                    ((), breaker.record(config, &report, now))
+                    ((), breaker.record(config, &counted, now))
                 });
             }
             live.touch(name, signals);
             (live.breaker.generation() != known).then(|| BreakerStatus::of(name, live))
         };
-        match report.generation {
+        match report.admitted.generation() {
             // The calls were admitted by a breaker that was deleted since.
             Some(_) => self.breakers().with(report.breaker.as_str(), record)?,
             // Between the check and now another caller may have taken the last place.
@@ -140,7 +173,8 @@ fn check_against(
     violations: &mut Vec<Violation>,
 ) {
     let current = live.breaker.generation();
-    if let Some(generation) = report.generation.filter(|&generation| generation > current) {
+    let generation = report.admitted.generation();
+    if let Some(generation) = generation.filter(|&generation| generation > current) {
         violations.push(Violation::new(
             format!("reports[{index}].generation"),
             format!(

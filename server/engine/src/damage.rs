@@ -6,7 +6,7 @@ use std::fmt;
 use breaker_core::{BreakerName, ConfigPatch, ContentsError, SnapshotError, Time};
 
 use crate::policy::PolicyRow;
-use crate::store::{BreakerRow, MAX_NUMBER, Moment, TransitionRecord};
+use crate::store::{BreakerRow, MAX_NUMBER, Moment, ReporterRow, TransitionRecord};
 
 /// What is wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub struct DamagedRow {
     /// When the breaker was created.
     pub created_at: Option<Time>,
 }
+
+/// A reporter as it was found in storage: as it is, or its id as it stands there, and what is wrong.
+pub type LoadedReporter = Result<ReporterRow, (String, Damage)>;
 
 /// The policies that were found in storage.
 #[derive(Clone, Debug, Default, PartialEq)]

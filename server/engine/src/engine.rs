@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::damage::Damage;
 use crate::defaults::Defaults;
 use crate::error::EngineError;
+use crate::forgetter::Forgetter;
 use crate::journal::Journal;
 use crate::policies::Policies;
 use crate::reporters::Reporters;
@@ -118,6 +119,7 @@ impl Engine {
         let latest = store.history(&HistoryRange::everything(), 1).await?;
         leave_damaged(&stored.damaged, &breakers.signals.stats);
         loading::load(&*store, &breakers, &opened, clock.now()).await?;
+        let reporters = loading::reporters(&*store, &breakers.signals.stats, clock.now()).await?;
         let (desk, durable_changes) = WriterDesk::new();
         let lost = if opened.after_crash { LENIENCY } else { Duration::ZERO };
         let engine = Arc::new(Self {
@@ -128,7 +130,7 @@ impl Engine {
                 latest.last.map(|last| last.at),
                 first_of_incarnation(opened.incarnation),
             ),
-            reporters: Reporters::new(),
+            reporters,
             desk,
             lenient_until: AtomicU64::new((clock.now() + lost).as_nanos()),
             incarnation: AtomicU64::new(opened.incarnation),
@@ -142,7 +144,8 @@ impl Engine {
         while recorder::record(&engine) > 0 {}
         let stop_writer = CancellationToken::new();
         let trimmer = Trimmer::new(Arc::clone(&engine), options.history_retention);
-        let writer = Writer::new(Arc::clone(&engine), durable_changes, trimmer);
+        let forgetter = Forgetter::new(Arc::clone(&engine));
+        let writer = Writer::new(Arc::clone(&engine), durable_changes, (trimmer, forgetter));
         let tasks = Tasks {
             deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),

@@ -10,6 +10,9 @@
 //!                                                 └──► writer ──► store
 //! ```
 //!
+//! A report is noted before its calls are counted, and the writer stores what was noted with every
+//! row that may hold the calls: a report that is repeated counts once, over a crash too.
+//!
 //! What a breaker is configured with comes from its own values, from the policies and from the
 //! server's defaults. It is settled when the breaker is made and when one of them changes, never
 //! during a call.
@@ -29,6 +32,7 @@ mod durably;
 mod election;
 mod engine;
 mod error;
+mod forgetter;
 mod histogram;
 mod history;
 mod journal;
@@ -56,10 +60,10 @@ mod watch;
 mod writer;
 
 pub use backup::{Backup, BackupOrigin, BackupPart, BackupScope};
-pub use calls::{BreakerReport, Reported};
+pub use calls::{Admitted, BreakerReport, Reported};
 pub use changes::{Action, Changed, ConfigUpdate, Matched};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use damage::{Damage, DamagedRow, Loaded, StoredPolicies, TransitionPage};
+pub use damage::{Damage, DamagedRow, Loaded, LoadedReporter, StoredPolicies, TransitionPage};
 pub use defaults::Defaults;
 pub use durably::Durability;
 pub use election::{Candidate, Tenure};
@@ -79,8 +83,8 @@ pub use restore::{Contents, Restore, Restored};
 pub use selectors::{Selector, Selectors};
 pub use stats::{Stats, StorageStats};
 pub use store::{
-    Batch, BreakerRow, Deletion, Floors, HistoryRange, HistoryScope, MAX_NUMBER, Moment, Opened,
-    RestoreStep, Store, StoreError, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Deletion, Floors, Forgotten, HistoryRange, HistoryScope, MAX_NUMBER, Moment,
+    Opened, ReporterRow, RestoreStep, Silence, Store, StoreError, TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Subscription, Update};

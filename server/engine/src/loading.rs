@@ -8,10 +8,12 @@ use std::sync::Arc;
 use breaker_core::{Breaker, BreakerName, ConfigPatch, Time};
 
 use crate::breakers::{Breakers, first_of_incarnation};
-use crate::damage::{Damage, DamagedRow, Loaded};
+use crate::damage::{Damage, DamagedRow, Loaded, LoadedReporter};
 use crate::defaults::{Configured, Defaults};
 use crate::live::Live;
 use crate::policy::Ranked;
+use crate::reporters::{MAX_REPORTERS, Reporters};
+use crate::stats::Stats;
 use crate::store::{BreakerRow, MAX_NUMBER, Opened, Store, StoreError};
 
 /// By how much a revision that cannot be read is put above all that can: more changes than one
@@ -31,6 +33,30 @@ pub(crate) async fn load(
     store.load(&mut |loaded| loading.take(loaded)).await?;
     loading.finish();
     Ok(())
+}
+
+/// The reporters that the store knows, and which of their reports were counted.
+pub(crate) async fn reporters(
+    store: &dyn Store,
+    stats: &Stats,
+    now: Time,
+) -> Result<Reporters, StoreError> {
+    let reporters = Reporters::new();
+    let take = &mut |loaded: LoadedReporter| match loaded {
+        Ok(row) => reporters.load(row, now),
+        Err((reporter, Damage { column, problem })) => {
+            stats.count_damaged_rows(1);
+            tracing::error!(
+                reporter,
+                column,
+                problem,
+                "the row of a reporter in storage is damaged; it is left out, and a report that was \
+                 counted counts again if it is repeated"
+            );
+        }
+    };
+    store.reporters(MAX_REPORTERS, take).await?;
+    Ok(reporters)
 }
 
 /// What makes breakers live that were written down.

@@ -1,12 +1,26 @@
-//! Which reports were counted already, so that a retry after a lost answer counts once.
+//! Which reports were counted already, so that a retry after a lost answer counts once, over a
+//! restart too.
+//!
+//! A report is noted before its calls are counted. Whoever writes breakers reads their rows first
+//! and takes what was noted afterwards: so no row holds calls of a report that storage does not know
+//! by then, and a crash can lose calls but never lets them count twice.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::mem;
+use std::time::Duration;
 
+use breaker_core::Time;
 use parking_lot::Mutex;
+
+use crate::store::ReporterRow;
 
 /// Reporters that are remembered in all, roughly. One that was forgotten counts as new.
 pub const MAX_REPORTERS: usize = 200_000;
+
+/// How long storage remembers a reporter that says nothing. Nobody retries for longer: no call may
+/// be reported that ended earlier.
+pub(crate) const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Independently locked parts: reporters of different parts never wait for each other.
 const PARTS: usize = 64;
@@ -26,6 +40,11 @@ pub(crate) struct Reporters {
 struct Part {
     young: HashMap<Box<str>, Seen>,
     old: HashMap<Box<str>, Seen>,
+    /// No reporter of each half was last heard of before; whoever was is forgotten.
+    young_since: Time,
+    old_since: Time,
+    /// Those of which storage does not know all. Each is in one of the halves, and here once.
+    unwritten: Vec<Box<str>>,
 }
 
 /// The sequence numbers seen of one reporter: the highest, and which of the 128 up to it.
@@ -33,6 +52,9 @@ struct Part {
 struct Seen {
     highest: u64,
     recent: u128,
+    heard_at: Time,
+    /// Whether it waits in the part's list.
+    is_unwritten: bool,
 }
 
 impl Reporters {
@@ -40,23 +62,105 @@ impl Reporters {
         Self { parts: (0..PARTS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// Notes a report; `false` if it was noted before, or is too old to tell.
-    pub(crate) fn note(&self, reporter: &str, sequence: u64) -> bool {
-        let part = self.hasher.hash_one(reporter) as usize % PARTS;
-        self.parts[part].lock().seen_of(reporter).note(sequence)
+    /// Notes a report, before its calls are counted; `false` if it was noted before, or is too old
+    /// to tell.
+    pub(crate) fn note(&self, reporter: &str, sequence: u64, now: Time) -> bool {
+        self.part_of(reporter).lock().note(reporter, sequence, now)
+    }
+
+    /// Takes over what storage knew of a reporter. Those that were silent for longest come first.
+    pub(crate) fn load(&self, row: ReporterRow, now: Time) {
+        self.part_of(&row.id).lock().load(row, now);
+    }
+
+    /// Takes those of which storage does not know all. To be called after the rows were read that
+    /// go with them.
+    pub(crate) fn take_unwritten(&self) -> Vec<ReporterRow> {
+        let mut rows = Vec::new();
+        for part in &self.parts {
+            part.lock().take_unwritten(&mut rows);
+        }
+        rows
+    }
+
+    /// Lets those that could not be written be taken again, as they are then.
+    pub(crate) fn write_again(&self, rows: Vec<ReporterRow>) {
+        for ReporterRow { id, .. } in rows {
+            self.part_of(&id).lock().mark_unwritten(id);
+        }
+    }
+
+    /// Nobody is remembered here who was last heard of before.
+    pub(crate) fn forgotten_before(&self) -> Time {
+        self.parts.iter().map(|part| part.lock().old_since).min().unwrap_or(Time::EPOCH)
+    }
+
+    fn part_of(&self, reporter: &str) -> &Mutex<Part> {
+        &self.parts[self.hasher.hash_one(reporter) as usize % PARTS]
     }
 }
 
 impl Part {
-    fn seen_of(&mut self, reporter: &str) -> &mut Seen {
-        if !self.young.contains_key(reporter) {
-            let seen = self.old.remove(reporter).unwrap_or_default();
-            if self.young.len() >= MAX_YOUNG {
-                self.old = std::mem::take(&mut self.young);
-            }
-            self.young.insert(reporter.into(), seen);
+    fn note(&mut self, reporter: &str, sequence: u64, now: Time) -> bool {
+        let (is_new, begins_to_wait) = self.hear(reporter, now, |seen| {
+            let is_new = seen.note(sequence);
+            (is_new, is_new && !mem::replace(&mut seen.is_unwritten, true))
+        });
+        if begins_to_wait {
+            self.unwritten.push(reporter.into());
         }
-        self.young.entry(reporter.into()).or_default()
+        is_new
+    }
+
+    /// Changes what was seen of a reporter that is heard of now.
+    fn hear<R>(&mut self, reporter: &str, now: Time, change: impl FnOnce(&mut Seen) -> R) -> R {
+        if let Some(seen) = self.young.get_mut(reporter) {
+            // Whoever was here first can have looked at the clock later.
+            seen.heard_at = now.max(self.young_since);
+            return change(seen);
+        }
+        let mut seen = self.old.remove(reporter).unwrap_or_default();
+        if self.young.len() >= MAX_YOUNG {
+            self.grow_old(reporter, now);
+        }
+        seen.heard_at = now.max(self.young_since);
+        let changed = change(&mut seen);
+        self.young.insert(reporter.into(), seen);
+        changed
+    }
+
+    /// Forgets the old ones, all but one that comes back.
+    fn grow_old(&mut self, returning: &str, now: Time) {
+        self.old = mem::take(&mut self.young);
+        self.old_since = mem::replace(&mut self.young_since, now);
+        let old = &self.old;
+        self.unwritten.retain(|id| **id == *returning || old.contains_key(id));
+    }
+
+    fn load(&mut self, row: ReporterRow, now: Time) {
+        let ReporterRow { id, highest, recent, heard_at } = row;
+        self.hear(&id, heard_at.min(now), |seen| (seen.highest, seen.recent) = (highest, recent));
+        // A clock that was set back keeps nobody remembered for longer, in storage neither.
+        if heard_at > now {
+            self.mark_unwritten(id);
+        }
+    }
+
+    fn mark_unwritten(&mut self, reporter: Box<str>) {
+        let seen = self.young.get_mut(&reporter).or_else(|| self.old.get_mut(&reporter));
+        if seen.is_some_and(|seen| !mem::replace(&mut seen.is_unwritten, true)) {
+            self.unwritten.push(reporter);
+        }
+    }
+
+    fn take_unwritten(&mut self, rows: &mut Vec<ReporterRow>) {
+        for id in mem::take(&mut self.unwritten) {
+            let seen = self.young.get_mut(&id).or_else(|| self.old.get_mut(&id));
+            let Some(seen) = seen else { continue };
+            seen.is_unwritten = false;
+            let Seen { highest, recent, heard_at, .. } = *seen;
+            rows.push(ReporterRow { id, highest, recent, heard_at });
+        }
     }
 }
 
@@ -77,39 +181,4 @@ impl Seen {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sequence_counts_once_in_whatever_order_it_comes() {
-        let reporters = Reporters::new();
-        for sequence in [1, 3, 2, 10, 137] {
-            assert!(reporters.note("a", sequence), "{sequence} is new");
-            assert!(!reporters.note("a", sequence), "{sequence} was seen");
-        }
-        assert!(!reporters.note("a", 9), "128 behind the highest is too old to tell");
-        assert!(reporters.note("a", 11), "within the last 128 it can be told");
-        assert!(reporters.note("b", 10), "another reporter counts by itself");
-        assert!(reporters.note("a", u64::MAX));
-        assert!(!reporters.note("a", 138));
-    }
-
-    #[test]
-    fn the_reporters_heard_of_last_are_remembered_and_memory_is_bounded() {
-        let reporters = Reporters::new();
-        for reporter in 0..3 * MAX_REPORTERS {
-            reporters.note("steady", 1 + reporter as u64);
-            reporters.note(&format!("reporter-{reporter}"), 1);
-        }
-        assert!(!reporters.note("steady", 3 * MAX_REPORTERS as u64));
-        let kept: usize = reporters
-            .parts
-            .iter()
-            .map(|part| {
-                let part = part.lock();
-                part.young.len() + part.old.len()
-            })
-            .sum();
-        assert!(kept <= MAX_REPORTERS + 2 * PARTS, "{kept}");
-    }
-}
+mod tests;

@@ -56,6 +56,7 @@ pub struct Stats {
     failures: AtomicU64,
     timeouts: AtomicU64,
     ignored: AtomicU64,
+    reports: AtomicU64,
     duplicate_reports: AtomicU64,
     transitions: [AtomicU64; 3],
     dropped_transitions: AtomicU64,
@@ -89,6 +90,11 @@ impl Stats {
     /// Calls that were reported with this outcome.
     pub fn reported(&self, outcome: Outcome) -> u64 {
         self.of_outcome(outcome).load(Ordering::Relaxed)
+    }
+
+    /// Reports that were counted, whatever they told; repetitions are not among them.
+    pub fn reports(&self) -> u64 {
+        self.reports.load(Ordering::Relaxed)
     }
 
     /// Reports that counted for nothing because they had come before.
@@ -128,6 +134,10 @@ impl Stats {
 
     pub(crate) fn count_reported(&self, outcome: Outcome, count: u32) {
         add(self.of_outcome(outcome), u64::from(count));
+    }
+
+    pub(crate) fn count_report(&self) {
+        add(&self.reports, 1);
     }
 
     pub(crate) fn count_duplicate_report(&self) {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use breaker_core::{BreakerName, BreakerSnapshot, Cause, ConfigPatch, Time, Transition};
 use thiserror::Error;
 
-use crate::damage::{Loaded, StoredPolicies, TransitionPage};
+use crate::damage::{Loaded, LoadedReporter, StoredPolicies, TransitionPage};
 use crate::policy::{PolicyDeletion, PolicyRow};
 
 /// Revisions and ids stay below. Counting does not come this far, and whatever does is damage: from
@@ -32,6 +32,19 @@ pub struct BreakerRow {
     pub config_revision: u64,
     /// When the breaker was created.
     pub created_at: Time,
+}
+
+/// What is stored of a reporter: which of its reports were counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReporterRow {
+    /// The id; unique. Any text, and so one that holds zero bytes.
+    pub id: Box<str>,
+    /// The highest sequence number that was counted; never 0.
+    pub highest: u64,
+    /// Bit n says whether the number n below the highest was counted.
+    pub recent: u128,
+    /// When the last report came that was counted.
+    pub heard_at: Time,
 }
 
 /// A transition as it is journaled: the one record that storage, watchers and metrics read.
@@ -178,6 +191,8 @@ pub struct Batch {
     pub deletions: Vec<Deletion>,
     /// Transitions to append, in rising order of their ids. One that is there already is left.
     pub transitions: Vec<Arc<TransitionRecord>>,
+    /// Reporters to insert or to replace, each at most once.
+    pub reporters: Vec<ReporterRow>,
     /// The first or last step of a restore. Not together with deletions.
     pub restore: Option<RestoreStep>,
 }
@@ -190,6 +205,7 @@ impl Batch {
             + self.rows.len()
             + self.deletions.len()
             + self.transitions.len()
+            + self.reporters.len()
     }
 
     /// Whether there is nothing to write.
@@ -230,6 +246,26 @@ pub struct Trimmed {
     pub trimmed_transition_id: u64,
 }
 
+/// Reporters to forget: of `limit` of them, those that were silent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Since when.
+    pub since: Time,
+    /// Those are looked at whose ids come after this one, as bytes.
+    pub after: Vec<u8>,
+    /// How many are looked at.
+    pub limit: usize,
+}
+
+/// Which reporters were forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many.
+    pub count: usize,
+    /// The id of the last that was looked at; `None` if no other comes after it.
+    pub last: Option<Vec<u8>>,
+}
+
 /// Why storage did not do what it was asked to.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -262,6 +298,14 @@ pub trait Store: Send + Sync + 'static {
     /// Hands every breaker to `sink`, in no order.
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError>;
 
+    /// The reporters that were heard of last, `limit` of them at most, and of these the one first
+    /// that was silent for longest.
+    async fn reporters(
+        &self,
+        limit: usize,
+        sink: &mut (dyn FnMut(LoadedReporter) + Send),
+    ) -> Result<(), StoreError>;
+
     /// Writes a batch durably.
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
@@ -284,6 +328,10 @@ pub trait Store: Send + Sync + 'static {
     /// oldest ids first, stopping at the first that is younger: what is gone for followers is told
     /// by one id. One that took effect before others with lower ids stays as long as they do.
     async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError>;
+
+    /// Deletes reporters that were silent for long, in the order of their ids. Looks at few enough
+    /// to take no longer than a commit.
+    async fn forget_reporters(&self, silence: &Silence) -> Result<Forgotten, StoreError>;
 
     /// Ends a life of the server: everything it did is in the store.
     async fn close(&self) -> Result<(), StoreError>;

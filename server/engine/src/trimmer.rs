@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// least so long: the clock of a test stands still.
 const REST: (u32, Duration) = (9, Duration::from_millis(5));
 /// A step that takes longer has failed.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Trimmer {
     engine: Arc<Engine>,
@@ -40,7 +40,7 @@ impl Trimmer {
                     tracing::debug!(count = trimmed.count, "old transitions deleted");
                 }
                 if trimmed.count == STEP {
-                    return (self.engine.now().since(began) * REST.0).max(REST.1);
+                    return rest_after(self.engine.now().since(began));
                 }
             }
             Ok(Err(error)) => tracing::warn!(%error, "old transitions cannot be deleted"),
@@ -48,4 +48,9 @@ impl Trimmer {
         }
         LOOK_EVERY
     }
+}
+
+/// How long to wait after a step that took so long and left others.
+pub(crate) fn rest_after(took: Duration) -> Duration {
+    (took * REST.0).max(REST.1)
 }

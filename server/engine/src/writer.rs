@@ -1,6 +1,8 @@
 //! The one task that writes to storage: one group commit after another, each with all that has
 //! gathered while the one before it was on its way. Nobody waits for it but an admin who asked to.
 
+mod remembering;
+
 use std::collections::HashMap;
 use std::future::ready;
 use std::pin::pin;
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::durably::off_the_workers;
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::forgetter::Forgetter;
 use crate::live::MAX_UNRECORDED;
 use crate::recorder;
 use crate::store::{Batch, Deletion, StoreError};
@@ -95,6 +98,7 @@ pub(crate) struct Writer {
     engine: Arc<Engine>,
     durable_changes: mpsc::Receiver<DurableChange>,
     trimmer: Trimmer,
+    forgetter: Forgetter,
     /// Breakers of a commit that failed: first in the next one.
     retry: Vec<BreakerName>,
     portions: Portions,
@@ -180,11 +184,11 @@ impl Writer {
     pub(crate) fn new(
         engine: Arc<Engine>,
         durable_changes: mpsc::Receiver<DurableChange>,
-        trimmer: Trimmer,
+        (trimmer, forgetter): (Trimmer, Forgetter),
     ) -> Self {
         let (portions, backoff) = (Portions::default(), BACKOFF.0);
-        let started = engine.now();
-        Self { engine, durable_changes, trimmer, retry: Vec::new(), portions, started, backoff }
+        let (retry, started) = (Vec::new(), engine.now());
+        Self { engine, durable_changes, trimmer, forgetter, retry, portions, started, backoff }
     }
 
     /// Writes until told to stop, then once more all there is, and closes the store. Ends by itself
@@ -193,7 +197,8 @@ impl Writer {
         let mut portions = interval(PORTION_EVERY);
         portions.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let trim = sleep(Duration::ZERO);
-        tokio::pin!(trim);
+        let forget = sleep(Duration::ZERO);
+        tokio::pin!(trim, forget);
         let engine = Arc::clone(&self.engine);
         let mut may_wait = false;
         loop {
@@ -203,6 +208,7 @@ impl Writer {
                 Some(change) = self.durable_changes.recv() => self.write_first(change).await,
                 _ = portions.tick() => self.portions.next(engine.signals().touched.len()),
                 () = &mut trim => trim.set(sleep(self.trimmer.step().await)),
+                () = &mut forget => forget.set(sleep(self.forgetter.step().await)),
                 () = engine.signals().to_write.filled() => {}
                 () = engine.desk().hurry.notified() => {}
                 // All the others have their turn before what has gathered meanwhile.
@@ -230,7 +236,11 @@ impl Writer {
         self.portions.due = self.engine.signals().touched.len();
         let mut attempt = 1;
         loop {
-            match self.write().await {
+            let written = match self.write().await {
+                Ok(Written::All) => self.write_reporters().await,
+                written => written,
+            };
+            match written {
                 Ok(Written::All) => break,
                 Ok(Written::ABatch) => {}
                 Err(error) if attempt == FINAL_ATTEMPTS => return Err(error),
@@ -245,11 +255,11 @@ impl Writer {
 
     /// Commits a part of what waits: all of it, unless it is a lot.
     async fn write(&mut self) -> Result<Written, StoreError> {
-        let (batch, durable) = self.gather();
+        let (mut batch, durable) = self.gather();
         if batch.is_empty() {
             return Ok(Written::All);
         }
-        if let Err(error) = self.commit(&batch).await {
+        if let Err(error) = self.commit_counted(&mut batch).await {
             self.keep_for_later(durable);
             return Err(error);
         }
@@ -401,7 +411,7 @@ impl Writer {
     async fn write_first(&mut self, change: DurableChange) {
         let written = match off_the_workers(change.prepare).await.flatten() {
             Ok(batch) if batch.is_empty() => Ok(batch),
-            Ok(batch) => match self.commit(&batch).await {
+            Ok(mut batch) => match self.commit_counted(&mut batch).await {
                 Ok(()) => Ok(batch),
                 Err(error) => {
                     // It can have got through all the same: what is on disk is made to be as it is.

@@ -8,7 +8,7 @@ use breaker_core::limits::MAX_TIME_TO_LIVE;
 use breaker_core::{
     Attribution, AttributionError, BreakerName, ErrorKind, PermitId, Run, Time, Violation,
 };
-use breaker_engine::{BreakerReport, Durability, Selector, Selectors};
+use breaker_engine::{Admitted, BreakerReport, Durability, Selector, Selectors};
 use breaker_proto::v1;
 use breaker_wire::{duration_from_message, outcome_from_message, time_from_message};
 use tonic::Status;
@@ -150,8 +150,13 @@ fn report(check: &mut Check, index: usize, message: v1::BreakerReport) -> Option
     for (position, message) in message.runs.iter().enumerate() {
         runs.extend(run(check, (index, position), message));
     }
-    let generation = (message.generation != 0).then_some(message.generation);
-    Some(BreakerReport { breaker: breaker?, generation, runs })
+    let admitted = match (message.generation, message.late) {
+        (0, false) => Admitted::Current,
+        (0, true) => Admitted::Late(None),
+        (generation, false) => Admitted::Generation(generation),
+        (generation, true) => Admitted::Late(Some(generation)),
+    };
+    Some(BreakerReport { breaker: breaker?, admitted, runs })
 }
 
 fn run(

@@ -67,6 +67,7 @@ impl Collector for Reading {
         page.counters("reported_calls", "Calls that were reported", "outcome", reported)?;
         let moved = STATES.map(|(state, word)| (word, stats.transitions_to(state)));
         page.counters("transitions", "Changes of state or mode, by the state after", "to", moved)?;
+        page.counter("reports", "Reports that were counted", stats.reports())?;
         page.counter(
             "duplicate_reports",
             "Reports that had come before",

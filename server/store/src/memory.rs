@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Floors, HistoryRange, Loaded, Opened, PolicyName, PolicyRow, RestoreStep,
-    Store, StoreError, StoredPolicies, TransitionPage, TransitionRecord, Trimmed,
+    Batch, BreakerRow, Floors, Forgotten, HistoryRange, Loaded, LoadedReporter, Opened, PolicyName,
+    PolicyRow, ReporterRow, RestoreStep, Silence, Store, StoreError, StoredPolicies,
+    TransitionPage, TransitionRecord, Trimmed,
 };
 use parking_lot::Mutex;
 
@@ -23,6 +24,8 @@ struct Tables {
     policies: HashMap<PolicyName, PolicyRow>,
     breakers: HashMap<BreakerName, BreakerRow>,
     transitions: BTreeMap<u64, Arc<TransitionRecord>>,
+    /// By the bytes of their ids.
+    reporters: BTreeMap<Vec<u8>, ReporterRow>,
     life: Life,
     incarnation: u64,
     revision_floor: u64,
@@ -72,6 +75,9 @@ impl Tables {
         for record in &batch.transitions {
             self.transitions.entry(record.id).or_insert_with(|| Arc::clone(record));
         }
+        for row in &batch.reporters {
+            self.reporters.insert(row.id.as_bytes().to_vec(), row.clone());
+        }
         match batch.restore {
             Some(RestoreStep::Begins(floors)) => self.begin_restore(floors),
             Some(RestoreStep::Ends) => self.is_half_restored = false,
@@ -102,6 +108,23 @@ impl Tables {
             count += 1;
         }
         Trimmed { count, trimmed_transition_id: self.trimmed_transition_id }
+    }
+}
+
+impl Tables {
+    fn forget(&mut self, silence: &Silence) -> Forgotten {
+        let behind = (Bound::Excluded(silence.after.clone()), Bound::Unbounded);
+        let ids: Vec<_> =
+            self.reporters.range(behind).map(|(id, _)| id.clone()).take(silence.limit).collect();
+        let is_end = ids.len() < silence.limit;
+        let mut count = 0;
+        for id in &ids {
+            if self.reporters[id].heard_at < silence.since {
+                self.reporters.remove(id);
+                count += 1;
+            }
+        }
+        Forgotten { count, last: ids.into_iter().next_back().filter(|_| !is_end) }
     }
 }
 
@@ -139,6 +162,18 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn reporters(
+        &self,
+        limit: usize,
+        sink: &mut (dyn FnMut(LoadedReporter) + Send),
+    ) -> Result<(), StoreError> {
+        let mut rows: Vec<_> = self.tables.lock().reporters.values().cloned().collect();
+        rows.sort_by_key(|row| row.heard_at);
+        let latest = rows.split_off(rows.len().saturating_sub(limit));
+        latest.into_iter().map(Ok).for_each(sink);
+        Ok(())
+    }
+
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         self.tables.lock().write(batch);
         Ok(())
@@ -168,6 +203,10 @@ impl Store for MemoryStore {
 
     async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError> {
         Ok(self.tables.lock().trim(older_than, limit))
+    }
+
+    async fn forget_reporters(&self, silence: &Silence) -> Result<Forgotten, StoreError> {
+        Ok(self.tables.lock().forget(silence))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

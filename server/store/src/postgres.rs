@@ -14,14 +14,15 @@ mod lease;
 mod life;
 mod load;
 mod migrations;
+mod reporters;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use breaker_core::Time;
 use breaker_engine::{
-    Batch, HistoryRange, LeaseView, Loaded, Member, Opened, SharedDatabase, Store, StoreError,
-    StoredPolicies, Term, TransitionPage, Trimmed,
+    Batch, Forgotten, HistoryRange, LeaseView, Loaded, LoadedReporter, Member, Opened,
+    SharedDatabase, Silence, Store, StoreError, StoredPolicies, Term, TransitionPage, Trimmed,
 };
 use sqlx::PgPool;
 
@@ -111,6 +112,14 @@ impl Store for PostgresStore {
         load::breakers(&self.location, sink).await
     }
 
+    async fn reporters(
+        &self,
+        limit: usize,
+        sink: &mut (dyn FnMut(LoadedReporter) + Send),
+    ) -> Result<(), StoreError> {
+        reporters::heard_last(&self.location, limit, sink).await
+    }
+
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         batch::commit(&self.writer, self.fence, batch).await
     }
@@ -133,6 +142,10 @@ impl Store for PostgresStore {
 
     async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError> {
         history::trim(&self.readers, &self.writer, self.fence, (older_than, limit)).await
+    }
+
+    async fn forget_reporters(&self, silence: &Silence) -> Result<Forgotten, StoreError> {
+        reporters::forget(&self.readers, &self.writer, self.fence, silence).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@
 mod breakers;
 mod columns;
 mod policies;
+mod reporters;
 mod transitions;
 
 use std::borrow::Cow;
@@ -17,6 +18,9 @@ use sqlx::sqlite::SqliteRow;
 
 pub(crate) use breakers::{BREAKERS, load as load_breaker};
 pub(crate) use policies::{POLICIES, load as load_policies, load_one as load_policy};
+pub(crate) use reporters::{
+    REPORTERS, REPORTERS_HEARD_LAST, SILENT_REPORTERS, load as load_reporter,
+};
 pub(crate) use transitions::{TRANSITIONS, load as load_transitions, load_one as load_transition};
 
 /// What a column holds. Every number is one of 64 bits with a sign; those that Rust takes for

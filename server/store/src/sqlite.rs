@@ -13,11 +13,13 @@ mod history;
 mod life;
 mod load;
 mod packed;
+mod reporters;
 
 use async_trait::async_trait;
 use breaker_core::Time;
 use breaker_engine::{
-    Batch, HistoryRange, Loaded, Opened, Store, StoreError, StoredPolicies, TransitionPage, Trimmed,
+    Batch, Forgotten, HistoryRange, Loaded, LoadedReporter, Opened, Silence, Store, StoreError,
+    StoredPolicies, TransitionPage, Trimmed,
 };
 use sqlx::SqlitePool;
 
@@ -77,6 +79,14 @@ impl Store for SqliteStore {
         packed::load(&self.readers, sink).await
     }
 
+    async fn reporters(
+        &self,
+        limit: usize,
+        sink: &mut (dyn FnMut(LoadedReporter) + Send),
+    ) -> Result<(), StoreError> {
+        reporters::heard_last(&self.readers, limit, sink).await
+    }
+
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         commit::commit(&self.writer, batch).await.map_err(errors::unavailable)
     }
@@ -101,6 +111,10 @@ impl Store for SqliteStore {
         history::trim(&self.readers, &self.writer, older_than, limit)
             .await
             .map_err(errors::unavailable)
+    }
+
+    async fn forget_reporters(&self, silence: &Silence) -> Result<Forgotten, StoreError> {
+        reporters::forget(&self.readers, &self.writer, silence).await.map_err(errors::unavailable)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

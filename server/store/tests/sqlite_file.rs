@@ -8,8 +8,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use breaker_core::{Attribution, Breaker, BreakerName, Config, ConfigPatch, Time};
 use breaker_engine::{
-    Batch, BreakerRow, DamagedRow, HistoryRange, HistoryScope, Loaded, Member, Moment, PolicyName,
-    PolicyRow, PolicySpec, Selector, Store, StoreError, TransitionPage, TransitionRecord,
+    Batch, BreakerRow, Damage, DamagedRow, HistoryRange, HistoryScope, Loaded, Member, Moment,
+    PolicyName, PolicyRow, PolicySpec, ReporterRow, Selector, Store, StoreError, TransitionPage,
+    TransitionRecord,
 };
 use breaker_store::{MigrationMode, SqliteStore};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -366,6 +367,38 @@ async fn a_damaged_policy_is_told_and_replaced_by_one_of_its_name() -> Result<()
         assert_eq!((name.as_str(), told.column.as_str()), ("b", column), "{damage}");
         store.commit(&Batch { policies: policies.clone(), ..Batch::default() }).await?;
         assert_eq!(store.policies().await?.rows.len(), 2, "{damage} is gone");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn damaged_reporters_are_told_and_keep_no_other_from_being_read() -> Result<()> {
+    let folder = Folder::new()?;
+    let store = folder.store().await?;
+    let reporter = |id: &str| ReporterRow {
+        id: id.into(),
+        highest: 3,
+        recent: 0b101,
+        heard_at: Time::from_millis(1),
+    };
+    let reporters = vec![reporter("a"), reporter("b")];
+    for (damage, column) in [
+        ("highest = 0", "highest"),
+        ("recent = x'0102'", "recent"),
+        ("recent = zeroblob(16)", "recent"),
+        ("id = x'62ff'", "id"),
+    ] {
+        store.commit(&Batch { reporters: reporters.clone(), ..Batch::default() }).await?;
+        folder.execute(&format!("UPDATE reporters SET {damage} WHERE id = x'62'")).await?;
+        let (mut read, mut damaged) = (Vec::new(), Vec::new());
+        let take = &mut |loaded| match loaded {
+            Ok(row) => read.push(row),
+            Err((id, Damage { column, .. })) => damaged.push((id, column)),
+        };
+        store.reporters(10, take).await?;
+        assert_eq!(read, reporters[..1], "{damage}");
+        let [(id, told)] = &damaged[..] else { panic!("{damage}: {damaged:?}") };
+        assert!(id.starts_with('b') && told == column, "{damage}: {damaged:?}");
     }
     Ok(())
 }

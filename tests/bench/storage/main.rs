@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use breaker_core::{BreakerName, ConfigPatch, Outcome, PermitId, Run};
 use breaker_engine::{
-    BreakerReport, Clock, Defaults, Engine, Histogram, Member, Options, SharedDatabase,
+    Admitted, BreakerReport, Clock, Defaults, Engine, Histogram, Member, Options, SharedDatabase,
     SystemClock, UnknownBreakers,
 };
 use breaker_store::{MigrationMode, PostgresDatabase};
@@ -172,7 +172,7 @@ impl Load {
     ) -> anyhow::Result<()> {
         let report = BreakerReport {
             breaker: self.breakers[breaker].clone(),
-            generation: None,
+            admitted: Admitted::Current,
             runs: vec![(Run::new(outcome, 1), permit)],
         };
         self.engine.report("bench", 0, &[report])?;

@@ -113,6 +113,9 @@ pub(crate) struct Report {
     /// How long ago the calls ended.
     #[serde(default)]
     pub(crate) age_ms: u64,
+    /// Whether they are history, told long after they ended.
+    #[serde(default)]
+    pub(crate) late: bool,
     /// The label of the call that got leave: its generation and permit. Without one, neither is
     /// told.
     pub(crate) of: Option<String>,

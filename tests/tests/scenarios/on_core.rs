@@ -63,11 +63,16 @@ impl Subject for OnCore {
             age: Duration::from_millis(told.age_ms),
             ..Run::new(outcome(told.outcome), told.count)
         };
+        let run = run.lasting(Duration::from_millis(told.total_ms));
+        let report = match told.leave {
+            _ if told.late => Report::late(run),
+            Some(leave) => Report::admitted(run, leave.generation),
+            None => Report::current(run),
+        };
         let report = Report {
-            run: run.lasting(Duration::from_millis(told.total_ms)),
-            generation: told.leave.map(|leave| leave.generation),
             permit: told.leave.and_then(|leave| leave.permit).map(PermitId::from_u64),
             reporter: ReporterId::of(told.reporter),
+            ..report
         };
         self.transitions.extend(self.breaker.record(&self.config, &report, self.now));
         Ok(())

@@ -99,7 +99,7 @@ impl Subject for OnServer {
             breaker: self.name.clone(),
             generation: told.leave.map_or(0, |leave| leave.generation),
             runs: vec![run],
-            late: false,
+            late: told.late,
         };
         let request = v1::ReportRequest {
             reporter_id: told.reporter.to_owned(),

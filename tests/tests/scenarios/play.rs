@@ -142,6 +142,7 @@ impl<'s, S: Subject> Play<'s, S> {
             error_kind: &call.error_kind,
             reporter: &call.reporter,
             age_ms: 0,
+            late: false,
             leave: Some(leave),
         };
         self.subject.report(told).await?;
@@ -165,6 +166,7 @@ impl<'s, S: Subject> Play<'s, S> {
             error_kind: &report.error_kind,
             reporter: &report.reporter,
             age_ms: report.age_ms,
+            late: report.late,
             leave,
         };
         self.subject.report(told).await

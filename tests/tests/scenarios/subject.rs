@@ -40,6 +40,8 @@ pub(crate) struct Told<'a> {
     pub(crate) error_kind: &'a str,
     pub(crate) reporter: &'a str,
     pub(crate) age_ms: u64,
+    /// Whether they are told as history.
+    pub(crate) late: bool,
     pub(crate) leave: Option<Leave>,
 }
 

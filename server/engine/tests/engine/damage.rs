@@ -8,8 +8,9 @@ use breaker_core::{
     StateSnapshot, Time,
 };
 use breaker_engine::{
-    Action, BreakerReport, BreakerRow, Damage, DamagedRow, Durability, Engine, HistoryFilter,
-    MAX_NUMBER, ManualClock, Moment, Opened, PolicyName, PolicySpec, Selector, TransitionRecord,
+    Action, Admitted, BreakerReport, BreakerRow, Damage, DamagedRow, Durability, Engine,
+    HistoryFilter, MAX_NUMBER, ManualClock, Moment, Opened, PolicyName, PolicySpec, Selector,
+    TransitionRecord,
 };
 
 use crate::flaky::{Flaky, name, start, start_at};
@@ -142,7 +143,7 @@ async fn numbers_that_no_breaker_has_are_damage_like_any_other() {
 
 fn failures(breaker: &str) -> BreakerReport {
     let runs = vec![(Run::new(Outcome::Failure, 5), None)];
-    BreakerReport { breaker: name(breaker), generation: None, runs }
+    BreakerReport { breaker: name(breaker), admitted: Admitted::Current, runs }
 }
 
 #[tokio::test(start_paused = true)]

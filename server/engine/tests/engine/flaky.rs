@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, ConfigPatch, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Clock, Damage, DamagedRow, Defaults, Engine, HistoryRange, Loaded,
-    ManualClock, Opened, Options, PolicyName, PolicyRow, Store, StoreError, StoredPolicies, Tasks,
-    TransitionPage, TransitionRecord, Trimmed, UnknownBreakers,
+    Batch, BreakerRow, Clock, Damage, DamagedRow, Defaults, Engine, Forgotten, HistoryRange,
+    Loaded, LoadedReporter, ManualClock, Opened, Options, PolicyName, PolicyRow, ReporterRow,
+    Silence, Store, StoreError, StoredPolicies, Tasks, TransitionPage, TransitionRecord, Trimmed,
+    UnknownBreakers,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -27,6 +28,7 @@ pub(crate) struct Flaky {
     pub(crate) policies: Mutex<BTreeMap<PolicyName, PolicyRow>>,
     pub(crate) rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
     pub(crate) transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
+    pub(crate) reporters: Mutex<BTreeMap<Box<str>, ReporterRow>>,
     /// Breakers that the next opening finds damaged.
     pub(crate) damaged: Mutex<Vec<DamagedRow>>,
     /// The ids of transitions that are damaged.
@@ -37,6 +39,8 @@ pub(crate) struct Flaky {
     pub(crate) meanwhile: Mutex<Option<Box<dyn FnMut() + Send>>>,
     /// How many commits there were.
     pub(crate) commits: AtomicUsize,
+    /// After how many of them it goes away.
+    pub(crate) last_commit: Mutex<Option<usize>>,
 }
 
 impl Flaky {
@@ -87,6 +91,17 @@ impl Store for Flaky {
         Ok(())
     }
 
+    async fn reporters(
+        &self,
+        limit: usize,
+        sink: &mut (dyn FnMut(LoadedReporter) + Send),
+    ) -> Result<(), StoreError> {
+        let mut rows: Vec<_> = self.reporters.lock().values().cloned().collect();
+        rows.sort_by_key(|row| row.heard_at);
+        rows.split_off(rows.len().saturating_sub(limit)).into_iter().map(Ok).for_each(sink);
+        Ok(())
+    }
+
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         self.answer()?;
         let gate = self.gate.lock().take();
@@ -98,7 +113,10 @@ impl Store for Flaky {
         if is_slow {
             tokio::time::advance(Duration::from_millis(1)).await;
         }
-        self.commits.fetch_add(1, Ordering::SeqCst);
+        let commits = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.last_commit.lock().take_if(|last| *last <= commits).is_some() {
+            self.go_away();
+        }
         let mut policies = self.policies.lock();
         for row in &batch.policies {
             policies.insert(row.name.clone(), row.clone());
@@ -116,6 +134,10 @@ impl Store for Flaky {
         let mut transitions = self.transitions.lock();
         for record in &batch.transitions {
             transitions.insert(record.id, TransitionRecord::clone(record));
+        }
+        let mut reporters = self.reporters.lock();
+        for row in &batch.reporters {
+            reporters.insert(row.id.clone(), row.clone());
         }
         Ok(())
     }
@@ -156,6 +178,15 @@ impl Store for Flaky {
             trimmed.count += 1;
         }
         Ok(trimmed)
+    }
+
+    /// Looks at all of them at once.
+    async fn forget_reporters(&self, silence: &Silence) -> Result<Forgotten, StoreError> {
+        self.answer()?;
+        let mut reporters = self.reporters.lock();
+        let before = reporters.len();
+        reporters.retain(|_, row| row.heard_at >= silence.since);
+        Ok(Forgotten { count: before - reporters.len(), last: None })
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -10,8 +10,8 @@ use breaker_core::{
     Attribution, Cause, ConfigPatch, Counts, Mode, Outcome, Run, StateKind, Time, Transition,
 };
 use breaker_engine::{
-    Action, BreakerReport, Clock, Durability, Engine, EngineError, HistoryFilter, ManualClock,
-    Moment, Opened, Selector, Tasks, TransitionRecord,
+    Action, Admitted, BreakerReport, Clock, Durability, Engine, EngineError, HistoryFilter,
+    ManualClock, Moment, Opened, Selector, Tasks, TransitionRecord,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
@@ -304,7 +304,7 @@ impl World {
             Step::Fail(breaker) => {
                 let runs = vec![(Run::new(Outcome::Failure, 5), None)];
                 let breaker = name(BREAKERS[breaker]);
-                let report = BreakerReport { breaker, generation: None, runs };
+                let report = BreakerReport { breaker, admitted: Admitted::Current, runs };
                 self.engine.report("", 0, &[report]).unwrap();
             }
             // Less than the retention in all, so that nothing is deleted.

@@ -7,5 +7,7 @@ mod durably;
 mod flaky;
 mod history;
 mod policies;
+mod repeated;
+mod reports;
 mod restarts;
 mod storage_away;

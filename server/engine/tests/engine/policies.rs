@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use breaker_core::{Attribution, ConfigPatch, Key, Outcome, Run, Source, StateKind};
 use breaker_engine::{
-    Action, BreakerReport, BreakerView, Change, ConfigUpdate, Durability, Engine, EngineError,
-    MAX_POLICIES, Others, PolicyName, PolicySpec, PolicyUpdate, Selector, Selectors, Wanted,
+    Action, Admitted, BreakerReport, BreakerView, Change, ConfigUpdate, Durability, Engine,
+    EngineError, MAX_POLICIES, Others, PolicyName, PolicySpec, PolicyUpdate, Selector, Selectors,
+    Wanted,
 };
 
 use tokio::sync::oneshot;
@@ -92,7 +93,7 @@ async fn a_change_reaches_breakers_at_once_and_takes_nothing_from_them() {
     let own = ConfigPatch { open_duration: Some(Duration::from_secs(7)), ..ConfigPatch::default() };
     engine.create(name("a/own"), own, Durability::Preferred).await.unwrap();
     let runs = vec![(Run::new(Outcome::Failure, 4), None)];
-    let report = BreakerReport { breaker: name("a/mine"), generation: None, runs };
+    let report = BreakerReport { breaker: name("a/mine"), admitted: Admitted::Current, runs };
     engine.report("", 0, &[report]).unwrap();
     let before = |text: &str| engine.get(&name(text)).unwrap().status.revision;
     let (mine, own, other) = (before("a/mine"), before("a/own"), before("b/other"));
@@ -128,7 +129,7 @@ async fn an_open_breaker_stays_open_for_the_time_it_began_with() {
     let store = Arc::new(Flaky::default());
     let (engine, tasks) = start(&store).await;
     let runs = vec![(Run::new(Outcome::Failure, 5), None)];
-    let report = BreakerReport { breaker: name("a/b"), generation: None, runs };
+    let report = BreakerReport { breaker: name("a/b"), admitted: Admitted::Current, runs };
     engine.report("", 0, &[report]).unwrap();
     let until = engine.get(&name("a/b")).unwrap().status.retry_at;
     let longer =

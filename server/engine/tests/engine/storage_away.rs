@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use breaker_core::{Attribution, ConfigPatch, Mode, Outcome, OverrideKind, Run, StateKind};
 use breaker_engine::{
-    Action, BreakerReport, Durability, Engine, EngineError, Selector, StoreError,
+    Action, Admitted, BreakerReport, Durability, Engine, EngineError, Selector, StoreError,
 };
 use tokio::sync::oneshot;
 
@@ -12,7 +12,7 @@ use crate::flaky::{Flaky, name, start};
 
 fn failures(breaker: &str) -> BreakerReport {
     let runs = vec![(Run::new(Outcome::Failure, 5), None)];
-    BreakerReport { breaker: name(breaker), generation: None, runs }
+    BreakerReport { breaker: name(breaker), admitted: Admitted::Current, runs }
 }
 
 async fn force_open(engine: &Arc<Engine>, durability: Durability) -> Result<bool, EngineError> {

@@ -10,7 +10,7 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Postgres, Row, Type};
 use super::cells::{Arrays, array_type};
 use super::connection::Line;
 use super::errors::unavailable;
-use crate::rows::{BREAKERS, POLICIES, TRANSITIONS, Table, bound};
+use crate::rows::{BREAKERS, POLICIES, REPORTERS, TRANSITIONS, Table, bound};
 
 /// Locks the lease if it is still this server's, until the statement is through. Every other part
 /// of a statement does nothing unless it is.
@@ -42,6 +42,7 @@ fn statement(fence: i64, batch: &Batch) -> Result<Statement, BoxDynError> {
     statement.delete("breakers", breakers.deletions)?;
     let transitions: Vec<_> = batch.transitions.iter().collect();
     statement.insert(&TRANSITIONS, &transitions)?;
+    statement.insert(&REPORTERS, &batch.reporters.iter().collect::<Vec<_>>())?;
     if let Some(step) = batch.restore {
         statement.take_step(step)?;
     }

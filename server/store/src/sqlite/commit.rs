@@ -4,7 +4,8 @@
 use std::sync::{Arc, LazyLock};
 
 use breaker_engine::{
-    Batch, BreakerRow, Deletion, Floors, PolicyDeletion, PolicyRow, RestoreStep, TransitionRecord,
+    Batch, BreakerRow, Deletion, Floors, PolicyDeletion, PolicyRow, ReporterRow, RestoreStep,
+    TransitionRecord,
 };
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -28,6 +29,8 @@ static BREAKERS: LazyLock<Insert<BreakerRow>> = LazyLock::new(|| Insert::into(ro
 
 static TRANSITIONS: LazyLock<Insert<Arc<TransitionRecord>>> =
     LazyLock::new(|| Insert::into(rows::TRANSITIONS));
+
+static REPORTERS: LazyLock<Insert<ReporterRow>> = LazyLock::new(|| Insert::into(rows::REPORTERS));
 
 impl<R> Insert<R> {
     fn into(table: Table<R>) -> Self {
@@ -78,6 +81,7 @@ pub(super) async fn commit(writer: &Writer, batch: &Batch) -> Result<(), sqlx::E
     BREAKERS.run(&mut writing, &batch.rows).await?;
     delete(&mut writing, &batch.deletions).await?;
     TRANSITIONS.run(&mut writing, &batch.transitions).await?;
+    REPORTERS.run(&mut writing, &batch.reporters).await?;
     take_step(&mut writing, batch.restore).await?;
     writing.commit().await
 }

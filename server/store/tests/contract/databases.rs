@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use breaker_core::Time;
 use breaker_engine::{
-    Batch, HistoryRange, Loaded, Member, Opened, SharedDatabase, Store, StoreError, StoredPolicies,
-    TransitionPage, Trimmed,
+    Batch, Forgotten, HistoryRange, Loaded, LoadedReporter, Member, Opened, SharedDatabase,
+    Silence, Store, StoreError, StoredPolicies, TransitionPage, Trimmed,
 };
 use breaker_store::backup::{BadLine, Header, Item, Reader, Writer};
 use breaker_store::{MemoryStore, MigrationMode, PostgresDatabase, SqliteStore};
@@ -86,6 +86,8 @@ fn through_a_backup(batch: &Batch) -> Result<Batch, BadLine> {
     let mut read = Batch {
         policy_deletions: batch.policy_deletions.clone(),
         deletions: batch.deletions.clone(),
+        // No backup holds them.
+        reporters: batch.reporters.clone(),
         restore: batch.restore,
         ..Batch::default()
     };
@@ -119,6 +121,14 @@ impl Store for ThroughBackup {
         self.0.load(sink).await
     }
 
+    async fn reporters(
+        &self,
+        limit: usize,
+        sink: &mut (dyn FnMut(LoadedReporter) + Send),
+    ) -> Result<(), StoreError> {
+        self.0.reporters(limit, sink).await
+    }
+
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         let read = through_a_backup(batch)
             .map_err(|bad| StoreError::Unusable(format!("line {}: {}", bad.line, bad.problem)))?;
@@ -143,6 +153,10 @@ impl Store for ThroughBackup {
 
     async fn trim(&self, older_than: Time, limit: usize) -> Result<Trimmed, StoreError> {
         self.0.trim(older_than, limit).await
+    }
+
+    async fn forget_reporters(&self, silence: &Silence) -> Result<Forgotten, StoreError> {
+        self.0.forget_reporters(silence).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@ mod breakers;
 mod databases;
 mod lives;
 mod policies;
+mod reporters;
 mod samples;
 mod transitions;
 
@@ -35,6 +36,13 @@ macro_rules! contract {
                 a_deletion_takes_a_policy_up_to_its_revision,
                 the_floor_is_that_of_all_deleted_policies,
                 as_many_as_there_may_be_are_written_at_once,
+            ],
+            reporters: [
+                every_field_survives,
+                they_are_written_with_the_rows_that_their_reports_are_in,
+                a_later_row_replaces_an_earlier_one,
+                those_heard_of_last_are_read_and_the_longest_silent_comes_first,
+                the_silent_are_forgotten_a_few_at_a_time,
             ],
             transitions: [
                 every_field_survives,

@@ -6,8 +6,8 @@ use crate::tests::story::Seen::{
     Consecutive, FailureCount, Generation, Late, PermitsOut, State, Successes, Totals,
     WindowFailures,
 };
-use crate::tests::story::{at, check};
-use crate::{Cause, ConfigPatch, StateKind};
+use crate::tests::story::{at, check, config, ms};
+use crate::{Breaker, Cause, ConfigPatch, Outcome, Report, Run, StateKind};
 
 fn two_failures_open() -> ConfigPatch {
     ConfigPatch {
@@ -100,4 +100,22 @@ fn a_probe_of_an_older_generation_gives_back_nothing_that_is_out_now() {
                 .enters(StateKind::Closed, Cause::ProbesSucceeded),
         ],
     );
+}
+
+#[test]
+fn calls_that_are_history_are_late_in_every_generation() {
+    let config = config(&two_failures_open());
+    let mut breaker = Breaker::new(ms(0));
+    let history = |outcome| Report::late(Run::new(outcome, 1));
+    for at in 1..4 {
+        assert_eq!(breaker.record(&config, &history(Outcome::Failure), ms(at)), []);
+    }
+    assert_eq!((breaker.state(), breaker.generation()), (StateKind::Closed, 1));
+    breaker.record(&config, &Report::current(Run::new(Outcome::Failure, 2)), ms(4));
+    let probe = breaker.acquire(&config, ms(104)).0.permit().unwrap();
+    let late_probe = history(Outcome::Success).with_permit(probe.id);
+    assert_eq!(breaker.record(&config, &late_probe, ms(105)), []);
+    assert_eq!((breaker.state(), breaker.probes().unwrap().out()), (StateKind::HalfOpen, &[][..]));
+    let totals = breaker.metrics().unwrap().totals();
+    assert_eq!((totals.successes, totals.failures, totals.late), (1, 5, 4));
 }

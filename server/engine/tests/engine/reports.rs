@@ -1,0 +1,43 @@
+//! Which reports count, and for what.
+
+use std::sync::Arc;
+
+use breaker_core::{Outcome, Run, StateKind, Totals};
+use breaker_engine::{Admitted, BreakerReport, BreakerView, Engine, EngineError, Reported};
+
+use crate::flaky::{Flaky, name, start};
+
+fn five_failures(admitted: Admitted) -> [BreakerReport; 1] {
+    let runs = vec![(Run::new(Outcome::Failure, 5), None)];
+    [BreakerReport { breaker: name("a/b"), admitted, runs }]
+}
+
+fn totals(view: &BreakerView) -> Totals {
+    *view.breaker.metrics().unwrap().totals()
+}
+
+fn look(engine: &Arc<Engine>) -> BreakerView {
+    engine.get(&name("a/b")).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_history_count_as_late_and_move_nothing() {
+    let (engine, tasks) = start(&Arc::new(Flaky::default())).await;
+    let report = |admitted| engine.report("", 0, &five_failures(admitted));
+    assert_eq!(report(Admitted::Late(Some(1))).unwrap(), Reported::Counted(Vec::new()));
+    assert!(engine.get(&name("a/b")).is_err(), "it was deleted while the calls were in flight");
+    assert_eq!(report(Admitted::Late(None)).unwrap(), Reported::Counted(Vec::new()));
+    assert_eq!(report(Admitted::Late(Some(1))).unwrap(), Reported::Counted(Vec::new()));
+    let view = look(&engine);
+    assert_eq!((view.status.state, totals(&view).late), (StateKind::Closed, 10));
+    let unreached = report(Admitted::Late(Some(2)));
+    assert!(matches!(unreached, Err(EngineError::Invalid(_))), "{unreached:?}");
+    report(Admitted::Generation(1)).unwrap();
+    let view = look(&engine);
+    assert_eq!((view.status.state, totals(&view).late), (StateKind::Open, 10));
+    let Reported::Counted(moved) = report(Admitted::Late(Some(1))).unwrap() else {
+        panic!("it was not sent before");
+    };
+    assert_eq!(moved.len(), 1, "the reporter does not know that it is open");
+    tasks.shut_down().await.unwrap();
+}
