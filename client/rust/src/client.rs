@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::BreakerName;
+use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +69,12 @@ impl Client {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
+    }
+
+    /// The runtime that has the timers of calls; `None` once it has ended, as its tasks tell, and
+    /// after a shutdown.
+    pub(crate) fn timers(&self) -> Option<&runtime::Handle> {
+        (!self.0.tasks.is_empty()).then_some(&self.0.shared.runtime)
     }
 
     /// The breaker of this name, `namespace/name`, and from now on the server tells of it. The

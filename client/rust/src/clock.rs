@@ -12,9 +12,11 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Waits for a moment; for good if there is none.
+/// Waits for a moment; for good if there is none. A moment that has passed costs no timer, which
+/// would round it up to the next millisecond.
 pub(crate) async fn reach(moment: Option<Instant>) {
     match moment {
+        Some(moment) if moment <= now() => {}
         Some(moment) => sleep_until(moment).await,
         None => pending().await,
     }

@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use breaker_core::{ErrorKind, Outcome, PermitId};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::admission::Probe;
 use crate::breaker::Breaker;
@@ -124,12 +124,21 @@ impl<'a> Guard<'a> {
         let Some(deadline) = self.started_at.checked_add(most.min(self.call_timeout())) else {
             return Some(call.await);
         };
-        let waiting = {
+        let client = self.breaker.client();
+        let Some(runtime) = client.timers() else { return Some(call.await) };
+        let alarm = {
             // The timer is the client's: a call need not be made on a Tokio runtime.
-            let _entered = self.breaker.client().shared().runtime.enter();
-            timeout_at(deadline, call)
+            let _entered = runtime.enter();
+            sleep_until(deadline)
         };
-        waiting.await.ok()
+        let mut alarm = pin!(alarm);
+        poll_fn(|context| match call.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            // To look at a timer of a runtime that has ended is a panic.
+            Poll::Pending if client.timers().is_none() => Poll::Pending,
+            Poll::Pending => alarm.as_mut().poll(context).map(|()| None),
+        })
+        .await
     }
 
     /// How long ago the call was admitted.

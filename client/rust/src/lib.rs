@@ -1,31 +1,38 @@
 //! Rust client of breakerd, the circuit breaker that a whole fleet shares.
 //!
-//! A [`Client`] speaks the thin protocol: for each call it asks the server for leave and reports
-//! how the call ended. A call is guarded by wrapping its future:
+//! A [`Client`] keeps a copy of the breakers that the application uses, decides calls from it
+//! without asking anybody, and reports in the background how they ended. It never makes a call
+//! fail or wait for reasons of its own.
+//!
+//! ```no_run
+//! # async fn charge(_cents: u32) -> Result<String, std::io::Error> { Ok(String::new()) }
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use breaker_client::{CallError, Client};
+//!
+//! let client = Client::new("127.0.0.1:7420")?;
+//! let stripe = client.breaker("payments/stripe-api")?;
+//! match stripe.call(charge(1_200)).await {
+//!     Ok(receipt) => println!("paid: {receipt}"),
+//!     Err(CallError::Denied(denial)) => println!("not tried: {denial}"),
+//!     Err(error) => println!("{error}"),
+//! }
+//! client.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Judging calls
+//! Every error is a failure, unless a [`Caller`] says otherwise:
 //!
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use breaker_client::{CallError, Client, Verdict};
+//! use breaker_client::{Breaker, Verdict};
 //!
-//! # #[derive(Debug, thiserror::Error)]
-//! # #[error("declined")]
+//! # #[derive(Debug)]
 //! # struct PaymentError { is_declined: bool }
 //! # async fn charge(_cents: u32) -> Result<String, PaymentError> { Ok(String::new()) }
-//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder()
-//!     .addresses(["breakerd-0:7420", "breakerd-1:7420"])
-//!     .client_id("checkout-7")
-//!     .build()?;
-//! let stripe = client.breaker("payments/stripe-api")?;
-//!
-//! match stripe.call(charge(1_200)).await {
-//!     Ok(receipt) => println!("paid: {receipt}"),
-//!     Err(CallError::Denied(denial)) => println!("not tried: {denial}"),
-//!     Err(CallError::Timeout) => println!("given up"),
-//!     Err(CallError::Failed(error)) => println!("failed: {error}"),
-//! }
-//!
+//! # async fn run(stripe: Breaker) {
 //! // A card that was declined is not the dependency's fault.
 //! let caller = stripe.caller().timeout(Duration::from_secs(2)).classify_errors(
 //!     |error: &PaymentError| match error.is_declined {
@@ -33,16 +40,47 @@
 //!         false => Verdict::failure("stripe"),
 //!     },
 //! );
-//! let receipt = caller.call_or_else(charge(1_200), |_| async { "later".to_owned() }).await;
+//! let receipt = caller.call_or(charge(1_200), async |_| "later".to_owned()).await;
 //! # drop(receipt);
+//! # }
+//! ```
 //!
-//! client.shutdown().await?;
+//! # Guards
+//! Where a call is not one future, [`Breaker::acquire`] hands out a [`Guard`] that is told how the
+//! call ended. One that is dropped, as by a task that is cancelled, reports that the call counts for
+//! nothing.
+//!
+//! ```no_run
+//! # use breaker_client::{Breaker, Denial};
+//! # fn charge() -> bool { true }
+//! # async fn run(stripe: Breaker) -> Result<(), Denial> {
+//! let guard = stripe.acquire().await?;
+//! match charge() {
+//!     true => guard.success(),
+//!     false => guard.failure("http.503"),
+//! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Where a call is not one future, [`Breaker::admit`] hands out a [`Guard`] that is told how the
-//! call ended. [`Client::watch`] follows the states of breakers:
+//! # While breakerd is away
+//! [`Client::state`] says what the client goes by: [`Ready`](ClientState::Ready), the copy;
+//! [`Stale`](ClientState::Stale), the copy as it was when the stream was cut; or
+//! [`Fallback`](ClientState::Fallback), where `on_unavailable` decides: as the server last told for
+//! the breaker, or else as the client was built. By default that is a breaker of this process, which
+//! decides with the same rules as the server. Outcomes wait for the server to come back, as up to
+//! [`MAX_WAITING_RUNS`] runs of alike ones; [`Client::outcomes_given_up`] counts those that could
+//! not wait.
+//!
+//! # Several servers
+//! Of several servers on one database one leads, and the others stand by. A client that knows some
+//! of them finds the one that leads by itself, stays with it, and follows when another one takes
+//! over. A report is repeated under its number and a stream goes on from its token, so that nothing
+//! is lost or counts twice.
+//!
+//! # Following breakers
+//! [`Client::on_transition`] and [`Breaker::on_transition`] tell of changes. [`Client::watch`] is a
+//! stream of the states of any breakers, apart from the client's own:
 //!
 //! ```no_run
 //! # use breaker_client::{Client, WatchEvent};
@@ -56,20 +94,9 @@
 //! # }
 //! ```
 //!
-//! # Several servers
-//! Of several servers on one database one leads, and the others stand by. A client that knows some
-//! of them finds the one that leads by itself, stays with it, and follows when another one takes
-//! over. A report is repeated under its number and a watch goes on from its token, so that
-//! nothing is lost or counts twice. Calls made while nobody leads are decided as while the server
-//! is away.
-//!
-//! # While the server is away
-//! A guarded call never fails because breakerd does. An Acquire that is not answered, by any of the
-//! servers within the request timeout, is decided by `on_unavailable`: as the server last told it
-//! for the breaker, or else as the client was built. Calls that the server did not
-//! admit are not reported to it. Outcomes of those that it did admit wait for it, for a minute and
-//! up to [`MAX_QUEUED_OUTCOMES`] of them; the oldest are given up first, and
-//! [`Client::outcomes_given_up`] counts them.
+//! # Features
+//! `tower` (on by default): layers for HTTP and gRPC. `metrics`: counters and a gauge through the
+//! `metrics` facade. Code without async uses [`blocking`].
 
 mod address;
 mod admission;

@@ -2,6 +2,7 @@ use super::*;
 use crate::clock;
 
 const CLIENT: ClientState = ClientState::Ready;
+const LOCAL: OnUnavailable = OnUnavailable::Local;
 
 /// A breaker as words: `normal closed`, `shadow open 5`, `normal half_open 25%`, `forced_open 5`,
 /// `absent`, `unknown`. A number is how many seconds of OPEN or of the override are left.
@@ -60,7 +61,7 @@ fn words(step: Step) -> String {
 fn check(client: ClientState, breaker: &str, expected: &str) {
     let now = clock::now();
     let held = held(breaker, now);
-    let step = held.decide(client, &mut 0, now + Duration::from_secs(2));
+    let step = held.decide(client, LOCAL, &mut 0, now + Duration::from_secs(2));
     assert_eq!(words(step), expected, "{breaker} in {client:?}");
     let allows_all = held.allows_all(client, OnUnavailable::Local);
     let is_settled = matches!(breaker.split(' ').nth(1), None | Some("closed"));
@@ -104,12 +105,18 @@ async fn in_fallback_nothing_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_copy_says_what_it_said() {
+async fn a_stale_copy_says_what_it_said_except_of_calls_that_flow() {
     for (breaker, expected) in [
-        ("absent", "allow 0"),
-        ("normal closed", "allow 7"),
+        ("unknown", "alone"),
+        ("absent", "alone"),
+        ("normal closed", "alone"),
         ("normal open 5", "deny open 3"),
+        ("normal open 1", "ask 3"),
+        ("normal half_open", "ask 3"),
         ("forced_open", "deny forced_open"),
+        ("forced_closed", "allow 7"),
+        ("disabled", "allow 7"),
+        ("shadow closed", "allow 7"),
     ] {
         check(ClientState::Stale, breaker, expected);
     }
@@ -122,8 +129,9 @@ async fn the_share_of_a_ramp_is_exact_whatever_the_credit_at_first() {
         let held = held(&format!("normal half_open {percent}%"), now);
         for credit in [0, 42, 99] {
             let mut credit = credit;
-            let allows =
-                |credit: &mut u32| matches!(held.decide(CLIENT, credit, now), Step::Allow { .. });
+            let allows = |credit: &mut u32| {
+                matches!(held.decide(CLIENT, LOCAL, credit, now), Step::Allow { .. })
+            };
             let allowed = (0..100).filter(|_| allows(&mut credit)).count();
             assert_eq!(allowed, percent);
         }
@@ -138,6 +146,8 @@ async fn on_unavailable_is_the_breakers_or_else_the_builders() {
     for other in ["unknown", "absent"] {
         let held = held(other, now);
         assert_eq!(held.on_unavailable(OnUnavailable::Deny), OnUnavailable::Deny);
-        assert!(held.allows_all(ClientState::Fallback, OnUnavailable::Allow));
+        for client in [ClientState::Fallback, ClientState::Stale] {
+            assert!(held.allows_all(client, OnUnavailable::Allow));
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{
-    Attribution, BreakerName, ConfigPatch, Decision, DenyReason as CoreDenyReason, Outcome,
-    OverrideKind, Ramp, Report, Run, StateKind,
+    Attribution, BreakerName, ConfigPatch, Decision, DenyReason as CoreDenyReason, OnUnavailable,
+    Outcome, OverrideKind, Ramp, Report, Run, StateKind,
 };
 use breaker_proto::v1;
 use breaker_wire::time_to_message;
@@ -15,7 +15,7 @@ use tokio::time::advance;
 use super::server::{World, config, state_message};
 use super::support::{NAME, builder, nobody};
 use crate::copy::{Held, Step};
-use crate::shared::{Shared, Told};
+use crate::shared::Shared;
 use crate::state::ClientState;
 use crate::status::BreakerStatus;
 use crate::{Client, DenyReason};
@@ -69,7 +69,8 @@ fn event() -> impl Strategy<Value = Event> {
 struct Pair {
     world: World,
     client: Client,
-    told: Told,
+    /// The number of the snapshot.
+    told: u64,
     /// All states that the client was told of since the last reset.
     states: Vec<v1::BreakerState>,
 }
@@ -89,8 +90,7 @@ impl Pair {
         world.change(NAME, |_, _, _| ());
         let client = builder().address(nobody()).build().unwrap();
         client.breaker(NAME).unwrap();
-        let told = Told { snapshot: 1, is_after_reset: false };
-        Self { world, client, told, states: Vec::new() }
+        Self { world, client, told: 1, states: Vec::new() }
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -145,7 +145,7 @@ impl Pair {
                 }
             }
             Event::ToldAnew => {
-                self.told = Told { snapshot: self.told.snapshot + 1, is_after_reset: true };
+                self.told += 1;
                 self.states.clear();
                 self.tell();
             }
@@ -161,7 +161,7 @@ impl Pair {
         }
     }
 
-    fn take_in(&self, state: &v1::BreakerState, told: Option<Told>) {
+    fn take_in(&self, state: &v1::BreakerState, told: Option<u64>) {
         let now = time_to_message(self.world.now);
         let status = BreakerStatus::from_message(state, Some(&now)).unwrap();
         self.shared().take_in(&status, told);
@@ -172,7 +172,8 @@ impl Pair {
         let name = BreakerName::new(NAME).unwrap();
         let cell = self.shared().registry.find(&name).unwrap();
         let cold = cell.lock();
-        let step = cold.held.decide(ClientState::Ready, &mut 0, crate::clock::now());
+        let step =
+            cold.held.decide(ClientState::Ready, OnUnavailable::Local, &mut 0, crate::clock::now());
         let Some(kept) = self.world.breakers.get(NAME) else {
             prop_assert_eq!(step, Step::Allow { generation: 0 });
             return Ok(());

@@ -12,7 +12,7 @@ use super::support::{
 };
 use crate::{ClientState, DenyReason};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn without_a_server_calls_flow_until_a_local_breaker_opens() {
     let time = StoppedTime::begin();
     let client = builder().address(nobody()).build().unwrap();
@@ -21,7 +21,7 @@ async fn without_a_server_calls_flow_until_a_local_breaker_opens() {
         allowed(&breaker).await.failure("http.503");
     }
     let denial = denied(&breaker).await;
-    assert_eq!((denial.reason, denial.state), (DenyReason::Open, Some(StateKind::Open)));
+    assert_eq!((denial.reason, denial.state), (DenyReason::LocalOpen, Some(StateKind::Open)));
     assert_eq!(denial.retry_after, Some(Duration::from_secs(60)));
     time.pass(Duration::from_secs(60)).await;
     let (probe, other) = (allowed(&breaker).await, breaker.acquire().await);
@@ -69,12 +69,12 @@ async fn the_local_breaker_of_an_open_one_probes_first_and_is_dropped_when_the_s
     let address = server.stop();
     eventually(|| client.state().state == ClientState::Fallback).await;
     let probes = [allowed(&breaker).await, allowed(&breaker).await];
-    assert_eq!(denied(&breaker).await.reason, DenyReason::NoPermit);
+    assert_eq!(denied(&breaker).await.reason, DenyReason::LocalOpen);
     let [good, bad] = probes;
     good.success();
     bad.failure("");
     let denial = denied(&breaker).await;
-    assert_eq!((denial.reason, denial.state), (DenyReason::Open, Some(StateKind::Open)));
+    assert_eq!((denial.reason, denial.state), (DenyReason::LocalOpen, Some(StateKind::Open)));
 
     let server = TestServer::start_at(&address, &patch);
     server.create(NAME);
@@ -116,5 +116,5 @@ async fn the_local_breaker_goes_by_the_breakers_configuration() {
         allowed(&breaker).await.failure(kind);
     }
     allowed(&breaker).await.failure("http.500");
-    assert_eq!(denied(&breaker).await.reason, DenyReason::Open);
+    assert_eq!(denied(&breaker).await.reason, DenyReason::LocalOpen);
 }

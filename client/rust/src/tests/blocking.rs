@@ -97,7 +97,7 @@ fn the_last_one_that_goes_reports_what_is_left() {
     assert_eq!(server.world(|world| world.totals(NAME)), [1, 0, 0, 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn it_is_not_held_up_by_a_runtime_around_it_that_stands_still() {
     let _time = StoppedTime::begin();
     let client = Client::build(builder().address(nobody())).unwrap();

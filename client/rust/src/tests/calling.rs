@@ -89,7 +89,7 @@ async fn call_that_hangs(
     call.await.unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_is_given_up_after_the_breakers_call_timeout() {
     let time = StoppedTime::begin();
     let mut server = TestServer::start(&trips_at_once());
@@ -104,7 +104,7 @@ async fn a_call_is_given_up_after_the_breakers_call_timeout() {
     assert!(duration >= call_timeout, "{duration:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_caller_can_give_up_earlier_but_not_later() {
     let time = StoppedTime::begin();
     let server = TestServer::start(&trips_at_once());

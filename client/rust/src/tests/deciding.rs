@@ -29,7 +29,7 @@ async fn a_closed_breaker_lets_calls_flow_without_asking() {
     assert_eq!(server.world(|world| world.acquires), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_open_breaker_denies_and_says_how_long() {
     let time = StoppedTime::begin();
     let server = TestServer::start(&trips_at_once());
@@ -45,7 +45,7 @@ async fn an_open_breaker_denies_and_says_how_long() {
     assert_eq!(server.world(|world| world.acquires), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_open_breaker_past_its_time_is_asked_for_a_permit() {
     let time = StoppedTime::begin();
     let server = TestServer::start(&trips_at_once());
@@ -82,7 +82,7 @@ async fn overrides_decide_before_the_state_does() {
     assert_eq!(by_mode, [Err(DenyReason::ForcedOpen), Ok(()), Ok(()), Ok(())]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn forced_open_says_how_long_if_it_ends() {
     let _time = StoppedTime::begin();
     let server = TestServer::start(&ConfigPatch::default());
@@ -194,7 +194,7 @@ async fn a_breaker_that_is_not_there_is_closed_and_its_first_outcome_makes_it() 
     let guard = allowed(&breaker).await;
     assert_eq!(guard.generation(), 0);
     assert_eq!(guard.call_timeout(), Duration::from_secs(10));
-    let _time = StoppedTime::begin();
+    let _time = StoppedTime::from_now_on();
     // It is in a hurry, so no time has to pass.
     guard.success();
     let (run, report) = server.next_run().await;

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::server::TestServer;
 use super::support::{
     NAME, StoppedTime, allowed, breaker_of, builder, client_of, denied, eventually, nobody, ready,
-    trips_at_once,
+    settle, trips_at_once,
 };
 use crate::{ClientState, DenyReason, Error};
 
@@ -50,7 +50,7 @@ async fn after_a_shutdown_calls_are_decided_as_in_fallback() {
     assert!(client.flush(Duration::from_millis(1)).await || client.waiting_runs() == 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_shutdown_beside_a_dead_server_takes_five_seconds() {
     let time = StoppedTime::begin();
     let client = builder().address(nobody()).build().unwrap();
@@ -59,7 +59,7 @@ async fn a_shutdown_beside_a_dead_server_takes_five_seconds() {
         let client = client.clone();
         async move { client.shutdown().await }
     });
-    eventually(|| client.state().state == ClientState::Fallback).await;
+    settle().await;
     for _ in 0..49 {
         time.pass(Duration::from_millis(100)).await;
     }
@@ -116,8 +116,9 @@ async fn a_client_of_a_dead_server_leaves_no_task_either() {
     allowed(&breaker).await.success();
     drop(client);
     assert!(alive_tasks() > before);
-    let _time = StoppedTime::begin();
+    let _time = StoppedTime::from_now_on();
     drop(breaker);
+    settle().await;
     tokio::time::advance(Duration::from_secs(6)).await;
     // One that blocks is the test's own.
     eventually(|| alive_tasks() <= before + 1).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use breaker_core::{Config, ConfigPatch, StateKind, Time};
+use breaker_core::{BreakerName, Config, ConfigPatch, StateKind, Time};
 use breaker_proto::encoded::{EncodedState, EncodedWatchResponse};
 use breaker_proto::v1;
 use breaker_wire::{config_to_message, time_to_message};
@@ -114,7 +114,7 @@ async fn what_a_snapshot_does_not_tell_of_is_gone() {
 }
 
 #[tokio::test]
-async fn an_older_revision_is_dropped_except_after_a_reset() {
+async fn an_older_revision_is_dropped_except_by_a_new_snapshot() {
     let mut server = TestServer::by_hand();
     let client = client_of(&server);
     let breaker = client.breaker(NAME).unwrap();
@@ -122,18 +122,21 @@ async fn an_older_revision_is_dropped_except_after_a_reset() {
     send(&stream, complete(&[(NAME, v1::State::Open, 7)])).await;
     comes_to(&breaker, StateKind::Open, 7).await;
     send(&stream, message(&[(NAME, v1::State::Closed, 6), ("a/mark", v1::State::Closed, 1)])).await;
-    let mark = client.breaker("a/mark").unwrap();
-    eventually(|| mark.status().is_some()).await;
+    let mark = BreakerName::new("a/mark").unwrap();
+    eventually(|| client.shared().registry.find(&mark).is_some()).await;
     comes_to(&breaker, StateKind::Open, 7).await;
+    client.breaker("a/mark").unwrap();
 
     let stream = server.watches.recv().await.unwrap();
-    let reset = after_reset(complete(&[(NAME, v1::State::Closed, 2)]));
-    send(&stream, reset).await;
+    // The server has lost what it knew.
+    send(&stream, complete(&[(NAME, v1::State::Closed, 2)])).await;
     comes_to(&breaker, StateKind::Closed, 2).await;
-    // Within the new life of the server, revisions count again.
+    // After that, revisions count again.
     send(&stream, message(&[(NAME, v1::State::Open, 1)])).await;
     send(&stream, message(&[(NAME, v1::State::Open, 3)])).await;
     comes_to(&breaker, StateKind::Open, 3).await;
+    send(&stream, after_reset(complete(&[(NAME, v1::State::Closed, 1)]))).await;
+    comes_to(&breaker, StateKind::Closed, 1).await;
 }
 
 #[tokio::test]

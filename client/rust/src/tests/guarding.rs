@@ -107,15 +107,22 @@ fn a_call_that_waits_needs_no_runtime_of_the_client() {
         Ok::<_, ()>(1)
     };
     assert_eq!(other.block_on(breaker.call(waiting)), Ok(1));
-    let caller = breaker.caller().timeout(Duration::from_millis(1));
-    let hanging = caller.call(pending::<Result<(), ()>>());
-    assert_eq!(other.block_on(hanging), Err(CallError::Timeout));
-    // Without any timer at all the call takes as long as it takes.
-    let waiting = async {
-        tokio::task::yield_now().await;
-        Ok::<_, ()>(2)
-    };
-    assert_eq!(tokio_less(breaker.call(waiting)), Ok(2));
+}
+
+#[test]
+fn a_call_outlives_the_runtime_of_the_client() {
+    let server = TestServer::start(&ConfigPatch::default());
+    server.create(NAME);
+    let runtime = runtime();
+    let breaker = runtime.block_on(breaker_of(&server));
+    let (end, ends) = tokio::sync::oneshot::channel();
+    let call = async { ends.await.map_err(drop) };
+    let mut call = pin!(breaker.call(call));
+    assert!(at_once(call.as_mut()).is_pending());
+    drop(runtime);
+    assert!(at_once(call.as_mut()).is_pending());
+    end.send(1).unwrap();
+    assert_eq!(at_once(call), Poll::Ready(Ok(1)));
 }
 
 #[test]
@@ -159,20 +166,9 @@ async fn an_owned_guard_keeps_the_client_alive() {
 async fn a_guard_says_how_long_it_has_been() {
     let client = builder().address(nobody()).build().unwrap();
     let breaker = client.breaker(NAME).unwrap();
-    let _time = super::support::StoppedTime::begin();
+    let _time = super::support::StoppedTime::from_now_on();
     let guard = allowed(&breaker).await;
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(guard.elapsed(), Duration::from_secs(3));
     guard.success();
-}
-
-/// Runs a future to its end with nothing but a thread.
-fn tokio_less<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return output;
-        }
-        std::thread::yield_now();
-    }
 }

@@ -6,7 +6,7 @@ use breaker_core::ConfigPatch;
 
 use super::server::TestServer;
 use super::support::{
-    LONG, NAME, StoppedTime, allowed, builder, denied, eventually, ready, trips_at_once,
+    LONG, NAME, StoppedTime, allowed, builder, denied, eventually, ready, settle, trips_at_once,
 };
 use crate::{Breaker, DenyReason, Error};
 
@@ -29,7 +29,7 @@ async fn fails(breaker: &Breaker, times: u32) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_replica_that_fails_alone_stops_itself() {
     let time = StoppedTime::begin();
     let (_server, breaker) = guarded(ConfigPatch::default()).await;
@@ -54,12 +54,17 @@ async fn it_can_have_a_configuration_of_its_own() {
     assert!(matches!(built, Err(Error::LocalGuard(_))));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_call_that_the_fleet_denies_gives_its_leave_back() {
     let time = StoppedTime::begin();
     let (server, breaker) = guarded(ConfigPatch::default()).await;
     fails(&breaker, 3).await;
-    time.pass(LONG).await;
+    for _ in 0..3 {
+        // The server gives signs of life.
+        time.pass(LONG / 3).await;
+        server.change(NAME, |_, _, _| ());
+        settle().await;
+    }
     server.trip(NAME);
     eventually(|| breaker.status().unwrap().retry_after.is_some()).await;
     for _ in 0..10 {

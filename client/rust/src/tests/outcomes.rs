@@ -57,7 +57,7 @@ async fn hears_nothing(server: &mut TestServer) -> bool {
     server.reports.try_recv().is_err()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn outcomes_go_out_in_their_order_and_alike_ones_as_one_run() {
     let time = StoppedTime::begin();
     let mut server = calm();
@@ -69,7 +69,7 @@ async fn outcomes_go_out_in_their_order_and_alike_ones_as_one_run() {
     let _ = time;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn successes_wait_for_the_interval() {
     let time = StoppedTime::begin();
     let mut server = calm();
@@ -85,7 +85,7 @@ async fn successes_wait_for_the_interval() {
     assert_eq!(request.reports[0].generation, 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn prompt_reports_are_paced() {
     let time = StoppedTime::begin();
     let mut server = calm();
@@ -117,7 +117,7 @@ async fn one_report_is_in_flight_and_the_rest_waits_for_it() {
     assert_eq!(next_runs(&mut server).await, "s f s");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_tells_how_long_its_calls_took_and_how_long_ago() {
     let time = StoppedTime::begin();
     let mut server = calm();
@@ -135,7 +135,7 @@ async fn a_run_tells_how_long_its_calls_took_and_how_long_ago() {
     assert_eq!(next_runs(&mut server).await, "t");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn slow_calls_are_runs_of_their_own() {
     let time = StoppedTime::begin();
     let mut server = calm();
@@ -156,7 +156,7 @@ async fn slow_calls_are_runs_of_their_own() {
     assert_eq!((runs(&request).as_str(), slow), ("s s f", vec![1, 0, 0]));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_outcome_older_than_fifteen_seconds_is_history() {
     let time = StoppedTime::begin();
     let mut server = calm();

@@ -50,7 +50,7 @@ async fn a_probe_carries_its_permit_and_no_more_than_its_time() {
     let guard = allowed(&breaker).await;
     assert_eq!((guard.generation(), guard.call_timeout()), (3, Duration::from_secs(2)));
     let permit = guard.permit().unwrap();
-    let _time = StoppedTime::begin();
+    let _time = StoppedTime::from_now_on();
     guard.success();
     let (run, report) = server.next_run().await;
     assert_eq!((run.permit_id, report.generation), (permit.as_u64(), 3));
@@ -155,7 +155,7 @@ async fn a_silent_server_keeps_one_call_waiting_at_a_time() {
     assert!(allowed(&breaker).await.permit().is_some());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_remembered_for_a_moment() {
     let time = StoppedTime::begin();
     let server = half_open(1);

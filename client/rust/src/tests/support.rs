@@ -102,13 +102,19 @@ pub(crate) struct StoppedTime {
 }
 
 impl StoppedTime {
+    /// At once, in a test whose clock is paused from the start: then whole milliseconds are those
+    /// of the timers, too, which round up to them.
     pub(crate) fn begin() -> Self {
-        tokio::time::pause();
         let (sender, waiting) = mpsc::channel::<()>();
         // Tokio lets a paused clock jump to the next timer when there is nothing else to do, which
         // is never so while something blocks.
         spawn_blocking(move || waiting.recv());
         Self { _ends_waiting: sender }
+    }
+
+    pub(crate) fn from_now_on() -> Self {
+        tokio::time::pause();
+        Self::begin()
     }
 
     pub(crate) async fn pass(&self, duration: Duration) {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use breaker_core::{Breaker, Config, Decision, DenyReason, ErrorKind, PermitId, Report, Run, Time};
+use breaker_core::{
+    Aspect, Breaker, Config, Decision, DenyReason, ErrorKind, Mode, PermitId, Report, Run, Time,
+};
 use breaker_proto::v1;
 use breaker_wire::{
     config_to_message, duration_from_message, duration_to_message, mode_to_message,
@@ -50,6 +52,22 @@ pub(crate) struct Kept {
     pub(crate) breaker: Breaker,
     pub(crate) config: Config,
     pub(crate) revision: u64,
+}
+
+impl Kept {
+    /// What watches see of it, besides what admins change.
+    fn looks(&self) -> (u64, Option<Aspect>, Mode) {
+        let Self { breaker, config, .. } = self;
+        (breaker.generation(), breaker.aspect(config), breaker.mode())
+    }
+
+    /// Gives it a new revision if it does not look as it did.
+    fn renew(&mut self, before: (u64, Option<Aspect>, Mode), revision: &mut u64) {
+        if self.looks() != before {
+            *revision += 1;
+            self.revision = *revision;
+        }
+    }
 }
 
 impl World {
@@ -126,10 +144,9 @@ impl World {
         self.now = self.now + duration;
         let now = self.now;
         for kept in self.breakers.values_mut() {
-            if !kept.breaker.advance(&kept.config, now).is_empty() {
-                self.revision += 1;
-                kept.revision = self.revision;
-            }
+            let before = kept.looks();
+            kept.breaker.advance(&kept.config, now);
+            kept.renew(before, &mut self.revision);
         }
     }
 
@@ -155,11 +172,9 @@ impl World {
         }
         let now = self.now;
         let Some(kept) = self.breakers.get_mut(name) else { return Err(Status::internal("gone")) };
-        let (decision, transitions) = kept.breaker.acquire(&kept.config, now);
-        if !transitions.is_empty() {
-            self.revision += 1;
-            kept.revision = self.revision;
-        }
+        let before = kept.looks();
+        let (decision, _) = kept.breaker.acquire(&kept.config, now);
+        kept.renew(before, &mut self.revision);
         Ok(acquire_message(name, kept, decision, now))
     }
 
@@ -201,15 +216,12 @@ impl World {
         }
         let now = self.now;
         let kept = self.breakers.get_mut(name)?;
-        let before = kept.breaker.generation();
+        let (looks, before) = (kept.looks(), kept.breaker.generation());
         for run in &report.runs {
             kept.breaker.record(&kept.config, &core_report(report, run), now);
         }
+        kept.renew(looks, &mut self.revision);
         let after = kept.breaker.generation();
-        if after != before {
-            self.revision += 1;
-            kept.revision = self.revision;
-        }
         let is_news = match report.generation {
             0 => after != before,
             admitted => after != admitted,
