@@ -129,6 +129,7 @@ async fn a_run_tells_how_long_its_calls_took_and_how_long_ago() {
     let total = duration_from_message("", &run.total_duration.unwrap()).unwrap();
     assert_eq!((total, run.max_duration), (Duration::from_millis(100), run.total_duration));
     assert_eq!(run.age.unwrap_or_default(), prost_types::Duration::default());
+    settle().await;
     // Longer than the `call_timeout`.
     time.pass(Duration::from_secs(10)).await;
     second.success();

@@ -13,9 +13,11 @@ pub(crate) const NAME: &str = "payments/stripe-api";
 /// Longer than any test takes.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
-/// A client's builder whose attempts follow each other without delay.
+/// A client's builder whose attempts follow each other without delay. Its calls wait for permits,
+/// however busy the machine is.
 pub(crate) fn builder() -> ClientBuilder {
-    Client::builder().backoff(Duration::from_millis(1), Duration::from_millis(1))
+    let moment = Duration::from_millis(1);
+    Client::builder().backoff(moment, moment).permit_timeout(LONG)
 }
 
 pub(crate) fn client_of(server: &TestServer) -> Client {

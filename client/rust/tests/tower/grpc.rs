@@ -35,7 +35,7 @@ impl BreakerService for AsAsked {
         request: Request<v1::AcquireRequest>,
     ) -> Result<Response<v1::AcquireResponse>, Status> {
         match request.into_inner().breaker.as_str() {
-            "0" => Ok(Response::default()),
+            "0" => Ok(Response::new(Default::default())),
             "hang" => std::future::pending().await,
             code => Err(Self::end(code)),
         }
@@ -45,7 +45,7 @@ impl BreakerService for AsAsked {
         &self,
         _: Request<v1::ReportRequest>,
     ) -> Result<Response<v1::ReportResponse>, Status> {
-        Ok(Response::default())
+        Ok(Response::new(Default::default()))
     }
 
     /// Two messages, and then the end that was asked for, or none.
