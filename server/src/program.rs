@@ -8,9 +8,10 @@ use breaker_engine::SystemClock;
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
+use crate::logging;
 use crate::server::Server;
 use crate::settings::{Arguments, Command, Settings};
-use crate::{logging, shutdown};
+use crate::shutdown::StopSignals;
 
 const DAY_S: u64 = 24 * 60 * 60;
 
@@ -51,10 +52,18 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     for warning in settings.defaults.warnings() {
         tracing::warn!(%warning, "a value of [defaults] makes no sense");
     }
-    let mut server = Server::start(settings, Arc::new(SystemClock::start())).await?;
+    // Whoever reads that the server listens may stop it at once.
+    let mut stop = StopSignals::listen()?;
+    let mut server = tokio::select! {
+        started = Server::start(settings, Arc::new(SystemClock::start())) => started?,
+        () = stop.next() => {
+            tracing::info!("stopped before it had started");
+            return Ok(());
+        }
+    };
     print!("{}", welcome(&server, &database));
     let failed = tokio::select! {
-        requested = shutdown::requested() => { requested?; None }
+        () = stop.next() => None,
         task = server.failed() => Some(task),
     };
     if let Some(task) = failed {
@@ -65,8 +74,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         stopped = server.shut_down() => {
             stopped.map_err(|error| anyhow!("not everything could be written: {error}"))?;
         }
-        again = shutdown::requested() => {
-            again?;
+        () = stop.next() => {
             anyhow::bail!("told twice to stop: ended before everything was written");
         }
     }

@@ -162,15 +162,19 @@ class Fleet:
         finally:
             connection.close()
 
-    def wait_until_denied(self, since_ns: int, reason: str) -> None:
+    def wait_until_denied(self, since_ns: int, *reasons: str) -> None:
         """Waits until every worker of every replica was denied, after which none of them has a call
         in flight that began before."""
 
         def all_were() -> bool:
-            denied = self.journal.calls(since_ns, outcome="denied", reason=reason)
+            denied = [
+                call
+                for reason in reasons
+                for call in self.journal.calls(since_ns, outcome="denied", reason=reason)
+            ]
             return len({(c.replica, c.worker) for c in denied}) == len(REPLICAS) * WORKERS
 
-        wait_until(all_were, 5.0, f"every worker of every replica is denied ({reason})")
+        wait_until(all_were, 5.0, f"every worker of every replica is denied ({reasons})")
 
     def wait_until_flowing(self, since_ns: int) -> None:
         """Waits until every replica has made calls with success."""
