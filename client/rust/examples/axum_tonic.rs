@@ -14,7 +14,7 @@ use axum::routing::get;
 use breaker_client::Client;
 use breaker_client::tower::{GrpcLayer, GrpcService};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -34,7 +34,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if !client.ready(Duration::from_secs(1)).await {
         println!("breakerd is away; this process decides alone");
     }
-    let (url, service) = stock_service().await?;
+    let (url, end) = stock_service().await?;
+    let mut service = Some(end);
     let channel = Endpoint::from_shared(url)?.connect_lazy();
     let stock = HealthClient::new(GrpcLayer::new(breaker).layer(channel));
     let application = Router::new().route("/", get(is_in_stock)).with_state(stock);
@@ -42,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for turn in 1..=10 {
         if turn == 4 {
             println!("    the stock service breaks down");
-            service.abort();
+            drop(service.take());
         }
         let request = Request::get("/").body(Body::empty())?;
         let response = application.clone().oneshot(request).await?;
@@ -51,7 +52,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{turn:>2}: {} {}", head.status, String::from_utf8_lossy(&body));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    client.shutdown().await?;
+    if let Err(error) = client.shutdown().await {
+        println!("{error}");
+    }
     Ok(())
 }
 
@@ -66,15 +69,19 @@ async fn is_in_stock(State(mut stock): State<Stock>) -> (StatusCode, String) {
     }
 }
 
-/// Starts the service: every tonic server has one that tells of its health.
-async fn stock_service() -> Result<(String, JoinHandle<()>), std::io::Error> {
+/// Starts the service, which ends when the sender is dropped. Every tonic server can have one that
+/// tells of its health.
+async fn stock_service() -> Result<(String, oneshot::Sender<()>), std::io::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_service_status("", ServingStatus::Serving).await;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let server = Server::builder().add_service(health);
-    let service = tokio::spawn(async move {
-        let _ = server.serve_with_incoming(TcpListenerStream::new(listener)).await;
-    });
-    Ok((url, service))
+    let (end, ended) = oneshot::channel::<()>();
+    let ended = async {
+        let _ = ended.await;
+    };
+    let incoming = TcpListenerStream::new(listener);
+    tokio::spawn(server.serve_with_incoming_shutdown(incoming, ended));
+    Ok((url, end))
 }

@@ -37,7 +37,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    client.shutdown().await?;
+    if let Err(error) = client.shutdown().await {
+        println!("{error}");
+    }
     Ok(())
 }
 

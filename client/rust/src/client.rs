@@ -8,12 +8,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::batch::Batch;
 use crate::breaker::Breaker;
 use crate::builder::ClientBuilder;
 use crate::clock;
 use crate::error::Error;
 use crate::follower;
 use crate::listeners::{Event, Listener, Transition};
+use crate::metrics;
 use crate::reporter;
 use crate::shared::Shared;
 use crate::state::{ClientState, ClientStatus};
@@ -163,8 +165,7 @@ impl Client {
         self.0.close();
         // Tasks of a runtime that has ended are gone, and need no waiting for.
         let _ = timeout(SHUTDOWN_TIME, self.0.tasks.wait()).await;
-        let outbox = &self.0.shared.common.outbox;
-        match outbox.sending() + outbox.waiting_runs() as u64 {
+        match self.0.give_up_what_is_left() {
             0 => Ok(()),
             left => Err(Error::Unflushed(left)),
         }
@@ -180,6 +181,23 @@ impl Handle {
             self.tasks.close();
             self.closing.cancel();
         }
+    }
+
+    /// Gives up the outcomes that nobody reports any more; how many calls they are of.
+    fn give_up_what_is_left(&self) -> u64 {
+        let outbox = &self.shared.common.outbox;
+        let mut left = outbox.sending();
+        outbox.send(0);
+        loop {
+            let (batch, is_left) = Batch::take(&self.shared.registry, clock::now());
+            left += batch.calls();
+            if !is_left {
+                break;
+            }
+        }
+        outbox.give_up(left);
+        metrics::given_up(left);
+        left
     }
 }
 

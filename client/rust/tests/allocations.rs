@@ -1,7 +1,7 @@
 //! What a guarded call and a known breaker cost in memory.
 //!
 //! One test, because the counter counts what all threads do.
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 #[path = "support/server.rs"]
 mod server;

@@ -54,7 +54,12 @@ async fn after_a_shutdown_calls_are_decided_as_in_fallback() {
 async fn a_shutdown_beside_a_dead_server_takes_five_seconds() {
     let time = StoppedTime::begin();
     let client = builder().address(nobody()).build().unwrap();
-    allowed(&client.breaker(NAME).unwrap()).await.failure("");
+    let breaker = client.breaker(NAME).unwrap();
+    allowed(&breaker).await.failure("");
+    settle().await;
+    for _ in 0..3 {
+        allowed(&breaker).await.success();
+    }
     let ending = tokio::spawn({
         let client = client.clone();
         async move { client.shutdown().await }
@@ -66,7 +71,9 @@ async fn a_shutdown_beside_a_dead_server_takes_five_seconds() {
     assert!(!ending.is_finished());
     time.pass(Duration::from_millis(200)).await;
     eventually(|| ending.is_finished()).await;
-    assert!(matches!(ending.await.unwrap(), Err(Error::Unflushed(1))));
+    assert!(matches!(ending.await.unwrap(), Err(Error::Unflushed(4))));
+    assert_eq!((client.outcomes_given_up(), client.waiting_runs()), (4, 0));
+    client.shutdown().await.unwrap();
 }
 
 #[tokio::test]
