@@ -90,16 +90,16 @@ async fn prompt_reports_are_paced() {
     let time = StoppedTime::begin();
     let mut server = calm();
     let breaker = breaker_of(&server).await;
-    for _ in 0..3 {
+    for _ in 0..5 {
         ends(&breaker, "f").await;
         assert_eq!(next_runs(&mut server).await, "f");
         settle().await;
     }
     ends(&breaker, "fff").await;
     assert!(hears_nothing(&mut server).await);
-    time.pass(Duration::from_millis(160)).await;
+    time.pass(Duration::from_millis(199)).await;
     assert!(hears_nothing(&mut server).await);
-    time.pass(Duration::from_millis(10)).await;
+    time.pass(Duration::from_millis(1)).await;
     assert_eq!(next_runs(&mut server).await, "3f");
 }
 

@@ -78,9 +78,9 @@ impl BreakerService for Service {
     ) -> Result<Response<v1::ReportResponse>, Status> {
         self.shared.lead(&request).await?;
         let request = request.into_inner();
+        let answer = self.shared.change(|world| world.report(request.clone()));
         // Those that the test has no more interest in are not kept.
-        let _ = self.reports.try_send(request.clone());
-        let answer = self.shared.change(|world| world.report(request));
+        let _ = self.reports.try_send(request);
         self.shared.answers_flow.subscribe().wait_for(|flow| *flow).await.unwrap();
         answer.map(Response::new)
     }
