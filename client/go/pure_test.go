@@ -81,26 +81,32 @@ func TestTheBackoffDoublesIsShortenedByAHalfAtMostAndBeginsAfresh(t *testing.T) 
 	}
 }
 
-func TestTheBucketPaysForThreeAtOnceAndSixASecond(t *testing.T) {
+func TestTheBucketPaysForFiveAtOnceAndFiveASecond(t *testing.T) {
 	now := int64(time.Hour)
 	b := newBucket(now)
-	for i := 0; i < 3; i++ {
+	for i := 0; i < 5; i++ {
 		if b.readyAt(now) != now || !b.take(now) {
 			t.Fatalf("no token %d", i)
 		}
 	}
 	if b.take(now) {
-		t.Error("a fourth token")
+		t.Error("a sixth token")
 	}
 	at := b.readyAt(now)
-	if wait := time.Duration(at - now); wait < 166*time.Millisecond || wait > 168*time.Millisecond {
+	if wait := time.Duration(at - now); wait < 199*time.Millisecond || wait > 201*time.Millisecond {
 		t.Error(wait)
 	}
 	if !b.take(at) || b.take(at) {
-		t.Error("one token each sixth of a second")
+		t.Error("one token each fifth of a second")
 	}
-	if now += int64(time.Hour); !b.take(now) || !b.take(now) || !b.take(now) || b.take(now) {
-		t.Error("an hour fills three, not more")
+	now += int64(time.Hour)
+	for i := 0; i < 5; i++ {
+		if !b.take(now) {
+			t.Errorf("an hour fills five, not %d", i)
+		}
+	}
+	if b.take(now) {
+		t.Error("an hour fills five, not more")
 	}
 }
 
