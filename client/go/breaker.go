@@ -20,7 +20,8 @@ type Breaker struct {
 	mu sync.Mutex
 	// tallies are of the latest generations, the latest last.
 	tallies []*tally
-	// local decides in FALLBACK; it is of the time at which the fleet's state had won so often.
+	// local stands in while no server can be asked; it is of the time at which the fleet's state had won so
+	// often.
 	local     *localBreaker
 	localWins uint64
 	// guard is the breaker of [WithLocalGuard], with what it was last configured from.
@@ -45,8 +46,14 @@ func (c *Client) newBreaker(name string) *Breaker {
 	return b
 }
 
-// setView replaces what the copy holds.
-func (b *Breaker) setView(v *view) { b.view.Store(v) }
+// setView replaces what the copy holds. A local breaker that began from another state is of no use.
+func (b *Breaker) setView(v *view) {
+	if old := b.view.Swap(v); old.state != v.state {
+		b.mu.Lock()
+		b.local = nil
+		b.mu.Unlock()
+	}
+}
 
 // tallyOf is where the outcomes of a generation are counted.
 func (b *Breaker) tallyOf(generation uint64) *tally {
@@ -105,7 +112,7 @@ func (b *Breaker) Status() Status {
 //	defer guard.Done(&err)
 func (b *Breaker) Acquire(ctx context.Context) (Guard, error) {
 	c, v := b.client, b.view.Load()
-	if v.passes && c.state.Load() != uint32(ClientFallback) && !c.settings.localGuard {
+	if v.passes && c.trusts(v) && !c.settings.localGuard {
 		return Guard{breaker: b, view: v, tally: v.tally, limit: v.callTimeout, began: c.clock()}, nil
 	}
 	return b.acquire(ctx, v)
@@ -143,10 +150,30 @@ type admission struct {
 	local  localTicket
 }
 
+// trusts says whether the copy decides. In STALE that a breaker lets calls flow is believed only where no
+// local breaker is to stand in: the dependency may have died since, and the local breaker finds that out.
+func (c *Client) trusts(v *view) bool {
+	switch c.State() {
+	case ClientReady:
+		return v.covered
+	case ClientStale:
+		return v.covered && (v.state != Closed || v.mode != Normal || c.onUnavailable(v) != Local)
+	}
+	return false
+}
+
+// onUnavailable is what is to be done while no server can be asked.
+func (c *Client) onUnavailable(v *view) OnUnavailable {
+	if v.onUnavailable == 0 {
+		return c.settings.onUnavailable
+	}
+	return v.onUnavailable
+}
+
 // admit decides by the state of the client.
 func (b *Breaker) admit(ctx context.Context, v *view) (admission, error) {
 	c := b.client
-	if c.State() == ClientFallback || !v.covered {
+	if !c.trusts(v) {
 		return b.fallback(v)
 	}
 	switch decision, reason := v.decide(c.clock(), &b.ramp); decision {
@@ -161,12 +188,8 @@ func (b *Breaker) admit(ctx context.Context, v *view) (admission, error) {
 // fallback decides by what is to be done while no server can be asked.
 func (b *Breaker) fallback(v *view) (admission, error) {
 	c := b.client
-	what := v.onUnavailable
-	if what == 0 {
-		what = c.settings.onUnavailable
-	}
 	admitted := admission{tally: v.tally, limit: v.callTimeout}
-	switch what {
+	switch c.onUnavailable(v) {
 	case Deny:
 		return admission{}, b.denied(v, ReasonUnavailable, 0)
 	case Local:
@@ -181,8 +204,8 @@ func (b *Breaker) fallback(v *view) (admission, error) {
 	return admitted, nil
 }
 
-// localFallback is the local breaker of FALLBACK, which begins when it is first asked, and is dropped
-// when the fleet's state wins.
+// localFallback is the local breaker that stands in while no server can be asked. It begins when it is
+// first asked, and is dropped when the fleet's state wins.
 func (b *Breaker) localFallback(v *view) *localBreaker {
 	b.mu.Lock()
 	defer b.mu.Unlock()

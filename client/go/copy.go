@@ -132,9 +132,9 @@ func (c *Client) isWatched(selectors []string) bool {
 	return true
 }
 
-// nothing is a selector that matches no name, for a client that has nothing to watch yet: without
-// selectors a Watch is of every breaker.
-const nothing = "*"
+// nobody is a name that no breaker has, for a client that has nothing to watch yet: without selectors a
+// Watch is of every breaker.
+const nobody = "breakerd/nobody"
 
 func gatherSelectors(built, asked []string) []string {
 	selectors := make(map[string]struct{}, len(built)+len(asked))
@@ -162,7 +162,7 @@ func gatherSelectors(built, asked []string) []string {
 	case len(selectors) > maxSelectors:
 		return []string{"**"}
 	case len(selectors) == 0:
-		return []string{nothing}
+		return []string{nobody}
 	}
 	sorted := make([]string, 0, len(selectors))
 	for selector := range selectors {

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A localBreaker is a breaker of this process: it decides in FALLBACK where that is [Local], and
+// A localBreaker is a breaker of this process: it stands in while no server can be asked where that is
+// left to [Local], and
 // beside the fleet's breaker with [WithLocalGuard].
 type localBreaker struct {
 	mu     sync.Mutex

@@ -44,8 +44,11 @@ func (o *outcomes) notify() {
 }
 
 // success takes a success of less than quickCall, of a breaker that exists: the way of nearly every
-// call, which takes the lock once a report.
+// call, which takes the lock once a report, or once a second where reports do not get through.
 func (o *outcomes) success(t *tally, lasted, ended int64) {
+	if t.isOver(ended) {
+		o.enroll(t, tallyGather, ended)
+	}
 	if need := t.add(lasted, ended); need != tallyNothing {
 		o.enroll(t, need, ended)
 	}
@@ -146,9 +149,7 @@ func (o *outcomes) makeRoom(now int64) {
 		oldest := o.waiting[0]
 		o.waiting[0] = nil
 		o.waiting = o.waiting[1:]
-		if oldest.tally.last == oldest {
-			oldest.tally.last = nil
-		}
+		oldest.close()
 		o.givenUp.Add(uint64(oldest.count))
 	}
 }

@@ -28,7 +28,7 @@ type bucket struct {
 }
 
 // The prompt reports of a client.
-func newBucket(now int64) bucket { return bucket{most: 3, perSecond: 6, tokens: 3, filledAt: now} }
+func newBucket(now int64) bucket { return bucket{most: 5, perSecond: 5, tokens: 5, filledAt: now} }
 
 func (b *bucket) fill(now int64) {
 	b.tokens = min(b.most, b.tokens+float64(now-b.filledAt)*b.perSecond/1e9)

@@ -18,8 +18,8 @@ type tally struct {
 
 	sum     atomic.Uint64
 	longest atomic.Int64
-	// ended is when the last call ended.
-	ended atomic.Int64
+	// began and ended are when the first and the last call ended.
+	began, ended atomic.Int64
 
 	// The rest belongs to the lock of the outcomes.
 
@@ -63,6 +63,8 @@ func (t *tally) add(lasted, ended int64) tallyNeed {
 	count, nanos := sum&tallyCountMask, sum>>tallyCountBits
 	switch {
 	case count == 1:
+		// Whoever looks before this sees the first call of an earlier time, and at worst gathers early.
+		t.began.Store(ended)
 		return tallyEnroll
 	case count >= tallyFullCount || nanos >= tallyFullNanos:
 		return tallyGather
@@ -70,8 +72,15 @@ func (t *tally) add(lasted, ended int64) tallyNeed {
 	return tallyNothing
 }
 
+// isOver says whether a call that ends now is too late for the run that the tally is becoming.
+func (t *tally) isOver(now int64) bool {
+	return now-t.began.Load() > int64(maxRunSpan) && t.sum.Load() != 0
+}
+
 // gather empties the tally into a run; nil if it is empty.
 func (t *tally) gather() *run {
+	// Read first, so that it is not of a call that comes after these.
+	began := t.began.Load()
 	sum := t.sum.Swap(0)
 	count := uint32(sum & tallyCountMask)
 	if count == 0 {
@@ -81,5 +90,9 @@ func (t *tally) gather() *run {
 	// The longest call may have been counted a moment before or after the sum was taken: what cannot
 	// be is made what can.
 	longest := min(max(time.Duration(t.longest.Swap(0)), total/time.Duration(count)), total)
-	return &run{tally: t, outcome: Success, count: count, total: total, longest: longest, ended: t.ended.Load()}
+	ended := t.ended.Load()
+	return &run{
+		tally: t, outcome: Success, count: count, total: total, longest: longest,
+		ended: ended, span: min(max(time.Duration(ended-began), 0), maxRunSpan),
+	}
 }

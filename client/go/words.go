@@ -89,7 +89,8 @@ type ClientState uint8
 const (
 	// ClientReady decides from a copy that is kept equal to the server's.
 	ClientReady ClientState = iota + 1
-	// ClientStale decides from the copy as it was: the stream was cut or is silent.
+	// ClientStale decides from the copy as it was: the stream was cut or is silent. A closed breaker is left
+	// to the local one where [OnUnavailable] is [Local].
 	ClientStale
 	// ClientFallback decides by [OnUnavailable]: the stream was away for too long, or there never was one.
 	ClientFallback

@@ -432,11 +432,13 @@ type ReportRequest struct {
 	unknownFields protoimpl.UnknownFields
 
 	// Which client process reports, 200 bytes at most. With `sequence` it makes a retry count once.
-	// May be empty if `sequence` is 0.
+	// A process that begins again at 1 takes another id. May be empty if `sequence` is 0.
 	ReporterId string `protobuf:"bytes,1,opt,name=reporter_id,json=reporterId,proto3" json:"reporter_id,omitempty"`
 	// Grows with each report of this reporter, from 1. A retry carries the number of the report it
-	// repeats. The server remembers the last 128 of each reporter and takes an older number for a
-	// repetition. 0: the report is counted as often as it arrives.
+	// repeats, and counts for nothing if that was counted, also after the server was restarted or
+	// killed, or another one has taken over. The server remembers the last 128 of each reporter and
+	// takes an older number for a repetition; of reporters it remembers the 200,000 that it heard of
+	// last, over a restart those of the last day. 0: the report is counted as often as it arrives.
 	Sequence uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// What is reported, at most 10,000 reports with 100,000 runs in all.
 	Reports []*BreakerReport `protobuf:"bytes,3,rep,name=reports,proto3" json:"reports,omitempty"`

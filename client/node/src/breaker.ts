@@ -114,9 +114,8 @@ export class Breaker {
 
   /** What is known of the breaker just now. */
   status(): BreakerStatus {
-    const { held, isCovered } = this.decider;
+    const { held, isFromCopy } = this.decider;
     const now = this.#engine.clock.now();
-    const isDecidable = this.#engine.usesCopy && (held !== undefined || isCovered);
     const ends = held?.mode === 'forced_open' ? held.overrideEndsAt : held?.retryAt;
     return {
       state: held?.state ?? 'unknown',
@@ -125,7 +124,7 @@ export class Breaker {
       revision: held?.revision ?? 0n,
       level: held?.level,
       retryAfter: ends === undefined ? undefined : Math.max(ends - now, 0),
-      source: isDecidable ? 'copy' : 'fallback',
+      source: isFromCopy ? 'copy' : 'fallback',
     };
   }
 

@@ -8,7 +8,7 @@ import { Permits } from './permits';
 import type { AcquireResponseMessage } from './wire/messages';
 import { toDenial, toMode, toState } from './wire/states';
 import { toBigInt, toMs } from './wire/values';
-import type { DenialReason, Outcome } from './words';
+import type { DenialReason, OnUnavailable, Outcome, State } from './words';
 
 /** Leave to make a call, or why there is none. */
 export type Decision = Admission | Denial;
@@ -25,7 +25,7 @@ export class Decider {
   held: HeldBreaker | undefined;
   /** Whether a complete snapshot would have brought the breaker, if it existed. */
   isCovered: boolean;
-  /** Decides while the server is away; made when it is first asked. */
+  /** Stands in while the server is away; made when it is first asked. */
   #local: LocalBreaker | undefined;
   /** The second breaker beside the fleet's, where the client is built with one. */
   #localGuard: LocalBreaker | undefined;
@@ -52,8 +52,31 @@ export class Decider {
     return this.held?.config ?? DEFAULT_CONFIG;
   }
 
-  /** Takes what the copy holds now. */
+  /** Whether the copy decides, and not what stands in for it while the server is away. */
+  get isFromCopy(): boolean {
+    const { isStale, usesCopy } = this.#engine;
+    if (!usesCopy || (this.held === undefined && !this.isCovered)) return false;
+    return !(isStale && this.#isDoubtful);
+  }
+
+  /**
+   * Whether a stale copy is not trusted to let calls flow: the dependency may have died since, and
+   * the breaker of this process finds that out without the server.
+   */
+  get #isDoubtful(): boolean {
+    const { held } = this;
+    const flows = held === undefined || (held.mode === 'normal' && held.state === 'closed');
+    return flows && this.#policy === 'local';
+  }
+
+  /** What decides while the server is away. */
+  get #policy(): OnUnavailable {
+    return this.config.onUnavailable ?? this.#engine.settings.onUnavailable;
+  }
+
+  /** Takes what the copy holds now. A local breaker that began from another state is of no use. */
   take(held: HeldBreaker | undefined): void {
+    if (stateOf(held) !== stateOf(this.held)) this.forgetLocal();
     this.held = held;
     const { localGuard } = this.#engine.settings;
     if (localGuard) this.#localGuard?.reconfigure(localGuardConfig(localGuard, this.config));
@@ -97,9 +120,9 @@ export class Decider {
   }
 
   #decide(now: number): Decision | Promise<Decision> {
-    if (!this.#engine.usesCopy) return this.#withoutServer(now);
+    if (!this.isFromCopy) return this.#withoutServer(now);
     const held = this.held;
-    if (held === undefined) return this.isCovered ? NEW : this.#withoutServer(now);
+    if (held === undefined) return NEW;
     if (held.allowsAll) return held.admission;
     if (held.mode === 'forced_open') {
       return this.#denial('forced_open', left(held.overrideEndsAt, now));
@@ -154,16 +177,13 @@ export class Decider {
   #withoutServer(now: number): Decision {
     const { config, held } = this;
     const generation = held?.generation ?? 0n;
-    const policy = config.onUnavailable ?? this.#engine.settings.onUnavailable;
+    const policy = this.#policy;
     if (policy === 'allow') return held?.admission ?? NEW;
     if (policy === 'deny') return this.#denial('unavailable', undefined);
-    const begin = held === undefined || held.state === 'closed' ? 'closed' : 'half_open';
+    const begin = stateOf(held) === 'closed' ? 'closed' : 'half_open';
     const local = (this.#local ??= new LocalBreaker(config, begin));
     const { ticket, retryAfter } = local.acquire(now);
-    if (ticket === undefined) {
-      const reason = local.state === 'open' ? 'open' : 'no_permit';
-      return this.#denial(reason, retryAfter, local.state);
-    }
+    if (ticket === undefined) return this.#denial('local_open', retryAfter, local.state);
     return new Admission(generation, config, 0n, { learners: [{ local, ticket }] });
   }
 
@@ -177,6 +197,11 @@ export class Decider {
       level: this.held?.level,
     };
   }
+}
+
+/** A breaker that is not held begins CLOSED. */
+function stateOf(held: HeldBreaker | undefined): State {
+  return held?.state ?? 'closed';
 }
 
 function left(until: number | undefined, now: number): number | undefined {

@@ -102,9 +102,14 @@ export class Engine {
     };
   }
 
-  /** Whether calls are decided from the copy. */
+  /** Whether calls are decided from the copy, as it is or as it was. */
   get usesCopy(): boolean {
     return this.freshness.state !== 'fallback';
+  }
+
+  /** Whether the copy is as it was. */
+  get isStale(): boolean {
+    return this.freshness.state === 'stale';
   }
 
   /** Watches the breakers that the application has asked for. */

@@ -16,8 +16,8 @@ import { fromBigInt, fromMs } from './wire/values';
 /** How soon a prompt report goes out, in milliseconds: what ends together goes together. */
 const PROMPT = 5;
 /** Prompt reports are paid from a bucket of so many, refilled by so many a second. */
-const BURST = 3;
-const PER_SECOND = 6;
+const BURST = 5;
+const PER_SECOND = 5;
 /** The protocol knows no age above a day, in milliseconds. */
 const MAX_AGE = 24 * 60 * 60 * 1_000;
 

@@ -42,9 +42,9 @@ export class Run {
   total: number;
   longest: number;
   /** When its first and its last call ended. */
-  readonly beganAt: number;
+  beganAt: number;
   endedAt: number;
-  /** Whether it waits, so that calls can still be added. */
+  /** Whether it waits and was not gathered, so that calls can still be added. */
   isOpen = true;
 
   constructor(call: Ended) {
@@ -86,12 +86,16 @@ export class Run {
     return true;
   }
 
-  /** Takes in another run of the same outcome, whatever lay between. */
+  /**
+   * Takes in another run of the same outcome, whatever lay between. It is as old as the oldest of
+   * both from then on, and takes in no more calls.
+   */
   join(other: Run): void {
     this.count += other.count;
     this.total += other.total;
     this.longest = Math.max(this.longest, other.longest);
-    this.endedAt = Math.max(this.endedAt, other.endedAt);
+    this.beganAt = this.endedAt = Math.min(this.beganAt, other.beganAt);
+    this.isOpen = false;
   }
 }
 

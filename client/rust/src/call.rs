@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -8,6 +10,7 @@ use thiserror::Error;
 use crate::admission::Denial;
 use crate::breaker::Breaker;
 use crate::classify::{ByError, Classify, EveryError, Verdict};
+use crate::guard::{Guard, poll_once};
 
 /// Why a guarded call has no value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -86,20 +89,29 @@ impl<'a, C> Caller<'a, C> {
         C: Classify<T, E>,
     {
         let guard = self.breaker.acquire().await.map_err(CallError::Denied)?;
-        let result = match self.timeout {
-            Some(most) => guard.bound_by(most, future).await,
-            None => guard.bound(future).await,
-        };
-        match result {
-            Some(result) => {
-                guard.finish(self.classify.classify(&result));
-                result.map_err(CallError::Failed)
-            }
+        let mut future = pin!(future);
+        if let Poll::Ready(result) = poll_once(future.as_mut()).await {
+            return self.ended(guard, result);
+        }
+        match guard.wait_for(self.timeout.unwrap_or(Duration::MAX), future).await {
+            Some(result) => self.ended(guard, result),
             None => {
                 guard.timeout();
                 Err(CallError::Timeout)
             }
         }
+    }
+
+    #[inline]
+    fn ended<T, E>(&self, guard: Guard<'_>, result: Result<T, E>) -> Result<T, CallError<E>>
+    where
+        C: Classify<T, E>,
+    {
+        match self.classify.classify(&result) {
+            Verdict::Success => guard.success(),
+            verdict => guard.finish(verdict),
+        }
+        result.map_err(CallError::Failed)
     }
 
     /// Makes a call, or takes the value of `fallback` if it was denied, took too long, or failed.

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -117,10 +117,18 @@ impl<'a> Guard<'a> {
     pub async fn bound_by<F: Future>(&self, most: Duration, call: F) -> Option<F::Output> {
         let mut call = pin!(call);
         // A call that never waits needs no timer.
-        let at_once = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
-        if let Poll::Ready(output) = at_once {
-            return Some(output);
+        match poll_once(call.as_mut()).await {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => self.wait_for(most, call).await,
         }
+    }
+
+    /// Waits for a call that has begun.
+    pub(crate) async fn wait_for<F: Future>(
+        &self,
+        most: Duration,
+        call: Pin<&mut F>,
+    ) -> Option<F::Output> {
         let Some(deadline) = self.started_at.checked_add(most.min(self.call_timeout())) else {
             return Some(call.await);
         };
@@ -206,4 +214,10 @@ impl Drop for Guard<'_> {
             self.tell(Outcome::Ignored, None, clock::now());
         }
     }
+}
+
+/// Looks once whether a future is ready.
+#[inline]
+pub(crate) async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

@@ -53,7 +53,7 @@ test('where nobody listens calls are decided at once, and nothing is said', asyn
     await assert.rejects(breaker.fire(() => Promise.reject(new Error('x'))));
   await assert.rejects(
     breaker.fire(() => 1),
-    { name: 'BreakerOpenError', reason: 'open', state: 'open' },
+    { name: 'BreakerOpenError', reason: 'local_open', state: 'open' },
   );
   assert.equal(breaker.status().source, 'fallback');
   const denying = connect({ addresses: [NOBODY], onUnavailable: 'deny' }).breaker('away/nobody');

@@ -19,6 +19,7 @@ beforeEach(() => {
   engine = {
     clock,
     usesCopy: true,
+    isStale: false,
     copy: { get: () => undefined, covers: () => false },
     settings: { onUnavailable: 'local', localGuard: undefined },
     permits: {
@@ -216,12 +217,68 @@ test('the local breaker begins where the fleet was, learns, and is forgotten', (
   const probe = decide(made);
   assert.ok(probe instanceof Admission);
   const denial = decide(made);
-  assert.deepEqual([denial.reason, denial.state], ['no_permit', 'half_open']);
+  assert.deepEqual([denial.reason, denial.state], ['local_open', 'half_open']);
   made.learn(probe, 'failure', '', 1, clock.now());
   const { reason, state, retryAfter } = decide(made);
-  assert.deepEqual([reason, state, retryAfter], ['open', 'open', 60_000]);
+  assert.deepEqual([reason, state, retryAfter], ['local_open', 'open', 60_000]);
   made.forgetLocal();
   assert.ok(decide(made) instanceof Admission);
+});
+
+/** Lets calls fail until they are denied; says how many were made, and why no more are. */
+function failUntilDenied(made) {
+  for (let calls = 0; calls < 20; calls += 1) {
+    const decision = decide(made);
+    if (!(decision instanceof Admission)) return `${calls}, ${decision.reason}`;
+    made.learn(decision, 'failure', '', 1, clock.now());
+  }
+  return 'not denied';
+}
+
+test('STALE leaves to the local breaker what the copy has CLOSED, where on_unavailable is local', () => {
+  const closed = (more) => decider({ config: { failureThreshold: 3 }, generation: 4n, ...more });
+  const isFromCopy = (made) => made.isFromCopy && failUntilDenied(made) === 'not denied';
+  assert.ok(isFromCopy(closed()), 'READY is trusted');
+  engine.isStale = true;
+  const made = closed();
+  assert.equal(made.isFromCopy, false);
+  assert.equal(decide(made).generation, 4n);
+  assert.equal(failUntilDenied(made), '3, local_open');
+  const local = { onUnavailable: 'local', failureThreshold: 3 };
+  for (const onUnavailable of ['allow', 'deny']) {
+    engine.settings.onUnavailable = onUnavailable;
+    assert.ok(isFromCopy(closed()), `the client says ${onUnavailable}`);
+    assert.equal(failUntilDenied(closed({ config: local })), '3, local_open');
+  }
+  engine.settings.onUnavailable = 'local';
+  assert.ok(isFromCopy(closed({ config: { onUnavailable: 'allow' } })));
+  for (const mode of ['shadow', 'disabled', 'forced_closed'])
+    assert.ok(isFromCopy(closed({ mode })));
+  assert.equal(words(decide(closed({ mode: 'forced_open' }))), 'forced_open');
+  const open = closed({ state: 'open', retryAt: clock.now() + 100 });
+  assert.equal(words(decide(open)), 'open');
+});
+
+test('STALE leaves to the local breaker what does not exist', () => {
+  engine.isStale = true;
+  const made = decider();
+  made.isCovered = true;
+  assert.equal(decide(made).generation, 0n);
+  assert.equal(failUntilDenied(made), '5, local_open');
+  engine.settings.onUnavailable = 'deny';
+  assert.equal(words(decide(made)), 'allowed', 'the copy as it was');
+});
+
+test('what tripped in STALE stays so in FALLBACK, and is forgotten with news of another state', () => {
+  engine.isStale = true;
+  const made = decider({ config: { failureThreshold: 3 } });
+  assert.equal(failUntilDenied(made), '3, local_open');
+  made.take(held({ revision: 2n }));
+  engine.usesCopy = false;
+  assert.equal(words(decide(made)), 'local_open');
+  made.take(held({ state: 'half_open' }));
+  made.take(held({ config: { failureThreshold: 2 } }));
+  assert.equal(failUntilDenied(made), '2, local_open');
 });
 
 test('the local breaker learns from calls that the copy has allowed, but takes none for its probe', () => {
@@ -230,7 +287,7 @@ test('the local breaker learns from calls that the copy has allowed, but takes n
   const closed = decider({ config: { failureThreshold: 2 } });
   decide(closed);
   for (let i = 0; i < 2; i += 1) closed.learn(before, 'failure', '', 1, clock.now());
-  assert.equal(words(decide(closed)), 'open');
+  assert.equal(words(decide(closed)), 'local_open');
   const probing = decider({ state: 'half_open' });
   decide(probing);
   for (let i = 0; i < 5; i += 1) probing.learn(before, 'failure', '', 1, clock.now());

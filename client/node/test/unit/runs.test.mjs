@@ -27,7 +27,8 @@ test('calls that end one after another in the same way are one run', () => {
   assert.ok(!run.takes(1n, 'failure', '', false, 1, 11), 'another outcome');
   assert.ok(!run.takes(1n, 'success', 'K', false, 1, 11), 'another kind');
   assert.ok(!run.takes(1n, 'success', '', true, 1, 11), 'a slow one');
-  assert.ok(!run.takes(1n, 'success', '', false, 1, 1_001), 'too long after the first');
+  assert.ok(!run.takes(1n, 'success', '', false, 1, 1_001), 'a run is a second at most');
+  assert.ok(run.takes(1n, 'success', '', false, 1, 1_000), 'and may be a second');
   assert.ok(
     !new Run(call({ permit: 7n })).takes(1n, 'success', '', false, 1, 1),
     'a probe is its own',
@@ -85,6 +86,28 @@ test('when there are too many, history is gathered first and what is fresh keeps
   assert.equal(waiting.size, 43, 'two runs of history, and all that is fresh');
   assert.equal(waiting.givenUp, 0);
   assert.equal(calls(waiting, 20_100), 101);
+});
+
+test('what was gathered is as old as the oldest of it, and takes in no more calls', () => {
+  const waiting = new WaitingRuns(3);
+  const [first, other, later, last] = [
+    call({ outcome: 'failure', endedAt: 100 }),
+    call({ endedAt: 5_000 }),
+    call({ outcome: 'failure', endedAt: 9_000 }),
+    call({ endedAt: 9_500 }),
+  ].map((ended) => new Run(ended));
+  first.takes(1n, 'failure', '', false, 1, 900);
+  for (const run of [first, other, later, last]) waiting.push(run);
+  assert.equal(waiting.size, 2);
+  assert.deepEqual([first.count, first.endedAt], [3, 100]);
+  assert.deepEqual([other.count, other.endedAt], [2, 5_000]);
+  for (const run of [first, other, later, last])
+    assert.ok(!run.takes(1n, run.outcome, '', false, 1, 9_600));
+  const late = waiting.take(15_101).map((part) => [part.late, part.runs.length]);
+  assert.deepEqual(late, [
+    [true, 1],
+    [false, 1],
+  ]);
 });
 
 test('then everything is gathered but probes, and at last the oldest are given up', () => {

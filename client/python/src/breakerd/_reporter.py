@@ -9,8 +9,8 @@ from breakerd._outbox import Batch, Outbox, Run
 from breakerd._pacing import Backoff, TokenBucket
 from breakerd._proto.breaker.v1 import service_pb2
 
-PROMPT_AT_ONCE = 3
-PROMPT_A_SECOND = 6.0
+PROMPT_AT_ONCE = 5
+PROMPT_A_SECOND = 5.0
 GATHER_PROMPT = 0.004
 """How long a prompt report waits for others, in seconds."""
 
