@@ -97,6 +97,7 @@ async fn no_task_is_left_after_the_end() {
     allowed(&breaker).await.success();
     assert!(alive_tasks() > before);
     client.shutdown().await.unwrap();
+    settle().await;
     drop((client, breaker));
     eventually(|| alive_tasks() == before).await;
 }

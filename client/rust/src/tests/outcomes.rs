@@ -59,14 +59,13 @@ async fn hears_nothing(server: &mut TestServer) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn outcomes_go_out_in_their_order_and_alike_ones_as_one_run() {
-    let time = StoppedTime::begin();
+    let _time = StoppedTime::begin();
     let mut server = calm();
     let breaker = breaker_of(&server).await;
     ends(&breaker, "sssi").await;
     assert!(hears_nothing(&mut server).await);
     ends(&breaker, "ssffgtts").await;
     assert_eq!(next_runs(&mut server).await, "3s i 2s 2f g 2t s");
-    let _ = time;
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use super::support::{
     LONG, NAME, StoppedTime, allowed, breaker_of, builder, denied, eventually, ready, settle,
     trips_at_once,
 };
-use crate::{Breaker, ClientBuilder, DenyReason};
+use crate::{Breaker, ClientBuilder, ClientState, DenyReason};
 
 /// A server whose breaker is HALF_OPEN, and has so many permits to give.
 fn half_open(max_probes: u32) -> TestServer {
@@ -181,13 +181,11 @@ async fn a_refusal_is_remembered_for_a_moment() {
 async fn an_answer_of_a_newer_state_is_taken_as_it_is() {
     let server = half_open(1);
     let breaker = breaker_of(&server).await;
+    // Its new streams are silent, so the copy does not hear of it.
     server.world(|world| world.serves_watches = false);
-    let half_open = server.world(|world| world.breaker(NAME).clone());
-    // The copy has not heard of it yet.
-    breaker.cell().lock().asks.answered(crate::asks::Asked::Answered, crate::clock::now());
     server.cut_streams();
+    eventually(|| breaker.client().state().state == ClientState::Stale).await;
     server.change(NAME, |breaker, config, now| {
-        *breaker = half_open;
         breaker.reset(config, breaker_core::Attribution::default(), now);
     });
     let guard = allowed(&breaker).await;

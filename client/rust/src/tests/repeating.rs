@@ -56,13 +56,13 @@ async fn what_refuses_everything_is_taken_for_being_away() {
     let client = client_of(&server);
     let breaker = ready(&client, NAME).await;
     for (count, refusal) in (1..).zip(refusals) {
-        let asked = server.asked();
+        server.asked();
         server.world(|world| world.report_fails_with = Some(refusal));
         allowed(&breaker).await.failure("");
         eventually(|| server.world(|world| world.asked) >= 2).await;
         server.world(|world| world.report_fails_with = None);
         assert!(client.flush(LONG).await);
-        assert_eq!(server.world(|world| world.totals(NAME)), [0, count, 0, 0], "{asked}");
+        assert_eq!(server.world(|world| world.totals(NAME)), [0, count, 0, 0]);
     }
     assert_eq!(client.outcomes_given_up(), 0);
 }
