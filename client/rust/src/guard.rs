@@ -127,7 +127,7 @@ impl<'a> Guard<'a> {
     pub(crate) async fn wait_for<F: Future>(
         &self,
         most: Duration,
-        call: Pin<&mut F>,
+        mut call: Pin<&mut F>,
     ) -> Option<F::Output> {
         let Some(deadline) = self.started_at.checked_add(most.min(self.call_timeout())) else {
             return Some(call.await);
