@@ -47,7 +47,8 @@ impl Shared {
 
     /// Enters a state of the client, if it is not in it.
     pub(crate) fn enter(&self, state: ClientState) {
-        if self.phase.borrow().state == state {
+        let is_over = self.common.is_closed() && state != ClientState::Fallback;
+        if is_over || self.phase.borrow().state == state {
             return;
         }
         // Whoever sees the state finds the breakers in it.
