@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
 use crate::answer;
+use crate::clock;
 use crate::command::{Build, Call, Command, Outcome};
 
 /// A client and what the suite has had it do.
@@ -95,7 +96,7 @@ impl Driver {
         let (mut allowed, mut denied, mut slowest) = (0, 0, Duration::ZERO);
         let mut last_denial = Value::Object(Map::new());
         for _ in 0..call.times {
-            let began_at = tokio::time::Instant::now();
+            let began_at = clock::now();
             let answer = breaker.acquire().await;
             slowest = slowest.max(began_at.elapsed());
             match answer {
@@ -136,6 +137,9 @@ impl Driver {
     }
 }
 
+/// Sets one of the builder's times.
+type Setter = fn(ClientBuilder, Duration) -> ClientBuilder;
+
 fn builder(build: Build) -> anyhow::Result<ClientBuilder> {
     let mut builder = Client::builder().addresses(build.addresses).selectors(build.selectors);
     if let Some(client_id) = build.client_id {
@@ -152,7 +156,7 @@ fn builder(build: Build) -> anyhow::Result<ClientBuilder> {
             .map_err(|violations| anyhow::anyhow!("local_guard: {violations:?}"))?;
         builder = builder.local_guard_with(patch);
     }
-    let times: [(_, fn(ClientBuilder, Duration) -> ClientBuilder); 5] = [
+    let times: [(_, Setter); 5] = [
         (build.stale_after, ClientBuilder::stale_after),
         (build.max_staleness, ClientBuilder::max_staleness),
         (build.permit_timeout, ClientBuilder::permit_timeout),

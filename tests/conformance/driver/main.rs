@@ -2,6 +2,7 @@
 //! object a line, and answers on standard output. `client/README.md` has the commands.
 
 mod answer;
+mod clock;
 mod command;
 mod driver;
 
