@@ -5,6 +5,10 @@
 //! `cargo bench -p breaker-tests --bench guarded`
 
 #![allow(missing_docs, reason = "the macros of criterion make functions without any")]
+#![allow(clippy::panic, reason = "criterion has no way for a benchmark to fail")]
+
+#[path = "clock.rs"]
+mod clock;
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -13,7 +17,7 @@ use std::time::Duration;
 
 use breaker_client::{Breaker, Client};
 use breaker_core::Time;
-use breaker_tests::{Hosted, clock};
+use breaker_tests::Hosted;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use failsafe::CircuitBreaker;
 use futures::executor::block_on;
@@ -81,7 +85,8 @@ fn repeat(rounds: u64, round: impl Fn()) {
 }
 
 fn benches(criterion: &mut Criterion) {
-    let Ok((_runtime, hosted, breaker)) = connect() else { panic!("there is no server") };
+    let (_runtime, hosted, breaker) =
+        connect().unwrap_or_else(|error| panic!("there is no server: {error:#}"));
     for threads in [1, 8] {
         let mut group = criterion.benchmark_group(format!("{threads} threads"));
         bench(&mut group, "decision", threads, |rounds| {

@@ -134,7 +134,7 @@ async fn first_failures(arguments: &Arguments, server: &Daemon) -> anyhow::Resul
         breaker.acquire().await?.failure("bench");
         seen(&mut watch, StateKind::Open).await?;
         times.push(clock::now() - began_at);
-        let change = v1::ResetRequest { target: selecting(name), ..Default::default() };
+        let change = v1::ResetRequest { target: selecting(name) };
         clients.clone().admin.reset(change).await?;
         seen(&mut watch, StateKind::Closed).await?;
     }
