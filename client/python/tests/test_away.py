@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import subprocess
-import sys
-import textwrap
-import threading
 import time
 from typing import Any
 
@@ -17,23 +12,7 @@ import breakerd
 import pytest
 from breakerd import BreakerConfig, ClientState, Reason, State
 
-from conftest import Admin, Make, Server, eventually
-
-
-def script(text: str, *arguments: str, within: float = 20) -> subprocess.CompletedProcess[str]:
-    """Runs a program of its own; its lines see the address as `address`."""
-    preamble = "import sys, os, time, breakerd\naddress = sys.argv[1]\n"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    # Python warns of forks with threads, which is what some of these do.
-    options = ["-W", "ignore::DeprecationWarning"]
-    return subprocess.run(
-        [sys.executable, *options, "-c", preamble + textwrap.dedent(text), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=within,
-        env=environment,
-        check=False,
-    )
+from conftest import Admin, Make, Server, eventually, script
 
 
 def open_up(client: breakerd.Client, admin: Admin, **config: Any) -> breakerd.Breaker:
@@ -189,27 +168,6 @@ def test_a_process_that_ends_reports_what_waits(server: Server, admin: Admin) ->
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert admin.metrics("a/b").successes == 50
-
-
-def test_a_process_ends_although_the_server_hangs(server: Server) -> None:
-    hangs = threading.Timer(1.5, server.signal, [signal.SIGSTOP])
-    hangs.start()
-    try:
-        ended = script(
-            """
-            client = breakerd.Client(address)
-            breaker = client.breaker("a/b")
-            client.ready(10)
-            time.sleep(2)
-            for _ in range(50): breaker.acquire().failure("Oops")
-            """,
-            server.address,
-            within=15,
-        )
-    finally:
-        hangs.join()
-        server.signal(signal.SIGCONT)
-    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 FORKS = """
