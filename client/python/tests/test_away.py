@@ -202,6 +202,33 @@ def test_a_fork_is_survived_by_both_processes(server: Server, admin: Admin) -> N
     assert (metrics.successes, metrics.failures) == (41, 0)
 
 
+def test_a_fork_is_survived_with_the_fork_support_of_grpc(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "1")
+    ended = script(
+        """
+        client = breakerd.Client(address)
+        breaker = client.breaker("a/b")
+        assert client.ready(10)
+        for number in range(2):
+            child = os.fork()
+            ready = client.ready(5)
+            breaker(int)()
+            if child == 0:
+                sys.exit(0 if ready else 3)
+            assert os.waitpid(child, 0)[1] == 0
+            assert ready
+        """,
+        server.address,
+        within=40,
+    )
+    assert (
+        ended.returncode,
+        [line for line in ended.stderr.splitlines() if "fork" not in line],
+    ) == (0, [])
+
+
 def test_a_process_of_multiprocessing_reports_too(server: Server, admin: Admin) -> None:
     ended = script(
         """

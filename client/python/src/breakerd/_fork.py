@@ -18,6 +18,8 @@ import weakref
 from pathlib import Path
 from typing import Protocol
 
+from breakerd import _grpc
+
 FLUSH_AT_EXIT = 5.0
 """How long the end of the process may wait for outcomes to be reported, in seconds."""
 SETTLE_WITHIN = 2.0
@@ -151,6 +153,7 @@ def _has_grpc_threads() -> bool:
 
 
 atexit.register(_flush_all)
+assert _grpc, "its hooks have to be registered before these"
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child

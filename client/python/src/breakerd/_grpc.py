@@ -23,4 +23,9 @@ finally:
     if _is_ours:
         del os.environ[FORK_SUPPORT]
 
+if FORK_SUPPORT in os.environ:
+    # With its first channel gRPC registers hooks of forks, which halt its threads. Those that are
+    # registered last run first, and ours wait for these threads: theirs have to be there before.
+    grpc.insecure_channel("127.0.0.1:1").close()
+
 __all__ = ["grpc"]
