@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,6 +124,24 @@ def eventually(is_so: Callable[[], object], within: float = 5.0) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it never came to be so"
         time.sleep(0.005)
+
+
+def script(*texts: str, within: float = 20) -> subprocess.CompletedProcess[str]:
+    """Runs a program of its own, of these texts; the last one is what it knows as `address`."""
+    *parts, address = texts
+    preamble = "import sys, os, time, breakerd\naddress = sys.argv[1]\n"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    # Python warns of forks with threads, which is what some of these do.
+    options = ["-W", "ignore::DeprecationWarning"]
+    text = preamble + "\n".join(textwrap.dedent(part) for part in parts)
+    return subprocess.run(
+        [sys.executable, *options, "-c", text, address],
+        capture_output=True,
+        text=True,
+        timeout=within,
+        env=environment,
+        check=False,
+    )
 
 
 class Admin:

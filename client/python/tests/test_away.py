@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import subprocess
-import sys
-import textwrap
-import threading
 import time
 from typing import Any
 
@@ -17,23 +12,7 @@ import breakerd
 import pytest
 from breakerd import BreakerConfig, ClientState, Reason, State
 
-from conftest import Admin, Make, Server, eventually
-
-
-def script(text: str, *arguments: str, within: float = 20) -> subprocess.CompletedProcess[str]:
-    """Runs a program of its own; its lines see the address as `address`."""
-    preamble = "import sys, os, time, breakerd\naddress = sys.argv[1]\n"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    # Python warns of forks with threads, which is what some of these do.
-    options = ["-W", "ignore::DeprecationWarning"]
-    return subprocess.run(
-        [sys.executable, *options, "-c", preamble + textwrap.dedent(text), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=within,
-        env=environment,
-        check=False,
-    )
+from conftest import Admin, Make, Server, eventually, script
 
 
 def open_up(client: breakerd.Client, admin: Admin, **config: Any) -> breakerd.Breaker:
@@ -191,27 +170,6 @@ def test_a_process_that_ends_reports_what_waits(server: Server, admin: Admin) ->
     assert admin.metrics("a/b").successes == 50
 
 
-def test_a_process_ends_although_the_server_hangs(server: Server) -> None:
-    hangs = threading.Timer(1.5, server.signal, [signal.SIGSTOP])
-    hangs.start()
-    try:
-        ended = script(
-            """
-            client = breakerd.Client(address)
-            breaker = client.breaker("a/b")
-            client.ready(10)
-            time.sleep(2)
-            for _ in range(50): breaker.acquire().failure("Oops")
-            """,
-            server.address,
-            within=15,
-        )
-    finally:
-        hangs.join()
-        server.signal(signal.SIGCONT)
-    assert (ended.returncode, ended.stderr) == (0, "")
-
-
 FORKS = """
 client = breakerd.Client(address)
 breaker = client.breaker("a/b")
@@ -242,6 +200,33 @@ def test_a_fork_is_survived_by_both_processes(server: Server, admin: Admin) -> N
     # The parent's 1 + 10 + 10, and 2 of each child; those that the children inherited are not
     # told twice.
     assert (metrics.successes, metrics.failures) == (41, 0)
+
+
+def test_a_fork_is_survived_with_the_fork_support_of_grpc(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "1")
+    ended = script(
+        """
+        client = breakerd.Client(address)
+        breaker = client.breaker("a/b")
+        assert client.ready(10)
+        for number in range(2):
+            child = os.fork()
+            ready = client.ready(5)
+            breaker(int)()
+            if child == 0:
+                sys.exit(0 if ready else 3)
+            assert os.waitpid(child, 0)[1] == 0
+            assert ready
+        """,
+        server.address,
+        within=40,
+    )
+    assert (
+        ended.returncode,
+        [line for line in ended.stderr.splitlines() if "fork" not in line],
+    ) == (0, [])
 
 
 def test_a_process_of_multiprocessing_reports_too(server: Server, admin: Admin) -> None:

@@ -203,6 +203,23 @@ def test_lower_revisions_are_dropped_except_after_a_reset() -> None:
     assert len(heard) == 2
 
 
+def test_a_snapshot_is_the_whole_truth_also_of_a_server_that_has_lost_what_it_knew() -> None:
+    copy, _ = changes()
+    copy.begin(["**"], resumed=False)
+    copy.apply(message(state(revision=9), snapshot_complete=True), 0)
+    copy.begin(["**"], resumed=True)
+    copy.apply(message(state(revision=3)), 0)
+    assert copy.get("a/b").revision == 9, "a stream that is resumed tells no snapshot"
+    copy.begin(["**"], resumed=False)
+    copy.apply(message(state(revision=3)), 0)
+    assert copy.get("a/b").revision == 3
+    copy.apply(message(state(revision=2)), 0)
+    assert copy.get("a/b").revision == 3, "only the first that it tells is taken whatever it is"
+    copy.apply(message(state(revision=4), snapshot_complete=True), 0)
+    copy.apply(message(state(revision=1)), 0)
+    assert copy.get("a/b").revision == 4
+
+
 def test_a_breaker_that_was_deleted_and_made_anew_in_one_message_is_there() -> None:
     copy, _ = changes()
     copy.begin(["**"], resumed=False)
@@ -282,3 +299,59 @@ def test_without_a_copy_on_unavailable_decides() -> None:
     assert decide(alone).reason is Reason.LOCAL_OPEN
     alone.refresh(held(), from_copy=True, is_ready=True)
     assert isinstance(decide(alone), Guard), "the local breaker is dropped on READY"
+
+
+def test_a_stale_copy_that_says_closed_is_doubted() -> None:
+    doubted = core()
+    for known in (held(), None):
+        doubted.refresh(known, from_copy=True, is_ready=True)
+        assert doubted.open_lane is not None
+        doubted.refresh(known, from_copy=True, is_ready=False)
+        assert doubted.open_lane is None
+        for _ in range(5):
+            decide(doubted).failure("Oops")
+        denial = decide(doubted)
+        assert (denial.reason, denial.state) == (Reason.LOCAL_OPEN, State.CLOSED)
+        # In FALLBACK it is the same breaker that goes on.
+        doubted.refresh(known, from_copy=False, is_ready=False)
+        assert decide(doubted).reason is Reason.LOCAL_OPEN
+    doubted.refresh(held(), from_copy=True, is_ready=True)
+    assert isinstance(decide(doubted), Guard), "READY drops it"
+    doubted.refresh(held(), from_copy=True, is_ready=False)
+    assert isinstance(decide(doubted), Guard), "it begins CLOSED again"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"mode": breaker_pb2.MODE_FORCED_CLOSED},
+        {"mode": breaker_pb2.MODE_DISABLED},
+        {"mode": breaker_pb2.MODE_SHADOW},
+        {"config": {"on_unavailable": breaker_pb2.ON_UNAVAILABLE_ALLOW}},
+        {"config": {"on_unavailable": breaker_pb2.ON_UNAVAILABLE_DENY}},
+    ],
+)
+def test_a_stale_copy_is_trusted_otherwise(told: dict[str, Any]) -> None:
+    trusted = core()
+    trusted.refresh(held(**told), from_copy=True, is_ready=False)
+    assert trusted.open_lane is not None
+    for _ in range(10):
+        decide(trusted).failure("Oops")
+
+
+def test_a_stale_copy_that_says_open_is_trusted_until_its_time() -> None:
+    opened = core()
+    told = held(state=breaker_pb2.STATE_OPEN, retry_time={"seconds": 530})
+    opened.refresh(told, from_copy=True, is_ready=False)
+    assert decide(opened).reason is Reason.OPEN
+
+
+def test_a_call_that_the_local_guard_denies_is_not_told_of() -> None:
+    home = Home()
+    home.local_guard = Rules(failure_threshold=1)
+    guarded = Core("a/b", home)
+    guarded.refresh(held(), from_copy=True, is_ready=True)
+    decide(guarded).failure("Oops")
+    assert len(guarded.drain(0, 0)) == 1
+    assert decide(guarded).reason is Reason.LOCAL_OPEN
+    assert guarded.drain(0, 0) == []

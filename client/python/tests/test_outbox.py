@@ -98,6 +98,22 @@ def test_too_much_is_gathered_and_nothing_is_lost() -> None:
     assert outbox.take(300).calls == 30_000
 
 
+def test_what_is_gathered_is_as_old_as_the_oldest_of_it() -> None:
+    outbox = Outbox(span=1.0)
+    for number in range(_outbox.MAX_WAITING_RUNS + 1):
+        outcome = Outcome.FAILURE if number % 2 else Outcome.SUCCESS
+        outbox.add(run(outcome=outcome, at=number / 1_000), now=number / 1_000)
+    ages = [(run.outcome.value, run.ended_at) for run, _ in outbox.take(11).runs]
+    assert ages == [("success", 0.0), ("failure", 0.001)]
+
+
+def test_a_run_that_is_not_gathered_is_as_old_as_its_last_call() -> None:
+    outbox = Outbox(span=1.0)
+    outbox.add(run(at=1.0), now=1)
+    outbox.add(run(at=1.5), now=1.5)
+    assert [run.ended_at for run, _ in outbox.take(2).runs] == [1.5]
+
+
 def test_history_is_gathered_first_and_the_order_of_the_rest_stays() -> None:
     outbox = Outbox(span=1.0)
     for number in range(_outbox.MAX_WAITING_RUNS - 10):
@@ -203,3 +219,19 @@ def test_an_interrupted_report_is_sent_again() -> None:
     reports.interrupted(2)
     assert first is not None
     assert reports.next_report(2).sequence == first.sequence
+
+
+def test_flushing_is_settled_although_more_comes_in() -> None:
+    reports = reporter()
+    for _ in range(3):
+        reports.add(run(), prompt=False, since=0, now=0)
+    target = reports.taken_in
+    reports.flush(0)
+    assert reports.next_report(0) is not None
+    reports.add(run(), prompt=False, since=0, now=0)
+    assert reports.settled < target
+    reports.answered()
+    assert reports.settled == target == 3
+    assert reports.due_at(0.1) == 0.1
+    reports.stop_flushing()
+    assert reports.due_at(0.1) == 1.0

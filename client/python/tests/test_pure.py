@@ -150,17 +150,20 @@ def test_a_lane_keeps_the_order_of_successes_and_failures() -> None:
     lane.append(Entry(Outcome.FAILURE, "Oops", False, 0.3, 6.0, 0, True))
     lane.append(0.4)
     lane.ended_at = 7.0
-    drained = [(run.count, run.outcome.value, run.ended_at, hurry) for run, hurry in lane.drain()]
+    runs = lane.drain(4.5)
+    drained = [(run.count, run.outcome.value, run.ended_at, hurry) for run, hurry in runs]
     # When the first two ended is not known exactly, but it was before the failure.
     assert drained == [
         (2, "success", 6.0, False),
         (1, "failure", 6.0, True),
         (1, "success", 7.0, False),
     ]
-    assert lane.drain() == []
+    # Nor is it known when the first of successes ended, but for when it was last looked at.
+    assert [run.first_at for run, _ in runs] == [4.5, 6.0, 4.5]
+    assert lane.drain(7.0) == []
     for _ in range(10):
         lane.append(0.5)
-    ((run, _),) = lane.drain()
+    ((run, _),) = lane.drain(7.0)
     assert (run.count, run.total, run.longest, run.ended_at) == (10, 5.0, 0.5, 7.0)
 
 

@@ -31,7 +31,7 @@ Send = Callable[[str, OnAnswer], None]
 
 
 class Ask:
-    """One question. :meth:`wait` or :meth:`wait_async` is called once, or :meth:`ignored`."""
+    """One question. :meth:`wait` or :meth:`wait_async` is called once, or :meth:`unmade`."""
 
     def __init__(self, core: Core, send: Send, timeout: float) -> None:
         self._core = core
@@ -45,7 +45,7 @@ class Ask:
         """The call has the leave of a breaker of this process already."""
         self._guarding = (breaker, ticket)
 
-    def ignored(self) -> None:
+    def unmade(self) -> None:
         """The question is not asked after all."""
         self._core.gate.left()
 

@@ -26,7 +26,6 @@ class Copy:
         self._held: dict[str, Held] = {}
         # Of the snapshot that is coming in: the names that have come. None between snapshots.
         self._arrived: Optional[set[str]] = None
-        self._may_go_back = False
         self._selectors: tuple[str, ...] = ()
         self._covered: tuple[str, ...] = ()
         self._covered_names: frozenset[str] = frozenset()
@@ -55,15 +54,16 @@ class Copy:
         """Takes in a message of the stream."""
         if message.reset:
             self._arrived = set()
-            self._may_go_back = True
         for name in message.deleted:
             if self._arrived is not None:
                 self._arrived.discard(name)
             self._drop(name)
         for state in message.changed:
+            # A snapshot is the whole truth: the server may have lost what it knew.
+            is_first = self._arrived is not None and state.name not in self._arrived
             if self._arrived is not None:
                 self._arrived.add(state.name)
-            self._take(state, message.server_time, received_at, self._may_go_back)
+            self._take(state, message.server_time, received_at, may_go_back=is_first)
         if message.snapshot_complete:
             self._complete()
 
@@ -76,7 +76,12 @@ class Copy:
                 self._take(state, server_time, received_at, may_go_back=False)
 
     def _take(
-        self, state: pb.BreakerState, server_time: Timestamp, received_at: float, may_go_back: bool
+        self,
+        state: pb.BreakerState,
+        server_time: Timestamp,
+        received_at: float,
+        *,
+        may_go_back: bool,
     ) -> None:
         before = self._held.get(state.name)
         if before is not None and state.revision <= before.revision and not may_go_back:
@@ -95,6 +100,5 @@ class Copy:
             for name in [name for name in self._held if name not in self._arrived]:
                 self._drop(name)
         self._arrived = None
-        self._may_go_back = False
         self._covered = tuple(selector for selector in self._selectors if "*" in selector)
         self._covered_names = frozenset(self._selectors) - frozenset(self._covered)

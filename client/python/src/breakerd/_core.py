@@ -29,6 +29,8 @@ class View(NamedTuple):
     held: Held
     from_copy: bool
     lane: Lane
+    is_doubtful: bool = False
+    """A stale copy says CLOSED, and the breaker of this process is to find out whether it is so."""
 
 
 class Home:
@@ -106,27 +108,37 @@ class Core:
         guard = self._guard
         if guard is not None and not isinstance(self.home.local_guard, Rules):
             guard.use(known.rules)
-        self.view = View(known, from_copy, lane)
-        self.open_lane = lane if self._flows(known, from_copy) else None
+        is_doubtful = (
+            from_copy
+            and not is_ready
+            and known.state is State.CLOSED
+            and known.mode is Mode.NORMAL
+            and self._policy(known) is OnUnavailable.LOCAL
+        )
+        self.view = View(known, from_copy, lane, is_doubtful)
+        self.open_lane = lane if self._flows(self.view) else None
 
-    def _flows(self, held: Held, from_copy: bool) -> bool:
-        home = self.home
-        if home.is_closed or home.local_guard is not False:
+    def _policy(self, held: Held) -> OnUnavailable:
+        return held.on_unavailable or self.home.on_unavailable
+
+    def _flows(self, view: View) -> bool:
+        home, held = self.home, view.held
+        if home.is_closed or home.local_guard is not False or view.is_doubtful:
             return False
-        if not from_copy:
-            return (held.on_unavailable or home.on_unavailable) is OnUnavailable.ALLOW
+        if not view.from_copy:
+            return self._policy(held) is OnUnavailable.ALLOW
         if held.mode in (Mode.FORCED_CLOSED, Mode.DISABLED):
             return True
         return held.state is State.CLOSED and held.mode is not Mode.FORCED_OPEN
 
-    def drain(self, now: float) -> list[tuple[Run, bool]]:
-        """Takes out what has ended since the last time, in order within a generation."""
+    def drain(self, since: float, now: float) -> list[tuple[Run, bool]]:
+        """Takes out what has ended since then, in order within a generation."""
         runs: list[tuple[Run, bool]] = []
         if self._retired:
             for lane, _ in self._retired:
-                runs += lane.drain()
+                runs += lane.drain(since)
             self._retired = [(lane, until) for lane, until in self._retired if until > now]
-        runs += self.view.lane.drain()
+        runs += self.view.lane.drain(since)
         if self._strays:
             strays = self._strays[:]
             del self._strays[: len(strays)]
@@ -145,16 +157,16 @@ class Core:
         now = _clock.now()
         ticket = guard.admit(now)
         if ticket is None:
-            decision.ignored()
+            decision.unmade()
             return self.denial(Reason.LOCAL_OPEN, guard.retry_after(now))
         decision.also_under(guard, ticket)
         return decision
 
     def _decide(self) -> Union[Guard, Denial, Ask]:
         view = self.view
-        held, from_copy, lane = view
+        held, lane = view.held, view.lane
         now = _clock.now()
-        if not from_copy:
+        if view.is_doubtful or not view.from_copy:
             return self.decide_alone()
         if held.mode is Mode.FORCED_OPEN:
             return self.denial(Reason.FORCED_OPEN, _left(held.override_ends_at, now))
@@ -177,8 +189,8 @@ class Core:
 
     def decide_alone(self) -> Union[Guard, Denial]:
         """Decides by ``on_unavailable``."""
-        held, _, lane = self.view
-        policy = held.on_unavailable or self.home.on_unavailable
+        held, lane = self.view.held, self.view.lane
+        policy = self._policy(held)
         if policy is OnUnavailable.ALLOW:
             return Guard(self, lane, lane.generation)
         if policy is OnUnavailable.DENY:

@@ -76,7 +76,8 @@ class Engine:
         self.reporter = Reporter(reporter_id, settings.report_interval, least, most, now)
         self._drained_at = now
         self._drain_every = min(settings.report_interval, DRAIN_EVERY)
-        self._flushes: list[threading.Event] = []
+        # Who waits, and for how many calls to be settled.
+        self._flushes: list[tuple[threading.Event, int]] = []
         self._woken = False
         # The stream: its number, whether it is there, and what it is of.
         self._backoff = Backoff(least, most)
@@ -135,16 +136,23 @@ class Engine:
         self._inbox.put(self._on_name)
 
     def flush(self, timeout: float) -> bool:
-        """Waits until everything is reported, so many seconds at most; whether it was."""
+        """Waits until all that has ended before is reported, so many seconds at most; whether it
+        was."""
         done = threading.Event()
 
         def begin(now: float) -> None:
             self._drain(now)
             self.reporter.flush(now)
-            self._flushes.append(done)
+            self._flushes.append((done, self.reporter.taken_in))
+
+        def give_up(_: float) -> None:
+            self._end_flushes(lambda waiter, _: waiter is done)
 
         self._inbox.put(begin)
-        return done.wait(timeout)
+        is_done = done.wait(timeout)
+        if not is_done:
+            self._inbox.put(give_up)
+        return is_done
 
     def ask(self, name: str, on_answer: OnAnswer) -> None:
         """Asks for a permit in the background; ``None`` is the answer if there is none."""
@@ -222,10 +230,20 @@ class Engine:
             self._open(now)
         if self.link.pass_time(now):
             self._host.refresh_all()
-        if self._flushes and self.reporter.is_idle:
-            for done in self._flushes:
+        if self._flushes:
+            settled = self.reporter.settled
+            for done in self._end_flushes(lambda _, target: target <= settled):
                 done.set()
-            self._flushes.clear()
+
+    def _end_flushes(
+        self, is_over: Callable[[threading.Event, int], bool]
+    ) -> list[threading.Event]:
+        over = [done for done, target in self._flushes if is_over(done, target)]
+        if over:
+            self._flushes = [entry for entry in self._flushes if entry[0] not in over]
+            if not self._flushes:
+                self.reporter.stop_flushing()
+        return over
 
     def _on_wake(self, now: float) -> None:
         self._woken = False

@@ -18,10 +18,14 @@ import weakref
 from pathlib import Path
 from typing import Protocol
 
+from breakerd import _grpc
+
 FLUSH_AT_EXIT = 5.0
 """How long the end of the process may wait for outcomes to be reported, in seconds."""
 SETTLE_WITHIN = 2.0
-"""How long gRPC may take to end its threads before a fork or at the end, in seconds."""
+"""How long gRPC may take to end its threads before a fork, in seconds."""
+SETTLE_AT_EXIT_WITHIN = 0.5
+"""How long it may take at the end of the process, where nothing but tidiness depends on it."""
 SETTLE_AGAIN_WITHIN = 0.05
 """The same once it has not ended in time, because the application uses it, too."""
 TASKS = Path("/proc/self/task")
@@ -74,8 +78,8 @@ def _flush_all() -> None:
         except Exception:
             logger.exception("a client could not be shut down")
     if any(client in _finalized for client in clients):
-        # A thread of gRPC that the end of the interpreter takes by surprise aborts the process.
-        _let_grpc_end()
+        # No thread of gRPC is to be taken by surprise by the end of the interpreter.
+        _let_grpc_end(SETTLE_AT_EXIT_WITHIN)
 
 
 def _before_fork() -> None:
@@ -87,7 +91,7 @@ def _before_fork() -> None:
         except Exception:
             logger.exception("a client could not be paused for a fork")
     if was_at_work:
-        _let_grpc_end()
+        _let_grpc_end(SETTLE_WITHIN)
 
 
 def _after_in_parent() -> None:
@@ -110,7 +114,7 @@ def _after_in_child() -> None:
         _finalized.discard(client)
 
 
-def _let_grpc_end() -> None:
+def _let_grpc_end(within: float) -> None:
     """Waits for the threads of gRPC, which end once nothing of it is referred to any more.
 
     That takes milliseconds, and longer while other threads keep the interpreter busy. An
@@ -120,7 +124,8 @@ def _let_grpc_end() -> None:
     if not TASKS.is_dir():
         time.sleep(0.02)
         return
-    within = SETTLE_AGAIN_WITHIN if _is_shared else SETTLE_WITHIN
+    if _is_shared:
+        within = SETTLE_AGAIN_WITHIN
     began = time.monotonic()
     collected = False
     while _has_grpc_threads():
@@ -148,6 +153,7 @@ def _has_grpc_threads() -> bool:
 
 
 atexit.register(_flush_all)
+assert _grpc, "its hooks have to be registered before these"
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child

@@ -121,7 +121,7 @@ class Hub(Home, Host):
 
     def drain(self, reporter: Reporter, since: float, now: float) -> None:
         for core in self._core_list:
-            for run, prompt in core.drain(now):
+            for run, prompt in core.drain(since, now):
                 reporter.add(run, prompt=prompt, since=since, now=now)
 
     def refresh_all(self) -> None:
@@ -196,7 +196,7 @@ class Hub(Home, Host):
         return self._ready.wait(timeout)
 
     def flush(self, timeout: float) -> bool:
-        """Reports what waits, for so many seconds at most; whether nothing waits any more."""
+        """Reports what waits now, for so many seconds at most; whether all of that was reported."""
         engine = self._engine
         return engine is None or self._is_shut or engine.flush(timeout)
 

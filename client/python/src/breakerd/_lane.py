@@ -64,19 +64,19 @@ class Lane:
         self.is_foreign = True
         self.limit = -1.0
 
-    def drain(self) -> list[tuple[Run, bool]]:
-        """Takes out what has ended, as runs, and whether each has to hurry."""
+    def drain(self, since: float) -> list[tuple[Run, bool]]:
+        """Takes out what has ended since then, as runs, and whether each has to hurry."""
         count = len(self.buffer)
         if not count:
             return []
         chunk = self.buffer[:count]
         del self.buffer[:count]
         try:
-            return [(self._quick(chunk, None), False)]  # type: ignore[arg-type]
+            return [(self._quick(chunk, since, None), False)]  # type: ignore[arg-type]
         except TypeError:
-            return self._mixed(chunk)
+            return self._mixed(chunk, since)
 
-    def _mixed(self, chunk: list[Union[float, Entry]]) -> list[tuple[Run, bool]]:
+    def _mixed(self, chunk: list[Union[float, Entry]], since: float) -> list[tuple[Run, bool]]:
         runs: list[tuple[Run, bool]] = []
         durations: list[float] = []
         for item in chunk:
@@ -84,14 +84,14 @@ class Lane:
                 durations.append(item)
                 continue
             if durations:
-                runs.append((self._quick(durations, item.ended_at), False))
+                runs.append((self._quick(durations, since, item.ended_at), False))
                 durations = []
             runs.append((run_of(self.name, self.generation, item), item.prompt))
         if durations:
-            runs.append((self._quick(durations, None), False))
+            runs.append((self._quick(durations, since, None), False))
         return runs
 
-    def _quick(self, durations: list[float], ended_before: Optional[float]) -> Run:
+    def _quick(self, durations: list[float], since: float, ended_before: Optional[float]) -> Run:
         """Successes as one run. Raises TypeError if there is anything else among them."""
         total = sum(durations)
         ended_at = self.ended_at if ended_before is None else min(self.ended_at, ended_before)
@@ -105,7 +105,7 @@ class Lane:
             count=len(durations),
             total=total,
             longest=max(durations),
-            first_at=ended_at,
+            first_at=min(since, ended_at),
             ended_at=ended_at,
         )
 

@@ -72,12 +72,21 @@ class Run:
         )
 
     def absorb(self, other: Run) -> None:
-        """Adds the calls of another run."""
+        """Adds the calls of a run that ended after this one."""
+        self._add(other)
+        self.ended_at = max(self.ended_at, other.ended_at)
+
+    def gather(self, other: Run) -> None:
+        """Adds the calls of any other run. What comes of it is as old as the oldest of both: it
+        may reach far back, and must not pass off history as fresh."""
+        self._add(other)
+        self.ended_at = min(self.ended_at, other.ended_at)
+
+    def _add(self, other: Run) -> None:
         self.count += other.count
         self.total += other.total
         self.longest = max(self.longest, other.longest)
         self.first_at = min(self.first_at, other.first_at)
-        self.ended_at = max(self.ended_at, other.ended_at)
 
     def to_message(self, now: float) -> service_pb2.Run:
         """The run as it is reported now."""
@@ -186,7 +195,7 @@ class Outbox:
             key = self._key(newest, now)
             same = self._gathered.get(key)
             if same is not None and same.is_like(newest):
-                same.absorb(newest)
+                same.gather(newest)
             else:
                 self._runs.append(newest)
                 self._gathered[key] = newest
@@ -205,7 +214,7 @@ class Outbox:
             key = self._key(run, now)
             same = gathered.get(key) if late or not history_only else None
             if same is not None and same.is_like(run):
-                same.absorb(run)
+                same.gather(run)
             else:
                 kept.append(run)
                 gathered[key] = run

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
 from breakerd import _clock
 from breakerd._ask import OnAnswer
+from breakerd._grpc import grpc
 from breakerd._network import Network
 from breakerd._proto.breaker.v1 import service_pb2 as pb
 from breakerd._rpc import Failure, failure_of

@@ -41,6 +41,7 @@ class Reporter:
         self._waiting_since: Optional[float] = None
         self._prompt_since: Optional[float] = None
         self._is_flushing = False
+        self._taken_in = 0
 
     @property
     def is_idle(self) -> bool:
@@ -53,8 +54,19 @@ class Reporter:
         current = self._current.batch.calls if self._current else 0
         return self.outbox.waiting + current + sum(half.calls for half in self._halves)
 
+    @property
+    def taken_in(self) -> int:
+        """How many calls were added in all."""
+        return self._taken_in
+
+    @property
+    def settled(self) -> int:
+        """How many of them were answered for or given up; the first to come are the first."""
+        return self._taken_in - self.waiting
+
     def add(self, run: Run, *, prompt: bool, since: float, now: float) -> None:
         """Takes in calls that have ended ``since`` then."""
+        self._taken_in += run.count
         self.outbox.add(run, now)
         if self._waiting_since is None:
             self._waiting_since = since
@@ -62,9 +74,13 @@ class Reporter:
             self._prompt_since = now
 
     def flush(self, now: float) -> None:
-        """Sends what waits without any wait, until nothing does."""
+        """Sends what waits without any wait, until :meth:`stop_flushing` or until nothing does."""
         self._is_flushing = not self.is_idle
         self._retry_at = min(self._retry_at, now)
+
+    def stop_flushing(self) -> None:
+        """What waits may wait for its time again."""
+        self._is_flushing = False
 
     def due_at(self, now: float) -> Optional[float]:
         """When :meth:`next_report` has something, if nothing else happens before."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Optional
 
-import grpc
+from breakerd._grpc import grpc
 from breakerd._proto.breaker.v1 import service_pb2 as pb
 from breakerd.settings import Settings
 from google.rpc import error_details_pb2, status_pb2

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple, Optional, Union
 
-import grpc
 from breakerd import _clock
+from breakerd._grpc import grpc
 from breakerd._proto.breaker.v1 import service_pb2 as pb
 from breakerd._rpc import Failure, failure_of
 

@@ -150,7 +150,7 @@ class Breaker:
 
     def status(self) -> Status:
         """What is known of the breaker just now."""
-        held, from_copy, _ = self._core.view
+        held, from_copy = self._core.view[:2]
         there = held.revision > 0
         left = None
         if held.state is State.OPEN and held.retry_at is not None:

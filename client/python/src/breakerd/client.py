@@ -155,7 +155,7 @@ class Client:
         return self._hub.waiting
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Reports what waits now, for so many seconds at most; whether nothing waits any more."""
+        """Reports what waits now, for so many seconds at most; whether all of that was reported."""
         return self._hub.flush(timeout)
 
     def shutdown(self, timeout: float = 5.0) -> bool:

@@ -108,6 +108,12 @@ class Guard:
         else:
             core.record(lane, self.generation, outcome, kind, duration, ended_at, self._permit)
 
+    def unmade(self) -> None:
+        """The call is not made after all, for which it needs to have no permit yet."""
+        self._core = None
+        if self._local is not None:
+            self._local[0].give_back(self._local[1])
+
     def also_under(self, breaker: LocalBreaker, ticket: Ticket) -> None:
         """The call has the leave of a breaker of this process, too."""
         self._guarding = (breaker, ticket)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Union
 
-import grpc
 from breakerd._clock import now
+from breakerd._grpc import grpc
 from breakerd._proto.breaker.v1 import admin_pb2 as pb
 from breakerd._rpc import failure_of, open_channel
 from breakerd._servers import Servers, Step
