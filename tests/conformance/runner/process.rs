@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// What is kept of what a process says on its standard error; what comes later is read and lost.
 const MAX_SAID_BYTES: usize = 1 << 20;
@@ -60,6 +60,23 @@ impl Process {
         killpg(Pid::from_raw(id.try_into()?), signal).with_context(|| format!("{signal}"))
     }
 
+    /// Stops it as a machine that hangs does, and waits until it stands still: a busy process goes on
+    /// until the thread that takes the signal has its turn.
+    ///
+    /// # Errors
+    /// If it has ended, or does not stand still soon.
+    pub(crate) async fn pause(&self) -> anyhow::Result<()> {
+        let id = self.child.id().context("it has ended already")?;
+        self.signal(Signal::SIGSTOP)?;
+        for _ in 0..1_000 {
+            if stands_still(id)? {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        anyhow::bail!("it goes on although it was stopped")
+    }
+
     /// Waits until it ends, and all that it said was heard.
     ///
     /// # Errors
@@ -80,6 +97,20 @@ impl Drop for Process {
         // It has ended already where there is nobody to get the signal.
         let _ = self.signal(Signal::SIGKILL);
     }
+}
+
+/// Whether every thread of a process is stopped. Where the system does not tell, it is taken to be.
+fn stands_still(process: u32) -> anyhow::Result<bool> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return Ok(true) };
+    for thread in threads {
+        let stat = std::fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
+        // The state stands after the name, which can hold anything but ends with the last `)`.
+        let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+        if state.is_some_and(|state| !state.starts_with('T')) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn listen(stderr: ChildStderr, said: Arc<Mutex<String>>) {

@@ -80,7 +80,7 @@ impl Server {
             Event::Start => self.start().await,
             Event::Stop => self.stop().await,
             Event::Kill => self.kill().await,
-            Event::Pause => self.running()?.process.signal(Signal::SIGSTOP),
+            Event::Pause => self.running()?.process.pause().await,
             Event::Resume => self.running()?.process.signal(Signal::SIGCONT),
             Event::Restart => {
                 self.stop().await?;
