@@ -39,7 +39,7 @@ def identity(folder: Path, name: str) -> Identity:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is missing")
+        pytest.fail("openssl is missing: install openssl")
     return tmp_path_factory.mktemp("tls")
 
 
