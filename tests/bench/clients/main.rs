@@ -2,11 +2,13 @@
 //!
 //! Client processes make calls at an even rate while the real `breakerd` is restarted; then their
 //! accounts are compared with the server's counts. After that one client's first failure opens a
-//! breaker again and again, and the time until a watcher sees it is taken.
+//! breaker again and again, and the time until a watcher sees it is taken. Last, guarded calls are
+//! timed while a server hangs and after it was killed.
 //!
 //! `cargo build --release --workspace && cargo run --release -p breaker-tests --bin bench-clients
 //! [-- --processes 50 --rate 1000 --seconds 20]`
 
+mod away;
 #[path = "../clock.rs"]
 mod clock;
 
@@ -53,7 +55,8 @@ async fn main() -> anyhow::Result<()> {
     let config = v1::BreakerConfig { failure_threshold: Some(1_000_000), ..Default::default() };
     server.clients()?.admin.create_breaker(create(BREAKER, config)).await?;
     let server = crowd(&arguments, server, &database, port).await?;
-    first_failures(&arguments, &server).await
+    first_failures(&arguments, &server).await?;
+    away::measure(folder.path()).await
 }
 
 fn restarted(database: &Path, port: u16) -> anyhow::Result<Daemon> {
