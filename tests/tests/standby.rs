@@ -207,6 +207,8 @@ async fn the_client_of_both_works_through_a_takeover() -> anyhow::Result<()> {
     let client = Client::builder()
         .addresses(addresses_of(&daemons))
         .on_unavailable(OnUnavailable::Allow)
+        // It is the servers that are looked at, not how long a client rests.
+        .backoff(Duration::from_millis(50), Duration::from_millis(500))
         .build()?;
     let breaker = client.breaker("a/b")?;
     for _ in 0..20 {
