@@ -172,28 +172,27 @@ impl Breaker {
     #[cold]
     fn decide(&self) -> Decided<'_> {
         let now = clock::now();
-        let (step, guard) = {
-            let mut cold = self.cell.lock();
-            let guard = match self.ask_guard(&mut cold, now) {
-                Ok(guard) => guard,
-                Err(denial) => return Decided::Now(Err(denial)),
-            };
-            let otherwise = self.cell.common().options.on_unavailable;
-            (cold.decide(otherwise, now), guard)
+        let common = self.cell.common();
+        let mut cold = self.cell.lock();
+        let guard = match self.ask_guard(&mut cold, now) {
+            Ok(guard) => guard,
+            Err(denial) => return Decided::Now(Err(denial)),
         };
         let mut asking = Asking { breaker: self, guard, is_shadow: false };
-        let decision = match step {
+        let decision = match cold.decide(common.options.on_unavailable, now) {
             Step::Allow { generation } => Ok(Grant::of(Leave { generation, ..Leave::default() })),
-            Step::Deny { reason, retry_after } => Err(self.denial(reason, retry_after)),
-            Step::Alone => self.decide_alone(),
+            Step::Deny { reason, retry_after } => Err(denial(&cold, reason, retry_after)),
+            Step::Alone => self.decide_alone(&mut cold, now),
             Step::Ask { most, is_shadow } => {
                 asking.is_shadow = is_shadow;
-                if self.cell.lock().asks.begin(most, self.cell.common().signs(), now) {
+                if cold.asks.begin(most, common.signs(), now) {
                     return Decided::Ask(asking);
                 }
-                return Decided::Now(asking.end(Err(self.denial(DenyReason::NoPermit, None))));
+                Err(denial(&cold, DenyReason::NoPermit, None))
             }
         };
+        // What ends gives back to the guard, under the lock.
+        drop(cold);
         Decided::Now(asking.end(decision))
     }
 
@@ -210,14 +209,12 @@ impl Breaker {
     }
 
     /// Decides without the server, as `on_unavailable` says.
-    fn decide_alone(&self) -> Result<Grant, Denial> {
-        let now = clock::now();
-        let mut cold = self.cell.lock();
+    fn decide_alone(&self, cold: &mut Cold, now: Instant) -> Result<Grant, Denial> {
         let generation = cold.held.generation();
         let otherwise = self.cell.common().options.on_unavailable;
         match cold.held.on_unavailable(otherwise) {
             OnUnavailable::Allow => Ok(Grant::of(Leave { generation, ..Leave::default() })),
-            OnUnavailable::Deny => Err(denial(&cold, DenyReason::Unavailable, None)),
+            OnUnavailable::Deny => Err(denial(cold, DenyReason::Unavailable, None)),
             OnUnavailable::Local => {
                 let decided = cold.decide_locally(now);
                 match decided.decision {
@@ -228,7 +225,7 @@ impl Breaker {
                     Decision::Denied { retry_after, .. } => Err(Denial {
                         state: Some(decided.state),
                         mode: Some(decided.mode),
-                        ..denial(&cold, DenyReason::LocalOpen, retry_after)
+                        ..denial(cold, DenyReason::LocalOpen, retry_after)
                     }),
                 }
             }
@@ -238,10 +235,6 @@ impl Breaker {
     fn grant_anyway(&self) -> Grant {
         let generation = self.cell.lock().held.generation();
         Grant::of(Leave { generation, ..Leave::default() })
-    }
-
-    fn denial(&self, reason: DenyReason, retry_after: Option<Duration>) -> Denial {
-        denial(&self.cell.lock(), reason, retry_after)
     }
 }
 
@@ -269,7 +262,7 @@ impl Asking<'_> {
         let decision = match ask::for_permit(client.shared(), cell, signs).await {
             Some(Answer::Allowed { generation, probe }) => Ok(Grant::by_server(generation, probe)),
             Some(Answer::Denied(denial)) => Err(denial),
-            None => self.breaker.decide_alone(),
+            None => self.breaker.decide_alone(&mut cell.lock(), clock::now()),
         };
         self.end(decision)
     }

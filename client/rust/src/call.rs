@@ -107,10 +107,7 @@ impl<'a, C> Caller<'a, C> {
     where
         C: Classify<T, E>,
     {
-        match self.classify.classify(&result) {
-            Verdict::Success => guard.success(),
-            verdict => guard.finish(verdict),
-        }
+        guard.finish(self.classify.classify(&result));
         result.map_err(CallError::Failed)
     }
 

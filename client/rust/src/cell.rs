@@ -279,7 +279,7 @@ impl Cell {
     /// Sets the words of the hot path to what is behind the lock.
     fn settle(&self, cold: &Cold) {
         let options = &self.common.options;
-        let config = cold.config();
+        let config = cold.held.config();
         self.call_timeout.store(nanos(config.call_timeout()), Ordering::Relaxed);
         let is_simple = options.local_guard.is_none()
             && !self.common.is_closed()

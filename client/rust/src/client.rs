@@ -15,7 +15,6 @@ use crate::clock;
 use crate::error::Error;
 use crate::follower;
 use crate::listeners::{Event, Listener, Transition};
-use crate::metrics;
 use crate::reporter;
 use crate::shared::Shared;
 use crate::state::{ClientState, ClientStatus};
@@ -196,7 +195,6 @@ impl Handle {
             }
         }
         outbox.give_up(left);
-        metrics::given_up(left);
         left
     }
 }

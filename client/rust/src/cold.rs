@@ -1,7 +1,6 @@
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use breaker_core::{Config, OnUnavailable, Outcome};
+use breaker_core::{OnUnavailable, Outcome};
 use tokio::time::Instant;
 
 use crate::asks::Asks;
@@ -43,12 +42,6 @@ impl Cold {
         }
     }
 
-    /// The configuration, as far as it is known.
-    pub(crate) fn config(&self) -> Arc<Config> {
-        static DEFAULT: LazyLock<Arc<Config>> = LazyLock::new(Arc::default);
-        self.held.known().map_or_else(|| Arc::clone(&DEFAULT), |known| Arc::clone(&known.config))
-    }
-
     /// What the copy says to a call, of a breaker of which the server has told nothing `otherwise`
     /// is what to do while it is away.
     pub(crate) fn decide(&mut self, otherwise: OnUnavailable, now: Instant) -> Step {
@@ -57,21 +50,20 @@ impl Cold {
 
     /// What the breaker of this process says that stands in while the server is away.
     pub(crate) fn decide_locally(&mut self, now: Instant) -> LocalDecision {
-        let config = self.config();
-        let begins_closed = self.held.known().is_none_or(Known::is_closed);
-        let local = self.local.get_or_insert_with(|| match begins_closed {
-            true => LocalBreaker::closed(&config, now),
-            false => LocalBreaker::about_to_probe(&config, now),
-        });
+        let held = &self.held;
+        let local =
+            self.local.get_or_insert_with(|| match held.known().is_none_or(Known::is_closed) {
+                true => LocalBreaker::closed(held.config(), now),
+                false => LocalBreaker::about_to_probe(held.config(), now),
+            });
         local.acquire(now)
     }
 
     /// What the guard beside the fleet's breaker says.
     pub(crate) fn ask_guard(&mut self, own: &LocalGuard, now: Instant) -> LocalDecision {
-        let config = self.config();
         let config = match own {
             LocalGuard::Own(config) => config,
-            LocalGuard::AsTheBreaker => &*config,
+            LocalGuard::AsTheBreaker => self.held.config(),
         };
         self.guard.get_or_insert_with(|| LocalBreaker::closed(config, now)).acquire(now)
     }
@@ -84,9 +76,8 @@ impl Cold {
     }
 
     pub(crate) fn reconfigure_guard(&mut self) {
-        let config = self.config();
         if let Some(guard) = &mut self.guard {
-            guard.reconfigure(&config);
+            guard.reconfigure(self.held.config());
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a client's copy holds of a breaker, and what it says to a call.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use breaker_core::{Config, Mode, OnUnavailable, StateKind};
@@ -80,6 +80,12 @@ impl Held {
         self.known().map_or(0, |known| known.generation)
     }
 
+    /// The configuration, as far as it is known.
+    pub(crate) fn config(&self) -> &Config {
+        static DEFAULT: LazyLock<Config> = LazyLock::new(Config::default);
+        self.known().map_or(&DEFAULT, |known| &known.config)
+    }
+
     /// What to do while the server is away.
     pub(crate) fn on_unavailable(&self, otherwise: OnUnavailable) -> OnUnavailable {
         self.known().map_or(otherwise, |known| known.config.on_unavailable())
@@ -116,9 +122,7 @@ impl Held {
             (_, Self::Known(known)) => known.decide(credit, now),
         }
     }
-}
 
-impl Held {
     /// Whether a stale copy is not trusted to let calls flow: the dependency may have died since,
     /// and the breaker of this process finds that out by itself.
     fn is_doubtful(&self, on_unavailable: OnUnavailable) -> bool {

@@ -3,8 +3,6 @@
 //! It stands in for the fleet's breaker while the server is away, and beside it where an
 //! application asked for a guard of its own.
 
-use std::sync::Arc;
-
 use breaker_core::{
     Attribution, Breaker, Config, Decision, Mode, PermitId, Report, Run, StateKind, Time,
 };
@@ -13,7 +11,7 @@ use tokio::time::Instant;
 /// A breaker that one process alone asks and tells.
 #[derive(Debug)]
 pub(crate) struct LocalBreaker {
-    config: Arc<Config>,
+    config: Box<Config>,
     breaker: Box<Breaker>,
     /// What the breaker's clock says, and when.
     began_at: (Time, Instant),
@@ -38,7 +36,7 @@ pub(crate) struct LocalDecision {
 impl LocalBreaker {
     /// One that is CLOSED.
     pub(crate) fn closed(config: &Config, now: Instant) -> Self {
-        let config = Arc::new(config.for_one_reporter());
+        let config = Box::new(config.for_one_reporter());
         let breaker = Box::new(Breaker::new(Time::EPOCH));
         Self { config, breaker, began_at: (Time::EPOCH, now) }
     }
@@ -77,7 +75,7 @@ impl LocalBreaker {
 
     /// Follows a changed configuration.
     pub(crate) fn reconfigure(&mut self, config: &Config) {
-        self.config = Arc::new(config.for_one_reporter());
+        *self.config = config.for_one_reporter();
         self.breaker.reconfigure(&self.config);
     }
 

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, watch};
 
+use crate::metrics;
+
 /// Most runs that wait at a time, over all breakers. Calls with one outcome that follow each other
 /// are one run.
 pub const MAX_WAITING_RUNS: usize = 10_000;
@@ -20,8 +22,9 @@ pub(crate) struct Outbox {
     flush_done: watch::Sender<u64>,
     changed: Notify,
     runs: AtomicUsize,
-    /// Outcomes that were given up, and those in the report that is under way.
+    /// Calls whose outcomes were given up.
     given_up: AtomicU64,
+    /// Calls in the report that is under way.
     sending: AtomicU64,
 }
 
@@ -90,6 +93,7 @@ impl Outbox {
     }
 
     pub(crate) fn give_up(&self, calls: u64) {
+        metrics::given_up(calls);
         self.given_up.fetch_add(calls, Ordering::Relaxed);
     }
 

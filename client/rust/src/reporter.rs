@@ -16,7 +16,6 @@ use crate::backoff::Backoff;
 use crate::batch::Batch;
 use crate::clock;
 use crate::error::Error;
-use crate::metrics;
 use crate::pace::{Pace, Waiting};
 use crate::shared::Shared;
 use crate::status::BreakerStatus;
@@ -122,7 +121,6 @@ impl Reporter {
                 None => {
                     tracing::warn!(calls = batch.calls(), %error, "outcomes were given up");
                     outbox.give_up(batch.calls());
-                    metrics::given_up(batch.calls());
                 }
             }
         }

@@ -138,9 +138,7 @@ where
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
-        // The clone may not be ready; the one that was polled is.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let mut inner = take_ready(&mut self.inner);
         let BreakerLayer { breaker, classify, answer, timeout } = self.layer.clone();
         Box::pin(async move {
             let caller = breaker.into_caller().judged_by(classify);
@@ -153,4 +151,10 @@ where
             caller.call(call).await.or_else(|error| answer.answer(error))
         })
     }
+}
+
+/// Takes the service that was polled until it was ready, and leaves a clone, which may not be.
+fn take_ready<S: Clone>(inner: &mut S) -> S {
+    let clone = inner.clone();
+    std::mem::replace(inner, clone)
 }

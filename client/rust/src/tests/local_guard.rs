@@ -84,7 +84,7 @@ async fn it_follows_a_changed_configuration_of_the_breaker() {
     fails(&breaker, 2).await;
     let tighter = ConfigPatch { failure_threshold: Some(30), ..trips_at_once() };
     server.configure(NAME, &tighter);
-    let of_copy = || breaker.cell().lock().config().failure_threshold();
+    let of_copy = || breaker.cell().lock().held.config().failure_threshold();
     eventually(|| of_copy() == 30).await;
     fails(&breaker, 10).await;
 }

@@ -10,6 +10,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::take_ready;
 use crate::admission::Denial;
 use crate::breaker::Breaker;
 use crate::classify::Verdict;
@@ -67,9 +68,7 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
-        // The clone may not be ready; the one that was polled is.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let mut inner = take_ready(&mut self.inner);
         let breaker = self.breaker.clone();
         Box::pin(async move {
             let guard = match breaker.acquire_owned().await {
