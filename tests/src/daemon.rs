@@ -218,6 +218,16 @@ impl Daemon {
         Ok(self.answer(path)?.1)
     }
 
+    /// The value of a metric that has no labels.
+    ///
+    /// # Errors
+    /// If it does not answer, or knows no such metric.
+    pub fn metric(&self, name: &str) -> anyhow::Result<u64> {
+        let page = self.page("/metrics")?;
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("there is no metric {name}"))?.parse()?)
+    }
+
     /// What it answers over HTTP: the code of the status, and the page.
     ///
     /// # Errors

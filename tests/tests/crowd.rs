@@ -9,6 +9,7 @@ use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 const BREAKER: &str = "tests/crowd";
+const REPORTS: &str = "breakerd_reports_total";
 const PROCESSES: u64 = 6;
 const SECONDS: u32 = 4;
 
@@ -25,7 +26,7 @@ async fn the_counts_of_many_clients_add_up_over_a_restart() -> anyhow::Result<()
     let doing = Doing { breaker, rate: 1_000, failure_every: 50, seconds: SECONDS };
     let mut crowd = Crowd::start(&server.grpc, usize::try_from(PROCESSES)?, &doing)?;
     sleep(Duration::from_secs(u64::from(SECONDS) / 2)).await;
-    let before = reports(&server)?;
+    let before = server.metric(REPORTS)?;
     block_in_place(|| server.terminate())?;
     let server = Daemon::start_with(&database, &listen)?;
     let account = block_in_place(|| crowd.account())?;
@@ -40,13 +41,7 @@ async fn the_counts_of_many_clients_add_up_over_a_restart() -> anyhow::Result<()
         "the server has counted {metrics:?}, the clients {account:?}"
     );
     // One prompt report more than the bucket allows in that time comes from the end of it.
-    let reports = before + reports(&server)?;
+    let reports = before + server.metric(REPORTS)?;
     ensure!(reports <= PROCESSES * (10 * u64::from(SECONDS) + 5), "{reports} reports");
     crowd.end()
-}
-
-fn reports(server: &Daemon) -> anyhow::Result<u64> {
-    let page = server.page("/metrics")?;
-    let line = page.lines().find_map(|line| line.strip_prefix("breakerd_reports_total "));
-    Ok(line.context("there is no such metric")?.parse()?)
 }

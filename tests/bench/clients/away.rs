@@ -5,8 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use breaker_client::{Breaker, Client, ClientState};
 use breaker_proto::v1;
-use breaker_tests::{Daemon, create};
-use tokio::time::sleep;
+use breaker_tests::{Daemon, create, eventually};
 
 use crate::clock;
 
@@ -69,11 +68,6 @@ async fn time(word: &str, server: &str, client: &Client, breaker: &Breaker) {
 }
 
 async fn until(client: &Client, state: ClientState) -> anyhow::Result<()> {
-    for _ in 0..3_000 {
-        if client.state().state == state {
-            return Ok(());
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    anyhow::bail!("the client does not become {}", state.as_str())
+    let is_in = async || Ok(client.state().state == state);
+    eventually(state.as_str(), Duration::from_secs(30), is_in).await.map(drop)
 }

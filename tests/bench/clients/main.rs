@@ -16,10 +16,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use breaker_client::{Breaker, Client, Watch, WatchEvent};
+use breaker_client::{Client, Watch, WatchEvent};
 use breaker_core::StateKind;
 use breaker_proto::v1;
-use breaker_tests::{Clients, Crowd, Daemon, Doing, create, free_port, selecting};
+use breaker_tests::{Clients, Crowd, Daemon, Doing, create, eventually, free_port, selecting};
 use clap::Parser;
 use tokio::time::sleep;
 
@@ -44,6 +44,7 @@ struct Arguments {
 }
 
 const BREAKER: &str = "bench/crowd";
+const REPORTS: &str = "breakerd_reports_total";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -77,11 +78,11 @@ async fn crowd(
     };
     let mut crowd = Crowd::start(&server.grpc, arguments.processes, &doing)?;
     sleep(Duration::from_secs(u64::from(arguments.seconds) / 2)).await;
-    let before = reports(&server)?;
+    let before = server.metric(REPORTS)?;
     server.terminate()?;
     let server = restarted(database, port)?;
     let account = tokio::task::block_in_place(|| crowd.account())?;
-    let reports = before + reports(&server)?;
+    let reports = before + server.metric(REPORTS)?;
     let per_second = reports as f64 / arguments.processes as f64 / f64::from(arguments.seconds);
     let metrics = counts(&server.clients()?).await?;
     println!(
@@ -106,12 +107,6 @@ async fn crowd(
     Ok(server)
 }
 
-fn reports(server: &Daemon) -> anyhow::Result<u64> {
-    let page = server.page("/metrics")?;
-    let line = page.lines().find_map(|line| line.strip_prefix("breakerd_reports_total "));
-    Ok(line.context("there is no such metric")?.parse()?)
-}
-
 async fn counts(clients: &Clients) -> anyhow::Result<v1::Metrics> {
     let request = v1::GetBreakerRequest { name: BREAKER.to_owned() };
     let answer = clients.clone().admin.get_breaker(request).await?.into_inner();
@@ -130,7 +125,11 @@ async fn first_failures(arguments: &Arguments, server: &Daemon) -> anyhow::Resul
     client.ready(Duration::from_secs(5)).await;
     let mut times = Vec::with_capacity(arguments.first_failures);
     for _ in 0..arguments.first_failures {
-        until(&breaker, StateKind::Closed).await?;
+        let is_closed = async || {
+            let status = breaker.status().filter(|status| status.revision > 0);
+            Ok(status.is_some_and(|status| status.state == StateKind::Closed))
+        };
+        eventually("the client's copy says CLOSED", Duration::from_secs(5), is_closed).await?;
         // The bucket of prompt reports has filled up again.
         sleep(Duration::from_millis(600)).await;
         let began_at = clock::now();
@@ -151,17 +150,6 @@ async fn first_failures(arguments: &Arguments, server: &Daemon) -> anyhow::Resul
     );
     client.shutdown().await?;
     Ok(())
-}
-
-/// Waits until the client's own copy says so.
-async fn until(breaker: &Breaker, state: StateKind) -> anyhow::Result<()> {
-    for _ in 0..500 {
-        if breaker.status().is_some_and(|status| status.state == state && status.revision > 0) {
-            return Ok(());
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    anyhow::bail!("the copy does not become {state:?}")
 }
 
 /// Waits until the stream says so.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use breaker_client::{Client, ClientBuilder, Guard, OnUnavailable, Verdict};
+use breaker_tests::clock;
 use breaker_wire::patch_from_value;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
 use crate::answer;
-use crate::clock;
 use crate::command::{Build, Call, Command, Outcome};
 
 /// A client and what the suite has had it do.
@@ -98,7 +98,7 @@ impl Driver {
         for _ in 0..call.times {
             let began_at = clock::now();
             let answer = breaker.acquire().await;
-            slowest = slowest.max(began_at.elapsed());
+            slowest = slowest.max(clock::now().since(began_at));
             match answer {
                 Ok(guard) => {
                     allowed += 1;

@@ -2,7 +2,6 @@
 //! object a line, and answers on standard output. `client/README.md` has the commands.
 
 mod answer;
-mod clock;
 mod command;
 mod driver;
 
