@@ -3,7 +3,6 @@ package breakerd
 import (
 	"flag"
 	"io"
-	"log"
 	"log/slog"
 	"os"
 	"testing"
@@ -22,14 +21,7 @@ func TestMain(m *testing.M) {
 	if flag.Lookup("test.run").Value.String() == "^$" {
 		os.Exit(m.Run())
 	}
-	server, err := daemon.Start("127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Setenv("BREAKERD_ADDRESS", server.Address)
-	code := m.Run()
-	server.Kill()
-	os.Exit(code)
+	os.Exit(daemon.Run(m.Run))
 }
 
 // offline is a client whose background never begins, so that a test can play its parts by itself.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
-	"log/slog"
 	"net"
 	"os"
 	"sync/atomic"
@@ -21,43 +19,11 @@ import (
 
 	breakerd "breakerd.dev/client/go"
 	"breakerd.dev/client/go/breakergrpc"
-	"breakerd.dev/client/go/breakerpb"
 	"breakerd.dev/client/go/internal/daemon"
+	"breakerd.dev/client/go/internal/guarded"
 )
 
-func TestMain(m *testing.M) {
-	server, err := daemon.Start("127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Setenv("BREAKERD_ADDRESS", server.Address)
-	code := m.Run()
-	server.Kill()
-	os.Exit(code)
-}
-
-// opens is a breaker that this many failures open, by the guard of its process alone.
-func opens(tb testing.TB, name string, failures uint32) *breakerd.Breaker {
-	tb.Helper()
-	client, err := breakerd.New([]string{os.Getenv("BREAKERD_ADDRESS")},
-		breakerd.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))),
-		breakerd.WithLocalGuard(&breakerpb.BreakerConfig{FailureThreshold: &failures}))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = client.Close() })
-	breaker, err := client.Breaker(name)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return breaker
-}
-
-func isOpen(b *breakerd.Breaker) bool {
-	guard, err := b.Acquire(context.Background())
-	guard.Ignored()
-	return err != nil
-}
+func TestMain(m *testing.M) { os.Exit(daemon.Run(m.Run)) }
 
 // aHealth is a server whose methods answer with a code that a test sets.
 type aHealth struct {
@@ -112,7 +78,7 @@ func dial(tb testing.TB, address string, options ...grpc.DialOption) healthpb.He
 
 func TestUnaryCallsOfAClientAreGuarded(t *testing.T) {
 	server := new(aHealth)
-	breaker := opens(t, "grpc/unary", 2)
+	breaker := guarded.Opens(t, "grpc/unary", 2)
 	client := dial(t, listen(t, server), grpc.WithUnaryInterceptor(breakergrpc.UnaryClientInterceptor(breakergrpc.Fixed(breaker))))
 	check := func(code codes.Code) error {
 		t.Helper()
@@ -126,7 +92,7 @@ func TestUnaryCallsOfAClientAreGuarded(t *testing.T) {
 	for _, code := range []codes.Code{codes.OK, codes.NotFound, codes.InvalidArgument, codes.PermissionDenied, codes.Canceled, codes.Unavailable} {
 		_ = check(code)
 	}
-	if isOpen(breaker) {
+	if guarded.IsOpen(breaker) {
 		t.Error("one failure")
 	}
 	_ = check(codes.DeadlineExceeded)
@@ -139,7 +105,7 @@ func TestUnaryCallsOfAClientAreGuarded(t *testing.T) {
 
 func TestStreamsOfAClientAreJudgedByTheirFirstMessage(t *testing.T) {
 	server := new(aHealth)
-	breaker := opens(t, "grpc/stream", 2)
+	breaker := guarded.Opens(t, "grpc/stream", 2)
 	client := dial(t, listen(t, server), grpc.WithStreamInterceptor(breakergrpc.StreamClientInterceptor(breakergrpc.Fixed(breaker))))
 	watch := func(ctx context.Context) error {
 		stream, err := client.Watch(ctx, &healthpb.HealthCheckRequest{})
@@ -156,7 +122,7 @@ func TestStreamsOfAClientAreJudgedByTheirFirstMessage(t *testing.T) {
 	cancel()
 	server.code.Store(uint32(codes.Unavailable))
 	for i := 0; i < 2; i++ {
-		if isOpen(breaker) {
+		if guarded.IsOpen(breaker) {
 			t.Fatal("too early")
 		}
 		if err := watch(context.Background()); status.Code(err) != codes.Unavailable {
@@ -170,7 +136,7 @@ func TestStreamsOfAClientAreJudgedByTheirFirstMessage(t *testing.T) {
 
 func TestMethodsOfAServerAreGuarded(t *testing.T) {
 	server := new(aHealth)
-	breaker := opens(t, "grpc/server", 2)
+	breaker := guarded.Opens(t, "grpc/server", 2)
 	client := dial(t, listen(t, server,
 		grpc.UnaryInterceptor(breakergrpc.UnaryServerInterceptor(breakergrpc.Fixed(breaker))),
 		grpc.StreamInterceptor(breakergrpc.StreamServerInterceptor(breakergrpc.Fixed(breaker)))))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,43 +15,11 @@ import (
 
 	breakerd "breakerd.dev/client/go"
 	"breakerd.dev/client/go/breakerhttp"
-	"breakerd.dev/client/go/breakerpb"
 	"breakerd.dev/client/go/internal/daemon"
+	"breakerd.dev/client/go/internal/guarded"
 )
 
-func TestMain(m *testing.M) {
-	server, err := daemon.Start("127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Setenv("BREAKERD_ADDRESS", server.Address)
-	code := m.Run()
-	server.Kill()
-	os.Exit(code)
-}
-
-// opens is a breaker that this many failures open, by the guard of its process alone.
-func opens(tb testing.TB, name string, failures uint32) *breakerd.Breaker {
-	tb.Helper()
-	client, err := breakerd.New([]string{os.Getenv("BREAKERD_ADDRESS")},
-		breakerd.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))),
-		breakerd.WithLocalGuard(&breakerpb.BreakerConfig{FailureThreshold: &failures}))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = client.Close() })
-	breaker, err := client.Breaker(name)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return breaker
-}
-
-func isOpen(b *breakerd.Breaker) bool {
-	guard, err := b.Acquire(context.Background())
-	guard.Ignored()
-	return err != nil
-}
+func TestMain(m *testing.M) { os.Exit(daemon.Run(m.Run)) }
 
 func TestATransportGuardsRequests(t *testing.T) {
 	status, asked := 200, 0
@@ -62,7 +29,7 @@ func TestATransportGuardsRequests(t *testing.T) {
 		_, _ = io.WriteString(w, "hello")
 	}))
 	defer server.Close()
-	breaker := opens(t, "http/transport", 3)
+	breaker := guarded.Opens(t, "http/transport", 3)
 	client := &http.Client{Transport: &breakerhttp.Transport{Pick: breakerhttp.Fixed(breaker)}}
 	get := func(want int) {
 		t.Helper()
@@ -106,12 +73,12 @@ func TestAHeaderThatDoesNotComeIsATimeoutAndACancelledRequestIsNot(t *testing.T)
 	}))
 	defer server.Close()
 	defer close(hang)
-	breaker := opens(t, "http/timeout", 1)
+	breaker := guarded.Opens(t, "http/timeout", 1)
 	client := &http.Client{Transport: &breakerhttp.Transport{Pick: breakerhttp.Fixed(breaker)}}
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(30*time.Millisecond, cancel)
 	request, _ := http.NewRequestWithContext(ctx, "GET", server.URL, nil)
-	if _, err := client.Do(request); !errors.Is(err, context.Canceled) || isOpen(breaker) {
+	if _, err := client.Do(request); !errors.Is(err, context.Canceled) || guarded.IsOpen(breaker) {
 		t.Error(err)
 	}
 	response, err := client.Get(server.URL + "/body")
@@ -125,13 +92,13 @@ func TestAHeaderThatDoesNotComeIsATimeoutAndACancelledRequestIsNot(t *testing.T)
 	ctx, cancel = context.WithTimeout(context.Background(), 30*time.Millisecond)
 	defer cancel()
 	request, _ = http.NewRequestWithContext(ctx, "GET", server.URL, nil)
-	if _, err := client.Do(request); !errors.Is(err, context.DeadlineExceeded) || !isOpen(breaker) {
+	if _, err := client.Do(request); !errors.Is(err, context.DeadlineExceeded) || !guarded.IsOpen(breaker) {
 		t.Error(err)
 	}
 }
 
 func TestAMiddlewareAnswers503WithRetryAfter(t *testing.T) {
-	breaker := opens(t, "http/middleware", 2)
+	breaker := guarded.Opens(t, "http/middleware", 2)
 	handler := breakerhttp.Middleware(breakerhttp.Fixed(breaker), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/panic":

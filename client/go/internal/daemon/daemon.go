@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +48,18 @@ func Start(address string) (*Daemon, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s ended with %v: %s", path, command.Wait(), said.String())
+}
+
+// Run runs tests beside a server, whose address they find in BREAKERD_ADDRESS, and returns what they
+// exit with.
+func Run(tests func() int) int {
+	server, err := Start("127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Setenv("BREAKERD_ADDRESS", server.Address)
+	defer server.Kill()
+	return tests()
 }
 
 func binary() (string, error) {
