@@ -145,7 +145,7 @@ impl Engine {
         let stop_writer = CancellationToken::new();
         let trimmer = Trimmer::new(Arc::clone(&engine), options.history_retention);
         let forgetter = Forgetter::new(Arc::clone(&engine));
-        let writer = Writer::new(Arc::clone(&engine), durable_changes, (trimmer, forgetter));
+        let writer = Writer::new(Arc::clone(&engine), durable_changes, trimmer, forgetter);
         let tasks = Tasks {
             deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),

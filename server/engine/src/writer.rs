@@ -184,7 +184,8 @@ impl Writer {
     pub(crate) fn new(
         engine: Arc<Engine>,
         durable_changes: mpsc::Receiver<DurableChange>,
-        (trimmer, forgetter): (Trimmer, Forgetter),
+        trimmer: Trimmer,
+        forgetter: Forgetter,
     ) -> Self {
         let (portions, backoff) = (Portions::default(), BACKOFF.0);
         let (retry, started) = (Vec::new(), engine.now());
