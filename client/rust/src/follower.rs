@@ -82,7 +82,6 @@ impl Follower {
                 options.stale_after,
             ));
             self.selectors = selectors;
-            self.is_complete = false;
             self.begin_snapshot();
         } else if self.is_complete {
             // The stream covers the new names, and has not told of them.
@@ -114,7 +113,7 @@ impl Follower {
             WatchEvent::Deleted(name) => {
                 if let Some(cell) = self.shared.registry.find(&name) {
                     cell.hold(&mut cell.lock(), Held::Absent);
-                    self.shared.registry.sweep(|cell| *cell.name() == name);
+                    self.shared.registry.forget(&cell);
                 }
             }
             WatchEvent::SnapshotComplete => {

@@ -101,6 +101,14 @@ impl Registry {
         self.cells.write().retain(|_, cell| !is_gone(cell) || cell.is_wanted());
     }
 
+    /// Forgets a breaker, if the application has not asked for it.
+    pub(crate) fn forget(&self, cell: &Cell) {
+        let mut cells = self.cells.write();
+        if !cell.is_wanted() {
+            cells.remove(cell.name());
+        }
+    }
+
     /// All of them follow the state of the client.
     pub(crate) fn follow(&self, client: ClientState) {
         let cells = self.cells.write();

@@ -58,7 +58,7 @@ impl Shared {
         self.common.listeners.enqueue(Event::Client(state));
     }
 
-    /// Takes the state of a breaker into the copy, told by the stream since this snapshot began; `None` if
+    /// Takes the state of a breaker into the copy, told by the stream since this snapshot began, or
     /// by the answer to a report, which is heard only of breakers that the copy holds.
     pub(crate) fn take_in(&self, status: &BreakerStatus, snapshot: Option<u64>) {
         let cell = match snapshot {
