@@ -7,8 +7,8 @@ mod backup;
 mod breakers;
 mod configs;
 mod error;
+mod front;
 mod health;
-mod oversize;
 mod page_token;
 mod peers;
 mod policies;
@@ -20,8 +20,8 @@ mod watch;
 pub(crate) use admin::Admin;
 pub(crate) use answers::{encode_status, now_to_message};
 pub(crate) use breakers::Breakers;
+pub(crate) use front::Front;
 pub(crate) use health::Health;
-pub(crate) use oversize::OversizeLayer;
 pub(crate) use peers::Peers;
 
 /// Most bytes of a message that the server takes.

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::grpc::now_to_message;
 use crate::seat::{NotLeading, Seat};
+use crate::transport::Connections;
 
 pub(crate) use streams::{StreamGauge, StreamGuard};
 
@@ -26,6 +27,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) struct Pages {
     pub(crate) seat: Arc<Seat>,
     pub(crate) streams: StreamGauge,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// The routes.

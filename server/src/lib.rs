@@ -14,6 +14,7 @@ mod seat;
 mod server;
 mod settings;
 mod shutdown;
+mod transport;
 
 pub use node::NodeError;
 pub use program::run;

@@ -142,6 +142,7 @@ http_listen = \"{}\"
 {advertise}lease = \"{}\"
 migrations = \"{}\"
 max_breakers = {}
+max_connections = {}
 unknown_breakers = \"{}\"
 history_retention = \"{}\"
 
@@ -152,6 +153,7 @@ history_retention = \"{}\"
         humantime::format_duration(settings.lease),
         settings.migrations_word(),
         settings.max_breakers,
+        settings.max_connections,
         settings.unknown_breakers_word(),
         days_text(settings.history_retention),
     )

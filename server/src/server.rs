@@ -15,34 +15,27 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::chance;
-use crate::grpc::{
-    Admin, Breakers, Health, MAX_MESSAGE_BYTES, OversizeLayer, Peers, encode_status,
-};
+use crate::grpc::{Admin, Breakers, Front, Health, MAX_MESSAGE_BYTES, Peers, encode_status};
 use crate::http::{Pages, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
 use crate::seat::{NotLeading, Seat};
 use crate::settings::Settings;
-
-/// The server asks connections for a sign of life so often, and waits so long for it.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+use crate::transport::{Connections, serve};
 
 /// How long calls and streams may take to end at shutdown before they are cut.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// Most calls and streams at a time on one connection.
-const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
 
 /// A server that runs until it is told to stop.
 pub struct Server {
     seat: Arc<Seat>,
     node: JoinHandle<Result<(), NodeError>>,
     stop_node: CancellationToken,
-    grpc: JoinHandle<Result<(), tonic::transport::Error>>,
+    grpc: JoinHandle<io::Result<()>>,
     http: JoinHandle<io::Result<()>>,
     grpc_address: SocketAddr,
     http_address: SocketAddr,
@@ -113,8 +106,9 @@ impl Server {
                 Ok(Ok(())) | Err(_) => StartError::Ended,
             });
         }
-        let grpc = serve_grpc(grpc_listener, &seat, &streams)?;
-        let pages = Pages { seat: Arc::clone(&seat), streams };
+        let connections = Arc::new(Connections::new(settings.max_connections));
+        let grpc = serve_grpc(grpc_listener, &seat, &streams, Arc::clone(&connections))?;
+        let pages = Pages { seat: Arc::clone(&seat), streams, connections };
         let drained = drain.clone().cancelled_owned();
         let serving = axum::serve(http_listener, router(pages)).with_graceful_shutdown(drained);
         let http = tokio::spawn(async { serving.await });
@@ -199,7 +193,8 @@ fn serve_grpc(
     listener: TcpListener,
     seat: &Arc<Seat>,
     streams: &StreamGauge,
-) -> Result<JoinHandle<Result<(), tonic::transport::Error>>, StartError> {
+    connections: Arc<Connections>,
+) -> Result<JoinHandle<io::Result<()>>, StartError> {
     let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
     let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
     let reflection = || {
@@ -207,18 +202,13 @@ fn serve_grpc(
             .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let router = tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE.0))
-        .http2_keepalive_timeout(Some(KEEPALIVE.1))
-        .max_concurrent_streams(Some(MAX_STREAMS_PER_CONNECTION))
-        .layer(OversizeLayer)
-        .add_service(breakers.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
+    let others = Routes::new(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
         .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let drained = seat.drain().clone().cancelled_owned();
-    Ok(tokio::spawn(router.serve_with_incoming_shutdown(incoming, drained)))
+        .add_service(reflection().build_v1alpha()?)
+        .prepare();
+    let front = Front::new(breakers.max_decoding_message_size(MAX_MESSAGE_BYTES), others);
+    let drain = seat.drain().clone();
+    Ok(tokio::spawn(serve(listener, connections, drain, move |_| front.clone())))
 }

@@ -21,6 +21,8 @@ use crate::logging::LogFormat;
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
+/// Most connections, unless told otherwise. Each takes a file handle, and some kilobytes.
+const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 /// How long the lead lasts without a sign of life, unless told otherwise.
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 /// What it can last. A shorter one would be lost whenever a machine is busy.
@@ -83,6 +85,9 @@ struct CommandLine {
     /// Most breakers at a time [default: 1000000]
     #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
     max_breakers: Option<usize>,
+    /// Most gRPC connections at a time; any more are closed at once [default: 10000]
+    #[arg(long, env = "BREAKERD_MAX_CONNECTIONS", value_name = "COUNT", global = true)]
+    max_connections: Option<usize>,
     /// What happens at the first use of a breaker that does not exist [default: create]
     #[arg(long, env = "BREAKERD_UNKNOWN_BREAKERS", value_enum, global = true)]
     unknown_breakers: Option<UnknownBreakersSetting>,
@@ -129,6 +134,7 @@ struct File {
     lease: Option<String>,
     migrations: Option<MigrationsSetting>,
     max_breakers: Option<usize>,
+    max_connections: Option<usize>,
     unknown_breakers: Option<UnknownBreakersSetting>,
     history_retention: Option<String>,
     insecure: Option<bool>,
@@ -154,6 +160,8 @@ pub struct Settings {
     pub migrations: MigrationMode,
     /// Most breakers at a time.
     pub max_breakers: usize,
+    /// Most gRPC connections at a time.
+    pub max_connections: usize,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
     /// How long transitions are kept.
@@ -202,6 +210,9 @@ pub enum SettingsError {
     /// There would be no room for a single breaker.
     #[error("max_breakers is 0; it must be 1 or more")]
     NoBreakers,
+    /// Nobody could connect.
+    #[error("max_connections is 0; it must be 1 or more")]
+    NoConnections,
     /// Not a duration that a lease can have.
     #[error("lease is `{0}`; it must be a duration from 1s to 60s, such as 3s")]
     Lease(String),
@@ -244,6 +255,10 @@ impl Settings {
                 .max_breakers
                 .or(file.max_breakers)
                 .unwrap_or(DEFAULT_MAX_BREAKERS),
+            max_connections: options
+                .max_connections
+                .or(file.max_connections)
+                .unwrap_or(DEFAULT_MAX_CONNECTIONS),
             unknown_breakers: match unknown.unwrap_or(UnknownBreakersSetting::Create) {
                 UnknownBreakersSetting::Create => UnknownBreakers::Create,
                 UnknownBreakersSetting::Refuse => UnknownBreakers::Refuse,
@@ -254,6 +269,9 @@ impl Settings {
         };
         if settings.max_breakers == 0 {
             return Err(SettingsError::NoBreakers);
+        }
+        if settings.max_connections == 0 {
+            return Err(SettingsError::NoConnections);
         }
         if !options.insecure && !file.insecure.unwrap_or(false) {
             refuse_beyond_loopback("--listen", settings.listen)?;

@@ -50,11 +50,18 @@ impl fmt::Debug for Reading {
 
 impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Pages { seat, streams } = &self.0;
+        let Pages { seat, streams, connections } = &self.0;
         let mut page = Page(&mut encoder);
         let engine = seat.engine().ok();
         let leading = if engine.is_some() { 1.0 } else { 0.0 };
         page.gauge("leading", "1 if this server leads, 0 if it stands by", leading)?;
+        let open = connections.open() as f64;
+        page.gauge("open_connections", "Open gRPC connections", open)?;
+        page.counter(
+            "refused_connections",
+            "gRPC connections that were closed at once because there were too many",
+            connections.refused(),
+        )?;
         // What a server that stands by knows of breakers is nothing.
         let Some(engine) = engine else { return Ok(()) };
         let stats = engine.stats();

@@ -29,6 +29,7 @@ fn what_is_wrong_is_named() {
         (&[], "[defaults]\nopen_duration = '-5s'", "open_duration"),
         (&["--listen=0.0.0.0:0"], "", "--insecure"),
         (&["--max-breakers=0"], "", "max_breakers"),
+        (&["--max-connections=0"], "", "max_connections"),
         (&["--history-retention=59s"], "", "`59s` is too short; it must be 1m or more"),
         (&[], "history_retention = '30'", "`30` is not a duration"),
         (&[], "history_retention = 30", "history_retention"),
