@@ -25,7 +25,7 @@ use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
 use crate::view::{BreakerStatus, BreakerView};
-use crate::watch::{Encoded, States, Subscription, WatchLog};
+use crate::watch::{Encoded, Place, States, Subscription, WatchLog};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
 use crate::{deadlines, loading, recorder};
 
@@ -285,6 +285,27 @@ fn leave_damaged(damaged: &[(String, Damage)], stats: &Stats) {
 }
 
 impl States for Engine {
+    fn names(
+        &self,
+        selectors: &Selectors,
+        after: Option<&BreakerName>,
+        limit: usize,
+    ) -> Vec<BreakerName> {
+        let mut names = self.breakers.names();
+        names.retain(|name| selectors.matches(name) && after.is_none_or(|after| name > after));
+        names.sort_unstable();
+        names.truncate(limit);
+        names
+    }
+
+    fn place(&self, name: &BreakerName) -> Place {
+        let place = self.breakers.with(name.as_str(), |_, live| match live.marks.to_record {
+            true => Place::Later,
+            false => Place::At(live.marks.position),
+        });
+        place.unwrap_or(Place::Gone)
+    }
+
     fn encoded(&self, name: &BreakerName, position: u64) -> Encoded {
         let status = self.breakers.with(name.as_str(), |name, live| {
             let is_there = !live.marks.to_record && live.marks.position == position;

@@ -75,7 +75,7 @@ fn record_change(engine: &Engine, name: &BreakerName) {
 /// follows.
 fn record_deletion(engine: &Engine, deletion: Deletion, position: u64) {
     if engine.breakers().contains(&deletion.name) {
-        engine.watch_log().forget(position);
+        engine.watch_log().forget(position, &deletion.name);
     } else {
         engine.watch_log().bury(position, deletion.name);
     }

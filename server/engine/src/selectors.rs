@@ -1,5 +1,3 @@
-use std::collections::HashSet;
-
 use breaker_core::{BreakerName, NameGlob};
 
 /// One selector: a name, or a glob over names.
@@ -47,41 +45,56 @@ impl Selector {
 }
 
 /// Any number of selectors; none selects every breaker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selectors {
-    names: HashSet<BreakerName>,
-    globs: Vec<NameGlob>,
+    /// In order, each once.
+    names: Box<[BreakerName]>,
+    /// In order, each once.
+    globs: Box<[NameGlob]>,
 }
 
 impl Selectors {
     /// Gathers selectors.
     pub fn new(selectors: impl IntoIterator<Item = Selector>) -> Self {
-        let mut all = Self::default();
+        let (mut names, mut globs) = (Vec::new(), Vec::new());
         for selector in selectors {
             match selector {
-                Selector::Name(name) => {
-                    all.names.insert(name);
-                }
-                Selector::Glob(glob) => all.globs.push(glob),
+                Selector::Name(name) => names.push(name),
+                Selector::Glob(glob) => globs.push(glob),
             }
         }
-        all
+        names.sort_unstable();
+        names.dedup();
+        globs.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        globs.dedup();
+        Self { names: names.into(), globs: globs.into() }
+    }
+
+    /// The breakers that are selected by name, in order.
+    pub(crate) const fn names(&self) -> &[BreakerName] {
+        &self.names
+    }
+
+    /// The globs that others are selected by.
+    pub(crate) const fn globs(&self) -> &[NameGlob] {
+        &self.globs
+    }
+
+    /// Whether every breaker is selected, because nothing narrows them down.
+    pub(crate) const fn selects_all(&self) -> bool {
+        self.names.is_empty() && self.globs.is_empty()
     }
 
     /// Whether the breaker of this name is selected.
     pub fn matches(&self, name: &BreakerName) -> bool {
-        let selects_all = self.names.is_empty() && self.globs.is_empty();
-        selects_all
-            || self.names.contains(name)
+        self.selects_all()
+            || self.names.binary_search(name).is_ok()
             || self.globs.iter().any(|glob| glob.matches(name.as_str()))
     }
 
     /// The selectors in an order that does not depend on how they were given.
     pub(crate) fn canonical(&self) -> Vec<&str> {
         let names = self.names.iter().map(BreakerName::as_str);
-        let mut all: Vec<&str> = names.chain(self.globs.iter().map(NameGlob::as_str)).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
+        names.chain(self.globs.iter().map(NameGlob::as_str)).collect()
     }
 }

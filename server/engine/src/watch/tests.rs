@@ -1,50 +1,101 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::log::MAX_TOMBSTONES;
 use super::*;
 use crate::selectors::Selector;
 
 /// A log whose states are `name=version`, and where each breaker stands.
 struct World {
     watch_log: Arc<WatchLog>,
-    positions: BTreeMap<String, u64>,
+    places: Arc<Places>,
     truth: BTreeMap<String, u32>,
+}
+
+/// Where each breaker stands.
+#[derive(Default)]
+struct Places(Mutex<BTreeMap<BreakerName, Option<u64>>>);
+
+impl States for Places {
+    fn names(
+        &self,
+        selectors: &Selectors,
+        after: Option<&BreakerName>,
+        limit: usize,
+    ) -> Vec<BreakerName> {
+        let places = self.0.lock();
+        let names = places.keys().filter(|name| after.is_none_or(|after| *name > after));
+        names.filter(|name| selectors.matches(name)).take(limit).cloned().collect()
+    }
+
+    fn place(&self, name: &BreakerName) -> Place {
+        match self.0.lock().get(name) {
+            Some(Some(position)) => Place::At(*position),
+            Some(None) => Place::Later,
+            None => Place::Gone,
+        }
+    }
+
+    fn encoded(&self, name: &BreakerName, _: u64) -> Encoded {
+        panic!("{name} was put with its state")
+    }
+}
+
+fn name(text: &str) -> BreakerName {
+    BreakerName::new(text).unwrap()
+}
+
+fn selecting(texts: &[&str]) -> Selectors {
+    Selectors::new(texts.iter().map(|text| Selector::parse(text).unwrap()))
 }
 
 impl World {
     fn new() -> Self {
-        let watch_log = Arc::new(WatchLog::new(7));
-        Self { watch_log, positions: BTreeMap::new(), truth: BTreeMap::new() }
+        Self {
+            watch_log: Arc::new(WatchLog::new(7)),
+            places: Arc::default(),
+            truth: BTreeMap::new(),
+        }
     }
 
-    fn put(&mut self, name: &str, version: u32) {
-        let old = self.positions.get(name).copied().unwrap_or(0);
-        let state = Bytes::from(format!("{name}={version}"));
+    /// Changes a breaker, and tells what is left to do for the recorder.
+    fn begin_to_put(&mut self, text: &str, version: u32) -> (u64, u64) {
+        let old = self.places.0.lock().insert(name(text), None).flatten().unwrap_or(0);
+        self.truth.insert(text.into(), version);
         let position = self.watch_log.reserve();
-        self.watch_log.put(old, position, BreakerName::new(name).unwrap(), state);
-        self.positions.insert(name.into(), position);
-        self.truth.insert(name.into(), version);
+        self.places.0.lock().insert(name(text), Some(position));
+        (old, position)
     }
 
-    fn delete(&mut self, name: &str) {
-        if let Some(old) = self.positions.remove(name) {
-            self.watch_log.bury(old, BreakerName::new(name).unwrap());
-            self.truth.remove(name);
+    fn put(&mut self, text: &str, version: u32) {
+        let (old, position) = self.begin_to_put(text, version);
+        self.watch_log.put(old, position, name(text), Bytes::from(format!("{text}={version}")));
+        self.watch_log.publish();
+    }
+
+    fn delete(&mut self, text: &str) {
+        if let Some(old) = self.places.0.lock().remove(&name(text)) {
+            self.watch_log.bury(old.unwrap_or(0), name(text));
+            self.watch_log.publish();
+            self.truth.remove(text);
         }
     }
 
     fn subscribe(&self, token: &[u8]) -> Subscription {
-        self.watch_log.subscribe(Arc::new(NoStates), Selectors::default(), token)
+        self.subscribe_to(&[], token)
     }
-}
 
-/// Every state of this log is encoded.
-struct NoStates;
+    fn subscribe_to(&self, selectors: &[&str], token: &[u8]) -> Subscription {
+        let states: Arc<dyn States> = Arc::<Places>::clone(&self.places);
+        self.watch_log.subscribe(states, selecting(selectors), token)
+    }
 
-impl States for NoStates {
-    fn encoded(&self, name: &BreakerName, _: u64) -> Encoded {
-        panic!("{name} was put with its state")
+    fn truth_of(&self, selectors: &[&str]) -> BTreeMap<String, u32> {
+        let mut truth = self.truth.clone();
+        truth.retain(|text, _| selecting(selectors).matches(&name(text)));
+        truth
     }
 }
 
@@ -85,8 +136,8 @@ impl Copy {
     }
 }
 
-#[test]
-fn a_resumed_stream_gets_only_what_changed_since() {
+#[tokio::test]
+async fn a_resumed_stream_gets_only_what_changed_since() {
     let mut world = World::new();
     for (name, version) in [("a/a", 1), ("a/b", 2), ("a/c", 3)] {
         world.put(name, version);
@@ -98,30 +149,120 @@ fn a_resumed_stream_gets_only_what_changed_since() {
     let update = world.subscribe(&copy.token).read();
     assert!(update.snapshot_complete && !update.reset);
     assert_eq!(update.changed, ["a/b=4"]);
-    assert_eq!(update.deleted, [BreakerName::new("a/c").unwrap()]);
+    assert_eq!(update.deleted, [name("a/c")]);
 }
 
-#[test]
-fn a_token_of_another_life_of_other_selectors_or_of_nobody_resets() {
+#[tokio::test]
+async fn a_token_of_another_life_of_other_selectors_or_of_nobody_resets() {
     let mut world = World::new();
     world.put("a/a", 1);
     let token = world.subscribe(&[]).read().token;
     assert!(!world.subscribe(&token).read().reset);
-    assert!(
-        World::new()
-            .watch_log
-            .subscribe(Arc::new(NoStates), Selectors::default(), b"garbage")
-            .read()
-            .reset
-    );
-    let other_life = Arc::new(WatchLog::new(8));
-    assert!(other_life.subscribe(Arc::new(NoStates), Selectors::default(), &token).read().reset);
-    let some = Selectors::new([Selector::parse("a/*").unwrap()]);
-    assert!(world.watch_log.subscribe(Arc::new(NoStates), some, &token).read().reset);
+    assert!(World::new().subscribe(b"garbage").read().reset);
+    let other_life = World { watch_log: Arc::new(WatchLog::new(8)), ..World::new() };
+    assert!(other_life.subscribe(&token).read().reset);
+    assert!(world.subscribe_to(&["a/*"], &token).read().reset);
 }
 
-#[test]
-fn whoever_missed_a_forgotten_deletion_gets_a_new_snapshot() {
+#[tokio::test]
+async fn a_snapshot_that_was_cut_begins_anew() {
+    let mut world = World::new();
+    for index in 0..1_500 {
+        world.put(&format!("a/{index}"), 1);
+    }
+    let mut copy = Copy::default();
+    copy.take(world.subscribe(&[]).read());
+    assert_eq!(copy.states.len(), 1_000);
+    let told = copy.states.keys().next().unwrap().clone();
+    world.delete(&told);
+    let mut again = world.subscribe(&copy.token);
+    let update = again.read();
+    assert!(update.reset, "what was deleted meanwhile is not to stay in the copy");
+    copy.take(update);
+    copy.catch_up(&mut again);
+    assert_eq!(copy.states, world.truth);
+}
+
+#[tokio::test]
+async fn a_change_wakes_those_whom_it_concerns_and_goes_into_no_other_log() {
+    let mut world = World::new();
+    for text in ["payments/card", "orders/new"] {
+        world.put(text, 1);
+    }
+    let mut payments = world.subscribe_to(&["payments/*"], &[]);
+    let mut orders = world.subscribe_to(&["orders/new", "orders/old"], &[]);
+    let mut both = world.subscribe_to(&["orders/*", "payments/**"], &[]);
+    let mut wide = world.subscribe_to(&["*/card"], &[]);
+    let mut all = world.subscribe(&[]);
+    let is_woken = |subscription: &mut Subscription| {
+        let mut next = std::pin::pin!(subscription.next());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        next.as_mut().poll(&mut context).is_ready()
+    };
+    for subscription in [&mut payments, &mut orders, &mut both, &mut wide, &mut all] {
+        assert!(is_woken(subscription), "the snapshot");
+        assert!(!is_woken(subscription));
+    }
+    world.put("payments/card", 2);
+    assert!(!is_woken(&mut orders));
+    for subscription in [&mut payments, &mut both, &mut wide, &mut all] {
+        assert!(is_woken(subscription));
+        assert!(!is_woken(subscription));
+    }
+    world.put("orders/new", 2);
+    assert!(!is_woken(&mut payments) && !is_woken(&mut wide));
+    assert!(is_woken(&mut orders) && is_woken(&mut both) && is_woken(&mut all));
+    let lengths = [&payments, &orders, &both, &wide, &all]
+        .map(|subscription| subscription.group_log_len().unwrap_or(99));
+    assert_eq!(lengths, [1, 1, 2, 1, 99]);
+}
+
+#[tokio::test]
+async fn subscribers_with_the_same_selectors_share_a_group_that_goes_with_the_last_of_them() {
+    let world = World::new();
+    let one = world.subscribe_to(&["a/b", "c/*", "a/b"], &[]);
+    let other = world.subscribe_to(&["c/*", "a/b"], &[]);
+    let third = world.subscribe(&[]);
+    assert_eq!(world.watch_log.group_count(), 2);
+    drop((one, third));
+    assert_eq!(world.watch_log.group_count(), 1);
+    drop(other);
+    assert_eq!(world.watch_log.group_count(), 0);
+}
+
+#[tokio::test]
+async fn a_million_changes_of_one_breaker_cost_a_sleeper_one_state() {
+    let mut world = World::new();
+    world.put("a/busy", 0);
+    let mut copy = Copy::default();
+    let mut sleeper = world.subscribe_to(&["a/busy"], &[]);
+    copy.catch_up(&mut sleeper);
+    for version in 1..=1_000_000 {
+        world.put("a/busy", version);
+    }
+    assert_eq!(sleeper.group_log_len(), Some(1));
+    let update = sleeper.read();
+    assert_eq!(update.changed, ["a/busy=1000000"]);
+    assert!(!sleeper.read().says_something());
+}
+
+#[tokio::test]
+async fn a_snapshot_is_complete_only_with_what_was_changing_when_it_came_by() {
+    let mut world = World::new();
+    world.put("a/a", 1);
+    world.put("a/b", 1);
+    let (old, position) = world.begin_to_put("a/b", 2);
+    let mut subscription = world.subscribe_to(&["a/*"], &[]);
+    let update = subscription.read();
+    assert_eq!((update.changed, update.snapshot_complete), (vec!["a/a=1".into()], false));
+    world.watch_log.put(old, position, name("a/b"), "a/b=2".into());
+    world.watch_log.publish();
+    let update = subscription.read();
+    assert_eq!((update.changed, update.snapshot_complete), (vec!["a/b=2".into()], true));
+}
+
+#[tokio::test]
+async fn whoever_missed_a_forgotten_deletion_gets_a_new_snapshot() {
     let mut world = World::new();
     world.put("a/keep", 1);
     world.put("a/gone", 1);
@@ -138,11 +279,11 @@ fn whoever_missed_a_forgotten_deletion_gets_a_new_snapshot() {
     copy.catch_up(&mut slow);
     assert_eq!(copy.states, world.truth, "a slow reader converges");
     assert!(world.subscribe(&token).read().reset);
-    assert!(world.watch_log.log.read().entries.len() <= MAX_TOMBSTONES + 1);
+    assert!(world.watch_log.log.read().len() <= MAX_TOMBSTONES + 1);
 }
 
-#[test]
-fn a_snapshot_comes_in_chunks_and_says_when_it_is_complete() {
+#[tokio::test]
+async fn a_snapshot_comes_in_chunks_and_says_when_it_is_complete() {
     let mut world = World::new();
     for index in 0..2_500 {
         world.put(&format!("a/{index}"), 1);
@@ -165,26 +306,39 @@ async fn a_silent_stream_gives_a_sign_of_life_within_the_promised_time() {
     assert!(!sign.says_something() && !sign.token.is_empty());
 }
 
+const SELECTIONS: [&[&str]; 5] =
+    [&[], &["a/*"], &["a/1", "b/2", "b/3"], &["**/2", "b/*"], &["c/*"]];
+
 proptest! {
-    /// Any schedule of changes, deletions, reads, cuts and resumptions ends with the truth.
+    /// Any schedule of changes, deletions, reads, cuts and resumptions ends with the truth, whatever
+    /// is selected.
     #[test]
-    fn every_copy_converges(steps in proptest::collection::vec((0..5_u8, 0..6_u8), 1..200)) {
+    fn every_copy_converges(steps in proptest::collection::vec((0..6_u8, 0..12_u8), 1..200)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
         let mut world = World::new();
-        let mut copies = [Copy::default(), Copy::default()];
-        let mut streams = [world.subscribe(&[]), world.subscribe(&[])];
+        let mut copies = SELECTIONS.map(|_| Copy::default());
+        let mut streams = SELECTIONS.map(|selectors| Some(world.subscribe_to(selectors, &[])));
         for (version, (step, which)) in steps.into_iter().enumerate() {
-            let name = format!("a/{which}");
-            let one = usize::from(which % 2);
+            let text = format!("{}/{}", if which % 2 == 0 { "a" } else { "b" }, which / 2);
+            let one = usize::from(which) % SELECTIONS.len();
             match step {
-                0 | 1 => world.put(&name, version as u32 + 1),
-                2 => world.delete(&name),
-                3 => copies[one].take(streams[one].read()),
-                _ => streams[one] = world.subscribe(&copies[one].token),
+                0 | 1 => world.put(&text, version as u32 + 1),
+                2 => world.delete(&text),
+                3 => {
+                    if let Some(stream) = &mut streams[one] {
+                        copies[one].take(stream.read());
+                    }
+                }
+                4 => streams[one] = None,
+                _ => streams[one] = Some(world.subscribe_to(SELECTIONS[one], &copies[one].token)),
             }
         }
-        for (copy, stream) in copies.iter_mut().zip(&mut streams) {
-            copy.catch_up(stream);
-            prop_assert_eq!(&copy.states, &world.truth);
+        for ((copy, stream), selectors) in copies.iter_mut().zip(streams).zip(SELECTIONS) {
+            let mut stream =
+                stream.unwrap_or_else(|| world.subscribe_to(selectors, &copy.token));
+            copy.catch_up(&mut stream);
+            prop_assert_eq!(&copy.states, &world.truth_of(selectors));
         }
     }
 }
