@@ -20,11 +20,13 @@ fn main() -> Result<(), Box<dyn error::Error>> {
 
     tonic_prost_build::configure().compile_fds(descriptors.clone())?;
 
-    // The server's side once more, with a WatchResponse whose states are already encoded.
+    // The server's side once more, with a WatchResponse whose states are already encoded, and with
+    // buffers that fit ten thousand streams.
     let server = out.join("server");
     fs::create_dir_all(&server)?;
     tonic_prost_build::configure()
         .build_client(false)
+        .codec_path("crate::codec::SmallCodec")
         .out_dir(&server)
         .extern_path(".breaker.v1", "crate::v1")
         .extern_path(".breaker.v1.WatchResponse", "crate::encoded::EncodedWatchResponse")

@@ -6,13 +6,14 @@ pub mod v1 {
     tonic::include_proto!("breaker.v1");
 }
 
-/// The services to implement. They differ from those in [`v1`] in one place: Watch answers with
-/// [`encoded::EncodedWatchResponse`].
+/// The services to implement. They differ from those in [`v1`] in two places: Watch answers with
+/// [`encoded::EncodedWatchResponse`], and messages go through a [`codec::SmallCodec`].
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod server {
     include!(concat!(env!("OUT_DIR"), "/server/breaker.v1.rs"));
 }
 
+pub mod codec;
 pub mod encoded;
 pub mod leader;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use breaker_engine::{Subscription, Update};
 use breaker_proto::encoded::{EncodedState, EncodedWatchResponse};
 use futures::{Stream, stream};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
 use super::answers::now_to_message;
@@ -20,6 +21,8 @@ struct Watcher {
     seat: Arc<Seat>,
     leading: Arc<Leading>,
     subscription: Subscription,
+    /// Kept, because a wait that begins anew with each message costs as much as the message.
+    over: Pin<Box<WaitForCancellationFutureOwned>>,
     phase: Phase,
     _guard: StreamGuard,
 }
@@ -37,7 +40,9 @@ pub(crate) fn stream(
     subscription: Subscription,
     guard: StreamGuard,
 ) -> WatchStream {
-    let watcher = Watcher { seat, leading, subscription, phase: Phase::Following, _guard: guard };
+    let over = Box::pin(leading.over.clone().cancelled_owned());
+    let phase = Phase::Following;
+    let watcher = Watcher { seat, leading, subscription, over, phase, _guard: guard };
     Box::pin(stream::unfold(watcher, |mut watcher| async move {
         let item = watcher.next().await?;
         Some((item, watcher))
@@ -50,7 +55,7 @@ impl Watcher {
             Phase::Following => {
                 let update = tokio::select! {
                     biased;
-                    () = self.leading.over.cancelled() => {
+                    () = &mut self.over => {
                         self.phase = Phase::Ending;
                         self.subscription.read()
                     }
