@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::grpc::now_to_message;
 use crate::seat::{NotLeading, Seat};
-use crate::transport::Connections;
+use crate::server::Limits;
 
 pub(crate) use streams::{StreamGauge, StreamGuard};
 
@@ -27,7 +27,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) struct Pages {
     pub(crate) seat: Arc<Seat>,
     pub(crate) streams: StreamGauge,
-    pub(crate) connections: Arc<Connections>,
+    pub(crate) limits: Limits,
 }
 
 /// The routes.

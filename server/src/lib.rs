@@ -9,6 +9,7 @@ mod http;
 mod identity;
 mod logging;
 mod node;
+mod overload;
 mod program;
 mod seat;
 mod server;

@@ -143,6 +143,9 @@ http_listen = \"{}\"
 migrations = \"{}\"
 max_breakers = {}
 max_connections = {}
+max_watch_streams = {}
+client_rate = {}
+max_queue_delay = \"{}\"
 unknown_breakers = \"{}\"
 history_retention = \"{}\"
 
@@ -154,6 +157,9 @@ history_retention = \"{}\"
         settings.migrations_word(),
         settings.max_breakers,
         settings.max_connections,
+        settings.max_watch_streams,
+        settings.client_rate.map_or("\"off\"".to_owned(), |rate| rate.to_string()),
+        settings.max_queue_delay.map_or("off".to_owned(), breaker_wire::duration_text),
         settings.unknown_breakers_word(),
         days_text(settings.history_retention),
     )

@@ -19,10 +19,13 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::chance;
-use crate::grpc::{Admin, Breakers, Front, Health, MAX_MESSAGE_BYTES, Peers, encode_status};
+use crate::grpc::{
+    Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Peers, encode_status,
+};
 use crate::http::{Pages, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
+use crate::overload::{self, Overload};
 use crate::seat::{NotLeading, Seat};
 use crate::settings::Settings;
 use crate::transport::{Connections, serve};
@@ -37,9 +40,18 @@ pub struct Server {
     stop_node: CancellationToken,
     grpc: JoinHandle<io::Result<()>>,
     http: JoinHandle<io::Result<()>>,
+    overload_watch: Option<JoinHandle<()>>,
     grpc_address: SocketAddr,
     http_address: SocketAddr,
     drain: CancellationToken,
+}
+
+/// What keeps clients from asking too much, and counts whom it has kept.
+#[derive(Clone)]
+pub(crate) struct Limits {
+    pub(crate) overload: Arc<Overload>,
+    pub(crate) client_rate: ClientRate,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// Why a server did not start.
@@ -81,7 +93,8 @@ impl Server {
         let http_address = address_of(&http_listener, settings.http_listen);
         let database = open(&settings, grpc_address).await?;
 
-        let (drain, streams) = (CancellationToken::new(), StreamGauge::default());
+        let drain = CancellationToken::new();
+        let streams = StreamGauge::new(settings.max_watch_streams);
         let seat = Arc::new(Seat::new(Arc::clone(&clock), drain.clone()));
         let stop_node = CancellationToken::new();
         let (ready, is_ready) = oneshot::channel();
@@ -107,12 +120,30 @@ impl Server {
             });
         }
         let connections = Arc::new(Connections::new(settings.max_connections));
-        let grpc = serve_grpc(grpc_listener, &seat, &streams, Arc::clone(&connections))?;
-        let pages = Pages { seat: Arc::clone(&seat), streams, connections };
+        let limits = Limits {
+            overload: Arc::default(),
+            client_rate: ClientRate::new(settings.client_rate),
+            connections,
+        };
+        let overload_watch = settings
+            .max_queue_delay
+            .map(|delay| tokio::spawn(overload::watch(Arc::clone(&limits.overload), delay)));
+        let grpc = serve_grpc(grpc_listener, &seat, &streams, &limits)?;
+        let pages = Pages { seat: Arc::clone(&seat), streams, limits };
         let drained = drain.clone().cancelled_owned();
         let serving = axum::serve(http_listener, router(pages)).with_graceful_shutdown(drained);
         let http = tokio::spawn(async { serving.await });
-        Ok(Self { seat, node, stop_node, grpc, http, grpc_address, http_address, drain })
+        Ok(Self {
+            seat,
+            node,
+            stop_node,
+            grpc,
+            http,
+            overload_watch,
+            grpc_address,
+            http_address,
+            drain,
+        })
     }
 
     /// Where gRPC listens.
@@ -162,6 +193,9 @@ impl Server {
             self.grpc.abort();
             self.http.abort();
         }
+        if let Some(overload_watch) = &self.overload_watch {
+            overload_watch.abort();
+        }
         self.stop_node.cancel();
         self.node.await.unwrap_or(Err(NodeError::Task("engine")))
     }
@@ -193,7 +227,7 @@ fn serve_grpc(
     listener: TcpListener,
     seat: &Arc<Seat>,
     streams: &StreamGauge,
-    connections: Arc<Connections>,
+    limits: &Limits,
 ) -> Result<JoinHandle<io::Result<()>>, StartError> {
     let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
     let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
@@ -208,7 +242,9 @@ fn serve_grpc(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare();
-    let front = Front::new(breakers.max_decoding_message_size(MAX_MESSAGE_BYTES), others);
+    let Limits { overload, client_rate, connections } = limits.clone();
+    let breakers = breakers.max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let front = Arc::new(Front::new(breakers, others, overload, client_rate));
     let drain = seat.drain().clone();
-    Ok(tokio::spawn(serve(listener, connections, drain, move |_| front.clone())))
+    Ok(tokio::spawn(serve(listener, connections, drain, move |brake| front.desk(brake))))
 }

@@ -2,6 +2,7 @@
 //! defaults.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,13 @@ use crate::logging::LogFormat;
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
 /// Most connections, unless told otherwise. Each takes a file handle, and some kilobytes.
 const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
+/// Most watch streams, unless told otherwise. Each takes some kilobytes.
+const DEFAULT_MAX_WATCH_STREAMS: usize = 100_000;
+/// How long calls may wait before some are refused, unless told otherwise, and at least.
+const DEFAULT_MAX_QUEUE_DELAY: Duration = Duration::from_millis(50);
+const MIN_MAX_QUEUE_DELAY: Duration = Duration::from_millis(1);
+/// How a limit is turned off.
+const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 /// What it can last. A shorter one would be lost whenever a machine is busy.
@@ -88,6 +96,17 @@ struct CommandLine {
     /// Most gRPC connections at a time; any more are closed at once [default: 10000]
     #[arg(long, env = "BREAKERD_MAX_CONNECTIONS", value_name = "COUNT", global = true)]
     max_connections: Option<usize>,
+    /// Most watch streams at a time; any more are refused [default: 100000]
+    #[arg(long, env = "BREAKERD_MAX_WATCH_STREAMS", value_name = "COUNT", global = true)]
+    max_watch_streams: Option<usize>,
+    /// Calls of Acquire and Report that one connection may make in a second, or `off`
+    /// [default: off]
+    #[arg(long, env = "BREAKERD_CLIENT_RATE", value_name = "COUNT", global = true)]
+    client_rate: Option<String>,
+    /// While calls wait for longer than this for the server, it refuses some of them, so that the
+    /// others are answered in time; 1ms or more, or `off` [default: 50ms]
+    #[arg(long, env = "BREAKERD_MAX_QUEUE_DELAY", value_name = "DURATION", global = true)]
+    max_queue_delay: Option<String>,
     /// What happens at the first use of a breaker that does not exist [default: create]
     #[arg(long, env = "BREAKERD_UNKNOWN_BREAKERS", value_enum, global = true)]
     unknown_breakers: Option<UnknownBreakersSetting>,
@@ -135,6 +154,9 @@ struct File {
     migrations: Option<MigrationsSetting>,
     max_breakers: Option<usize>,
     max_connections: Option<usize>,
+    max_watch_streams: Option<usize>,
+    client_rate: Option<toml::Value>,
+    max_queue_delay: Option<String>,
     unknown_breakers: Option<UnknownBreakersSetting>,
     history_retention: Option<String>,
     insecure: Option<bool>,
@@ -162,6 +184,12 @@ pub struct Settings {
     pub max_breakers: usize,
     /// Most gRPC connections at a time.
     pub max_connections: usize,
+    /// Most watch streams at a time.
+    pub max_watch_streams: usize,
+    /// Calls of Acquire and Report that one connection may make in a second.
+    pub client_rate: Option<NonZeroU32>,
+    /// How long calls may wait for the server before it refuses some.
+    pub max_queue_delay: Option<Duration>,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
     /// How long transitions are kept.
@@ -213,6 +241,17 @@ pub enum SettingsError {
     /// Nobody could connect.
     #[error("max_connections is 0; it must be 1 or more")]
     NoConnections,
+    /// Nobody could watch.
+    #[error("max_watch_streams is 0; it must be 1 or more")]
+    NoWatchStreams,
+    /// Not a number of calls.
+    #[error("client_rate is `{0}`; it must be 1 to 4294967295 calls a second, or `off`")]
+    ClientRate(String),
+    /// Not a duration that calls can wait for.
+    #[error(
+        "max_queue_delay is `{0}`; it must be a duration of 1ms or more, such as 50ms, or `off`"
+    )]
+    MaxQueueDelay(String),
     /// Not a duration that a lease can have.
     #[error("lease is `{0}`; it must be a duration from 1s to 60s, such as 3s")]
     Lease(String),
@@ -259,6 +298,18 @@ impl Settings {
                 .max_connections
                 .or(file.max_connections)
                 .unwrap_or(DEFAULT_MAX_CONNECTIONS),
+            max_watch_streams: options
+                .max_watch_streams
+                .or(file.max_watch_streams)
+                .unwrap_or(DEFAULT_MAX_WATCH_STREAMS),
+            client_rate: options
+                .client_rate
+                .or(file.client_rate.map(plain_text))
+                .map_or(Ok(None), |text| client_rate(&text))?,
+            max_queue_delay: options
+                .max_queue_delay
+                .or(file.max_queue_delay)
+                .map_or(Ok(Some(DEFAULT_MAX_QUEUE_DELAY)), |text| max_queue_delay(&text))?,
             unknown_breakers: match unknown.unwrap_or(UnknownBreakersSetting::Create) {
                 UnknownBreakersSetting::Create => UnknownBreakers::Create,
                 UnknownBreakersSetting::Refuse => UnknownBreakers::Refuse,
@@ -272,6 +323,9 @@ impl Settings {
         }
         if settings.max_connections == 0 {
             return Err(SettingsError::NoConnections);
+        }
+        if settings.max_watch_streams == 0 {
+            return Err(SettingsError::NoWatchStreams);
         }
         if !options.insecure && !file.insecure.unwrap_or(false) {
             refuse_beyond_loopback("--listen", settings.listen)?;
@@ -314,6 +368,29 @@ fn advertised(address: String) -> Result<String, SettingsError> {
     }) && Uri::try_from(format!("http://{address}"))
         .is_ok_and(|uri| uri.path() == "/");
     if is_good { Ok(address) } else { Err(SettingsError::Advertise(address)) }
+}
+
+/// A value of the file as it would be on the command line.
+fn plain_text(value: toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+fn client_rate(text: &str) -> Result<Option<NonZeroU32>, SettingsError> {
+    match text {
+        OFF => Ok(None),
+        _ => text.parse().map(Some).map_err(|_| SettingsError::ClientRate(text.to_owned())),
+    }
+}
+
+fn max_queue_delay(text: &str) -> Result<Option<Duration>, SettingsError> {
+    match breaker_wire::parse_duration(text) {
+        _ if text == OFF => Ok(None),
+        Ok(delay) if delay >= MIN_MAX_QUEUE_DELAY => Ok(Some(delay)),
+        Ok(_) | Err(_) => Err(SettingsError::MaxQueueDelay(text.to_owned())),
+    }
 }
 
 fn lease(text: &str) -> Result<Duration, SettingsError> {

@@ -10,7 +10,7 @@ use breaker_proto::v1::{
 use tonic::{Request, Response, Status};
 
 use super::answers::{acquired_to_message, now_to_message, status_to_message};
-use super::error::{not_leading, to_status};
+use super::error::{not_leading, to_status, too_many_streams};
 use super::requests::{Check, check_id, reports_of, selectors};
 use super::watch::{WatchStream, stream};
 use crate::http::StreamGauge;
@@ -74,8 +74,10 @@ impl BreakerService for Breakers {
         let request = request.into_inner();
         let selectors = selectors(&request.selectors)?;
         let leading = self.seat.leading().map_err(not_leading)?;
+        let guard = self.streams.enter();
+        let guard = guard.ok_or_else(|| too_many_streams(self.streams.limit()))?;
         let subscription = leading.engine.watch(selectors, &request.resume_token);
         let seat = Arc::clone(&self.seat);
-        Ok(Response::new(stream(seat, leading, subscription, self.streams.enter())))
+        Ok(Response::new(stream(seat, leading, subscription, guard)))
     }
 }

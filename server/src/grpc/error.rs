@@ -24,6 +24,12 @@ const RETRY_NOT_LEADING: Duration = Duration::from_millis(250);
 /// When to try again elsewhere while the server is going down.
 const RETRY_DRAINING: Duration = Duration::from_millis(100);
 
+/// When to try again while the server has more calls than it can serve.
+const RETRY_OVERLOADED: Duration = Duration::from_secs(1);
+
+/// Tells a client of gRPC that retries by itself when to do so, in milliseconds.
+const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
+
 /// An error of the engine as the caller gets to see it.
 pub(crate) fn to_status(error: EngineError) -> Status {
     let message = error.to_string();
@@ -130,6 +136,47 @@ pub(crate) fn ended(seat: &Seat) -> Status {
     if seat.is_draining() { draining() } else { not_leading(seat.not_leading()) }
 }
 
+/// The answer to a call that is one too many for the server.
+pub(crate) fn overloaded() -> Status {
+    let message = "the server has more calls than it can serve; decide by `on_unavailable`, and try \
+                   again in a second";
+    let mut details = ErrorDetails::new();
+    details.set_error_info("OVERLOADED", DOMAIN, []);
+    exhausted(message, details, RETRY_OVERLOADED)
+}
+
+/// The answer to a call that is one too many for its client.
+pub(crate) fn over_client_rate(limit: u32, retry_after: Duration) -> Status {
+    let message = format!(
+        "more than {limit} calls of Acquire and Report in a second on one connection, the limit for a \
+         client (`client_rate`); wait {} ms, and gather what is reported",
+        retry_after.as_millis()
+    );
+    let mut details = ErrorDetails::new();
+    details.add_quota_failure_violation("client_rate", &message);
+    exhausted(&message, details, retry_after)
+}
+
+/// The answer to a stream that is one too many.
+pub(crate) fn too_many_streams(limit: usize) -> Status {
+    let message = format!(
+        "there are {limit} watch streams, the limit (`max_watch_streams`); select several breakers \
+         with one stream, or let the operator raise it"
+    );
+    let mut details = ErrorDetails::new();
+    details.add_quota_failure_violation("max_watch_streams", &message);
+    exhausted(&message, details, RETRY_FULL)
+}
+
+fn exhausted(message: &str, mut details: ErrorDetails, retry_after: Duration) -> Status {
+    details.set_retry_info(Some(retry_after));
+    let mut status = Status::with_error_details(Code::ResourceExhausted, message, details);
+    // Rounded up: whoever comes a little early is refused again.
+    let millis = retry_after.as_nanos().div_ceil(1_000_000) as u64;
+    status.metadata_mut().insert(RETRY_PUSHBACK, millis.into());
+    status
+}
+
 fn summary(violations: &[Violation]) -> String {
     let shown: Vec<_> = violations
         .iter()
@@ -159,6 +206,22 @@ mod tests {
             let details = to_status(error).get_error_details();
             assert!(details.quota_failure().is_some());
             assert_eq!(details.retry_info().unwrap().retry_delay, Some(RETRY_FULL));
+        }
+    }
+
+    #[test]
+    fn whoever_is_one_too_many_is_told_when_to_come_again() {
+        let wait = Duration::from_micros(1_500);
+        let cases = [
+            (overloaded(), RETRY_OVERLOADED, "1000"),
+            (over_client_rate(7, wait), wait, "2"),
+            (too_many_streams(9), RETRY_FULL, "60000"),
+        ];
+        for (status, delay, pushback) in cases {
+            assert_eq!(status.code(), Code::ResourceExhausted);
+            let details = status.get_error_details();
+            assert_eq!(details.retry_info().unwrap().retry_delay, Some(delay));
+            assert_eq!(status.metadata().get(RETRY_PUSHBACK).unwrap(), pushback);
         }
     }
 

@@ -1,40 +1,125 @@
-//! Where a request goes. What replicas call all day goes to its service straight away, everything
-//! else by a table of routes.
+//! Where a request goes, and whether it is one too many. What replicas call all day goes to its
+//! service straight away, everything else by a table of routes.
 
 use std::convert::Infallible;
-use std::future::Ready;
+use std::num::NonZeroU32;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use breaker_proto::server::breaker_service_server::BreakerServiceServer;
 use futures::FutureExt as _;
-use futures::future::{Either, Map};
+use futures::future::Map;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::{HeaderValue, Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::Service;
-use tonic::Code;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic::{Code, Status};
 use tower::Service as _;
 
 use super::Breakers;
+use super::error::{over_client_rate, overloaded};
+use crate::overload::{Call, Overload};
+use crate::transport::Brake;
 
 /// How tonic begins the message of a status for a message beyond the limit, percent-encoded as it
 /// is in a header.
 const OVERSIZE: &str = "decoded%20message%20length%20too%20large";
 
 type Answer = Result<Response<Body>, Infallible>;
+type BoxAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// The services as one connection sees them.
-#[derive(Clone)]
+/// The services and limits that all connections share.
 pub(crate) struct Front {
     breakers: BreakerServiceServer<Breakers>,
     others: Routes,
+    overload: Arc<Overload>,
+    client_rate: ClientRate,
+    /// What a refused call is answered; made once, because it is made so often.
+    overloaded: Status,
+}
+
+/// How many calls of Acquire and Report one client may make in a second.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientRate {
+    limit: Option<NonZeroU32>,
+    refused: Arc<AtomicU64>,
+}
+
+impl ClientRate {
+    pub(crate) fn new(limit: Option<NonZeroU32>) -> Self {
+        Self { limit, refused: Arc::default() }
+    }
+
+    /// How many calls were refused.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+/// The services as one connection sees them. A connection is what a client is known by.
+pub(crate) struct Desk {
+    front: Arc<Front>,
+    brake: Arc<Brake>,
+    limiter: Option<(NonZeroU32, DefaultDirectRateLimiter)>,
 }
 
 impl Front {
-    pub(crate) const fn new(breakers: BreakerServiceServer<Breakers>, others: Routes) -> Self {
-        Self { breakers, others }
+    pub(crate) fn new(
+        breakers: BreakerServiceServer<Breakers>,
+        others: Routes,
+        overload: Arc<Overload>,
+        client_rate: ClientRate,
+    ) -> Self {
+        Self { breakers, others, overload, client_rate, overloaded: overloaded() }
+    }
+
+    /// The services for one connection, which `brake` belongs to.
+    pub(crate) fn desk(self: &Arc<Self>, brake: &Arc<Brake>) -> Desk {
+        let limiter = |limit| (limit, RateLimiter::direct(Quota::per_second(limit)));
+        Desk {
+            front: Arc::clone(self),
+            brake: Arc::clone(brake),
+            limiter: self.client_rate.limit.map(limiter),
+        }
+    }
+}
+
+impl Desk {
+    /// Lets a call through, or says why not.
+    fn admit(&self, call: Call) -> Result<(), Status> {
+        if let Some((limit, limiter)) = &self.limiter
+            && let Err(not_until) = limiter.check()
+        {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            self.front.client_rate.refused.fetch_add(1, Ordering::Relaxed);
+            self.brake.press(wait.min(Duration::from_secs(1)));
+            return Err(over_client_rate(limit.get(), wait));
+        }
+        if self.front.overload.refuses(call) {
+            self.brake.press(self.front.overload.rest());
+            return Err(self.front.overloaded.clone());
+        }
+        Ok(())
+    }
+
+    fn answer(&self, request: Request<Incoming>) -> BoxAnswer {
+        let admitted = match breaker_method(request.uri().path()) {
+            Some("Acquire") => self.admit(Call::Acquire),
+            Some("Report") => self.admit(Call::Report),
+            Some(_) => Ok(()),
+            None => return Box::pin(self.front.others.clone().call(request)),
+        };
+        match admitted {
+            Ok(()) => self.front.breakers.clone().call(request),
+            Err(status) => Box::pin(refuse(request, status)),
+        }
     }
 }
 
@@ -44,20 +129,20 @@ fn breaker_method(path: &str) -> Option<&str> {
     path.strip_prefix('/')?.strip_prefix(service)?.strip_prefix('/')
 }
 
-impl Service<Request<Incoming>> for Front {
+/// Answers once the request is there: not every client takes an answer before it has asked.
+async fn refuse(request: Request<Incoming>, status: Status) -> Answer {
+    let mut body = request.into_body();
+    while let Some(Ok(_)) = body.frame().await {}
+    Ok(status.into_http())
+}
+
+impl Service<Request<Incoming>> for Desk {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Map<
-        Either<Pin<Box<dyn Future<Output = Answer> + Send>>, Ready<Answer>>,
-        fn(Answer) -> Answer,
-    >;
+    type Future = Map<BoxAnswer, fn(Answer) -> Answer>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let answer = match breaker_method(request.uri().path()) {
-            Some(_) => Either::Left(self.breakers.clone().call(request)),
-            None => Either::Left(Box::pin(self.others.clone().call(request)) as Pin<Box<_>>),
-        };
-        answer.map(corrected)
+        self.answer(request).map(corrected)
     }
 }
 

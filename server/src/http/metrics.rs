@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Pages;
+use crate::overload::Call;
+use crate::server::Limits;
 
 const STATES: [(StateKind, &str); 3] =
     [(StateKind::Closed, "closed"), (StateKind::Open, "open"), (StateKind::HalfOpen, "half_open")];
@@ -50,7 +52,8 @@ impl fmt::Debug for Reading {
 
 impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Pages { seat, streams, connections } = &self.0;
+        let Pages { seat, streams, limits } = &self.0;
+        let Limits { overload, client_rate, connections } = limits;
         let mut page = Page(&mut encoder);
         let engine = seat.engine().ok();
         let leading = if engine.is_some() { 1.0 } else { 0.0 };
@@ -61,6 +64,23 @@ impl Collector for Reading {
             "refused_connections",
             "gRPC connections that were closed at once because there were too many",
             connections.refused(),
+        )?;
+        page.counters(
+            "refused_calls",
+            "Calls that were refused because the server or the client had too many",
+            "reason",
+            [
+                ("overload_acquire", overload.refused(Call::Acquire)),
+                ("overload_report", overload.refused(Call::Report)),
+                ("client_rate", client_rate.refused()),
+            ],
+        )?;
+        let delay = overload.delay().as_secs_f64();
+        page.gauge("queue_delay_seconds", "How long what is ready waits for its turn", delay)?;
+        page.gauge(
+            "overload_refused_share",
+            "The share of Acquire that is refused at present because of overload",
+            overload.share(Call::Acquire),
         )?;
         // What a server that stands by knows of breakers is nothing.
         let Some(engine) = engine else { return Ok(()) };

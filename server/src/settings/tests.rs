@@ -22,7 +22,7 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let cases: [(&[&str], &str, &str); 9] = [
+    let cases: [(&[&str], &str, &str); 15] = [
         (&[], "listne = 'x'", "listne"),
         (&[], "max_breakers = 'many'", "max_breakers"),
         (&[], "[defaults]\nfailure_treshold = 3", "failure_treshold"),
@@ -30,6 +30,11 @@ fn what_is_wrong_is_named() {
         (&["--listen=0.0.0.0:0"], "", "--insecure"),
         (&["--max-breakers=0"], "", "max_breakers"),
         (&["--max-connections=0"], "", "max_connections"),
+        (&["--max-watch-streams=0"], "", "max_watch_streams"),
+        (&["--client-rate=0"], "", "client_rate"),
+        (&[], "client_rate = -1", "client_rate"),
+        (&["--max-queue-delay=0s"], "", "max_queue_delay"),
+        (&[], "max_queue_delay = 'soon'", "max_queue_delay"),
         (&["--history-retention=59s"], "", "`59s` is too short; it must be 1m or more"),
         (&[], "history_retention = '30'", "`30` is not a duration"),
         (&[], "history_retention = 30", "history_retention"),
@@ -55,4 +60,16 @@ fn transitions_are_kept_for_thirty_days_unless_told_otherwise() {
         kept(&["--history-retention=2h"], "history_retention = '1m'"),
         Duration::from_hours(2)
     );
+}
+
+#[test]
+fn a_limit_can_be_set_in_both_places_and_turned_off() {
+    let settings = settle(&[], "client_rate = 500\nmax_queue_delay = '20ms'").unwrap();
+    assert_eq!(settings.client_rate, NonZeroU32::new(500));
+    assert_eq!(settings.max_queue_delay, Some(Duration::from_millis(20)));
+    let off = ["--client-rate=off", "--max-queue-delay=off"];
+    let settings = settle(&off, "client_rate = 500\nmax_queue_delay = '20ms'").unwrap();
+    assert_eq!((settings.client_rate, settings.max_queue_delay), (None, None));
+    let settings = settle(&[], "client_rate = 'off'").unwrap();
+    assert_eq!(settings.client_rate, None);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use breaker_core::BreakerName;
 use bytes::Bytes;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::group::{Group, Listener};
 use super::log::{Entry, Log};
@@ -163,7 +163,8 @@ impl Subscription {
         });
         let waited = waited.await;
         if waited == Waited::Beat {
-            self.beat.as_mut().reset(Instant::now() + BEAT);
+            let next = self.beat.deadline() + BEAT;
+            self.beat.as_mut().reset(next);
         }
         waited
     }
