@@ -242,9 +242,11 @@ fn serve_grpc(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare();
-    let Limits { overload, client_rate, connections } = limits.clone();
+    let connections = Arc::clone(&limits.connections);
     let breakers = breakers.max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let front = Arc::new(Front::new(breakers, others, overload, client_rate));
+    let front = Arc::new(Front::new(breakers, others, limits.clone()));
     let drain = seat.drain().clone();
-    Ok(tokio::spawn(serve(listener, connections, drain, move |brake| front.desk(brake))))
+    Ok(tokio::spawn(serve(listener, connections, drain, move |brake, room| {
+        front.desk(brake, room)
+    })))
 }

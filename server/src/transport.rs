@@ -17,13 +17,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
@@ -39,6 +40,19 @@ pub(crate) const MAX_STREAMS_PER_CONNECTION: u32 = 1_024;
 
 /// After a failure to accept a connection, which mostly means that there are no file handles left.
 const REST_AFTER_FAILURE: Duration = Duration::from_millis(50);
+
+/// Connections that are one too many and are being told so. Any more are closed without a word.
+const MAX_REFUSING: usize = 64;
+/// How long that may take.
+const REFUSING: Duration = Duration::from_secs(5);
+
+/// Whether there is room for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Enough,
+    /// All that it hears is that it is one too many.
+    None,
+}
 
 /// Answers the requests of one connection.
 pub(crate) trait Serve:
@@ -81,7 +95,12 @@ impl Connections {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// How many were closed at once because there were too many.
+    /// How many there may be.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many were refused because there were too many.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -119,9 +138,11 @@ pub(crate) async fn serve<S: Serve>(
     listener: TcpListener,
     connections: Arc<Connections>,
     drain: CancellationToken,
-    service: impl Fn(&Arc<Brake>) -> S,
+    service: impl Fn(&Arc<Brake>, Room) -> S,
 ) -> io::Result<()> {
     let mut tasks = JoinSet::new();
+    let ended = CancellationToken::new();
+    ended.cancel();
     loop {
         let accepted = tokio::select! {
             () = drain.cancelled() => break,
@@ -139,10 +160,13 @@ pub(crate) async fn serve<S: Serve>(
                 continue;
             }
         };
-        if tasks.len() >= connections.limit {
+        let room = if tasks.len() < connections.limit { Room::Enough } else { Room::None };
+        if room == Room::None {
             let refused = connections.refused.fetch_add(1, Ordering::Relaxed) + 1;
             tracing::debug!(limit = connections.limit, refused, "a connection is one too many");
-            continue;
+            if tasks.len() >= connections.limit + MAX_REFUSING {
+                continue;
+            }
         }
         // Answers are small, and somebody waits for each. A socket that has no options is closed.
         let _ = socket.set_nodelay(true);
@@ -153,9 +177,14 @@ pub(crate) async fn serve<S: Serve>(
             .keep_alive_interval(KEEPALIVE.0)
             .keep_alive_timeout(KEEPALIVE.1)
             .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-            .serve_connection(TokioIo::new(output.clone()), service(&brake));
-        let drained = drain.clone().cancelled_owned();
-        tasks.spawn(Connection::new(served, output, spawned, brake, drained));
+            .serve_connection(TokioIo::new(output.clone()), service(&brake, room));
+        // One too many comes to its end from the beginning.
+        let end = if room == Room::None { ended.clone() } else { drain.clone() };
+        let connection = Connection::new(served, output, spawned, brake, end.cancelled_owned());
+        match room {
+            Room::Enough => tasks.spawn(connection),
+            Room::None => tasks.spawn(timeout(REFUSING, connection).map(drop)),
+        };
         connections.open.store(tasks.len(), Ordering::Relaxed);
     }
     // Whoever comes now is to go elsewhere, not to wait.

@@ -168,6 +168,17 @@ pub(crate) fn too_many_streams(limit: usize) -> Status {
     exhausted(&message, details, RETRY_FULL)
 }
 
+/// The answer to whatever comes on a connection that is one too many.
+pub(crate) fn too_many_connections(limit: usize) -> Status {
+    let message = format!(
+        "there are {limit} connections, the limit (`max_connections`); go to another server, share a \
+         connection between callers, or let the operator raise it"
+    );
+    let mut details = ErrorDetails::new();
+    details.add_quota_failure_violation("max_connections", &message);
+    exhausted(&message, details, RETRY_OVERLOADED)
+}
+
 fn exhausted(message: &str, mut details: ErrorDetails, retry_after: Duration) -> Status {
     details.set_retry_info(Some(retry_after));
     let mut status = Status::with_error_details(Code::ResourceExhausted, message, details);
@@ -216,6 +227,7 @@ mod tests {
             (overloaded(), RETRY_OVERLOADED, "1000"),
             (over_client_rate(7, wait), wait, "2"),
             (too_many_streams(9), RETRY_FULL, "60000"),
+            (too_many_connections(9), RETRY_OVERLOADED, "1000"),
         ];
         for (status, delay, pushback) in cases {
             assert_eq!(status.code(), Code::ResourceExhausted);

@@ -24,9 +24,10 @@ use tonic::{Code, Status};
 use tower::Service as _;
 
 use super::Breakers;
-use super::error::{over_client_rate, overloaded};
-use crate::overload::{Call, Overload};
-use crate::transport::Brake;
+use super::error::{over_client_rate, overloaded, too_many_connections};
+use crate::overload::Call;
+use crate::server::Limits;
+use crate::transport::{Brake, Room};
 
 /// How tonic begins the message of a status for a message beyond the limit, percent-encoded as it
 /// is in a header.
@@ -39,8 +40,7 @@ type BoxAnswer = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub(crate) struct Front {
     breakers: BreakerServiceServer<Breakers>,
     others: Routes,
-    overload: Arc<Overload>,
-    client_rate: ClientRate,
+    limits: Limits,
     /// What a refused call is answered; made once, because it is made so often.
     overloaded: Status,
 }
@@ -68,25 +68,26 @@ pub(crate) struct Desk {
     front: Arc<Front>,
     brake: Arc<Brake>,
     limiter: Option<(NonZeroU32, DefaultDirectRateLimiter)>,
+    room: Room,
 }
 
 impl Front {
     pub(crate) fn new(
         breakers: BreakerServiceServer<Breakers>,
         others: Routes,
-        overload: Arc<Overload>,
-        client_rate: ClientRate,
+        limits: Limits,
     ) -> Self {
-        Self { breakers, others, overload, client_rate, overloaded: overloaded() }
+        Self { breakers, others, limits, overloaded: overloaded() }
     }
 
     /// The services for one connection, which `brake` belongs to.
-    pub(crate) fn desk(self: &Arc<Self>, brake: &Arc<Brake>) -> Desk {
+    pub(crate) fn desk(self: &Arc<Self>, brake: &Arc<Brake>, room: Room) -> Desk {
         let limiter = |limit| (limit, RateLimiter::direct(Quota::per_second(limit)));
         Desk {
             front: Arc::clone(self),
             brake: Arc::clone(brake),
-            limiter: self.client_rate.limit.map(limiter),
+            limiter: self.limits.client_rate.limit.map(limiter),
+            room,
         }
     }
 }
@@ -98,18 +99,22 @@ impl Desk {
             && let Err(not_until) = limiter.check()
         {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
-            self.front.client_rate.refused.fetch_add(1, Ordering::Relaxed);
+            self.front.limits.client_rate.refused.fetch_add(1, Ordering::Relaxed);
             self.brake.press(wait.min(Duration::from_secs(1)));
             return Err(over_client_rate(limit.get(), wait));
         }
-        if self.front.overload.refuses(call) {
-            self.brake.press(self.front.overload.rest());
+        if self.front.limits.overload.refuses(call) {
+            self.brake.press(self.front.limits.overload.rest());
             return Err(self.front.overloaded.clone());
         }
         Ok(())
     }
 
     fn answer(&self, request: Request<Incoming>) -> BoxAnswer {
+        if self.room == Room::None {
+            let limit = self.front.limits.connections.limit();
+            return Box::pin(refuse(request, too_many_connections(limit)));
+        }
         let admitted = match breaker_method(request.uri().path()) {
             Some("Acquire") => self.admit(Call::Acquire),
             Some("Report") => self.admit(Call::Report),
