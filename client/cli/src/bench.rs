@@ -1,0 +1,204 @@
+//! `breakerctl bench`: puts a load on a server, and tells how it bears it.
+//!
+//! `options` says what can be typed. `load` makes calls and `fan_out` changes; `schedule`, `mix`,
+//! `arrivals` and `statistics` decide and count, without a clock or a server, and `output` shows.
+
+mod arrivals;
+mod breakers;
+mod fan_out;
+mod interrupt;
+mod load;
+mod mix;
+mod options;
+mod output;
+mod pacer;
+mod progress;
+mod schedule;
+mod stage;
+mod statistics;
+mod streams;
+mod target;
+mod watchers;
+
+use std::io;
+use std::thread;
+
+use breaker_client::servers::Address;
+use clap::{Args, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::arguments::address;
+use crate::connection::Leader;
+use crate::error::{Error, exit};
+use crate::output::{Format, line, notice};
+use crate::{Context, clock, signals};
+use breakers::RunId;
+use interrupt::Interrupt;
+use options::{LoadArguments, MixedArguments, ReportArguments, WatchArguments};
+use output::About;
+use schedule::Rate;
+use stage::{Played, Stage};
+
+/// Threads that the load runs on where nobody says how many.
+const MAX_DEFAULT_THREADS: usize = 4;
+
+/// Puts a load on a server and tells how it bears it. Meant for a server of your own.
+///
+/// In a closed loop, the default, each of `--connections` times `--in-flight` workers makes its next
+/// call when the last one has ended: it shows how many calls a second the server bears. A server
+/// that stalls keeps the workers from calling, and so the calls that it would have kept waiting are
+/// missing from the latencies; nothing corrects that, because no call was due at any time.
+///
+/// In an open loop, with `--rate`, calls are due at fixed times whatever the server does: it shows
+/// the latencies at that rate. A latency counts from when the call was due, be it sent later or
+/// not, and is thereby corrected for coordinated omission; there is nothing to correct
+/// afterwards. "Once sent" counts from when the call was sent. A call is late that was sent more
+/// than 1 ms after it was due: as many calls as may be were in flight, or this machine has too much
+/// to do. At the end calls that were due are still made for as long as `--timeout` says.
+///
+/// Only answers have a latency, a denial being one. Shed are the calls that the server refused with
+/// RESOURCE_EXHAUSTED, failed all others without an answer, be it for `--timeout`. In a closed loop
+/// a worker waits 10 ms after a call that was shed or failed. Latencies are right to three digits.
+///
+/// The breakers are named `bench/RUN/N`, or `bench/RUN/N/breaker` with `--spread`; they are made
+/// before and deleted after, also on Ctrl-C, and what is left is told. What cannot be taken back are
+/// the transitions in the history, and that the server remembers each worker that reports as a
+/// reporter for a day. The load goes to the server that leads when it begins, and does not follow
+/// the lead.
+///
+/// Exits with 1 if nothing succeeded.
+#[derive(Debug, Args)]
+pub struct BenchArguments {
+    /// What the load is.
+    #[command(subcommand)]
+    scenario: Scenario,
+    /// The address of the server that leads, once more: a load on a server that is not on a loopback
+    /// address goes nowhere without it. A tunnel on loopback is not seen through.
+    #[arg(long, global = true, value_name = "ADDRESS", value_parser = address)]
+    against: Option<Address>,
+    /// Threads that the load runs on, 1 to 64; half of the cores without it, and 4 at most.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: Option<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Scenario {
+    /// Asks for leave to make calls.
+    Acquire(LoadArguments),
+    /// Reports outcomes. Each worker is a reporter of its own.
+    Report(ReportArguments),
+    /// Changes a breaker, and tells how long it takes until each of many streams has got that: from
+    /// before the change is sent, or with --rate from when it was due if it is late.
+    Watch(WatchArguments),
+    /// Acquires and reports, while streams watch.
+    Mixed(MixedArguments),
+}
+
+impl Scenario {
+    fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Acquire(load) => load.check(),
+            Self::Report(report) => report.load.check(),
+            Self::Watch(watch) => watch.check(),
+            Self::Mixed(mixed) => mixed.check(),
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Acquire(_) => "acquire",
+            Self::Report(_) => "report",
+            Self::Watch(_) => "watch",
+            Self::Mixed(_) => "mixed",
+        }
+    }
+
+    const fn rate(&self) -> Option<Rate> {
+        match self {
+            Self::Acquire(load) => load.rate,
+            Self::Report(report) => report.load.rate,
+            Self::Watch(watch) => watch.rate,
+            Self::Mixed(mixed) => mixed.load.rate,
+        }
+    }
+
+    const fn connections(&self) -> u64 {
+        match self {
+            Self::Acquire(load) => load.connections,
+            Self::Report(report) => report.load.connections,
+            Self::Watch(watch) => watch.connections,
+            Self::Mixed(mixed) => mixed.load.connections,
+        }
+    }
+}
+
+impl BenchArguments {
+    /// What the load runs on.
+    pub(crate) fn runtime(&self) -> io::Result<Runtime> {
+        let half = || thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+        let threads = self.threads.map_or_else(|| half().min(MAX_DEFAULT_THREADS), usize::from);
+        Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+    }
+
+    /// The code to exit with.
+    pub(crate) async fn command(&self, context: &Context) -> anyhow::Result<u8> {
+        self.scenario.check()?;
+        let interrupt = Interrupt::listen()?;
+        let interrupted = || interrupt.signal().map(|signal| signals::exit_code(signal as i32));
+        let stage = Stage {
+            context,
+            run_id: RunId::new(clock::unique_number()),
+            connections: self.connect(context).await?,
+            interrupt: &interrupt,
+        };
+        let played = stage.play(&self.scenario).await;
+        let left = breakers::delete(&context.connection, &stage.run_id, &interrupt).await;
+        let played = match (played, interrupted()) {
+            (Err(error), Some(code)) => {
+                notice(format_args!("{error:#}"));
+                return Ok(code);
+            }
+            (played, _) => played?,
+        };
+        self.show(&stage, &played, left)?;
+        Ok(match interrupted() {
+            Some(code) => code,
+            None if played.has_succeeded() => exit::OK,
+            None => {
+                notice("nothing succeeded");
+                exit::FAILED
+            }
+        })
+    }
+
+    /// Connections to the server that leads, each of its own.
+    async fn connect(&self, context: &Context) -> Result<Vec<Leader>, Error> {
+        let mut connections = vec![context.connection.leader().await?];
+        let address = connections[0].address().clone();
+        target::check(&address, self.against.as_ref())?;
+        for _ in 1..self.scenario.connections() {
+            let leader = context.connection.another()?.leader().await?;
+            target::check(leader.address(), Some(&address))?;
+            connections.push(leader);
+        }
+        Ok(connections)
+    }
+
+    fn show(&self, stage: &Stage<'_>, played: &Played, left: Option<u64>) -> io::Result<()> {
+        let about = About {
+            scenario: self.scenario.name(),
+            server: stage.connections.first().map_or("", |leader| leader.address().as_str()),
+            run_id: stage.run_id.as_str(),
+            connections: self.scenario.connections(),
+            rate: self.scenario.rate(),
+            is_interrupted: stage.interrupt.signal().is_some(),
+            left,
+        };
+        match (stage.context.format, played) {
+            (Format::Json, Played::Calls(calls)) => line(about.calls_json(calls)),
+            (Format::Json, Played::Changes(changes)) => line(about.changes_json(changes)),
+            (Format::Table, Played::Calls(calls)) => line(about.calls_text(calls)),
+            (Format::Table, Played::Changes(changes)) => line(about.changes_text(changes)),
+        }
+    }
+}
