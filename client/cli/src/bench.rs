@@ -25,6 +25,7 @@ use std::thread;
 
 use breaker_client::servers::Address;
 use clap::{Args, Subcommand};
+use nix::sys::signal::Signal;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::arguments::address;
@@ -144,7 +145,6 @@ impl BenchArguments {
     pub(crate) async fn command(&self, context: &Context) -> anyhow::Result<u8> {
         self.scenario.check()?;
         let interrupt = Interrupt::listen()?;
-        let interrupted = || interrupt.signal().map(|signal| signals::exit_code(signal as i32));
         let stage = Stage {
             context,
             run_id: RunId::new(clock::unique_number()),
@@ -153,33 +153,35 @@ impl BenchArguments {
         };
         let played = stage.play(&self.scenario).await;
         let left = breakers::delete(&context.connection, &stage.run_id, &interrupt).await;
-        let played = match (played, interrupted()) {
-            (Err(error), Some(code)) => {
+        let played = match (played, interrupt.signal()) {
+            (Err(error), Some(signal)) => {
                 notice(format_args!("{error:#}"));
-                return Ok(code);
+                return Ok(exit_code(Some(signal), false));
             }
             (played, _) => played?,
         };
         self.show(&stage, &played, left)?;
-        Ok(match interrupted() {
-            Some(code) => code,
-            None if played.has_succeeded() => exit::OK,
-            None => {
-                notice("nothing succeeded");
-                exit::FAILED
-            }
-        })
+        if !played.has_succeeded() {
+            notice("nothing that was measured succeeded");
+        }
+        Ok(exit_code(interrupt.signal(), played.has_succeeded()))
     }
 
-    /// Connections to the server that leads, each of its own.
+    /// Connections to the server that leads, each of its own; and none of them the one over which
+    /// breakers are made and deleted, so that the load does not stand in its way.
     async fn connect(&self, context: &Context) -> Result<Vec<Leader>, Error> {
-        let mut connections = vec![context.connection.leader().await?];
-        let address = connections[0].address().clone();
-        target::check(&address, self.against.as_ref())?;
-        for _ in 1..self.scenario.connections() {
-            let leader = context.connection.another()?.leader().await?;
-            target::check(leader.address(), Some(&address))?;
-            connections.push(leader);
+        let leader = context.connection.leader().await?.address().clone();
+        target::check(&leader, self.against.as_ref())?;
+        let mut connections = Vec::new();
+        for _ in 0..self.scenario.connections() {
+            let connection = context.connection.another()?.leader().await?;
+            if *connection.address() != leader {
+                return Err(Error::Usage(format!(
+                    "the lead has gone from {leader} to {}; try again",
+                    connection.address()
+                )));
+            }
+            connections.push(connection);
         }
         Ok(connections)
     }
@@ -200,5 +202,26 @@ impl BenchArguments {
             (Format::Table, Played::Calls(calls)) => line(about.calls_text(calls)),
             (Format::Table, Played::Changes(changes)) => line(about.changes_text(changes)),
         }
+    }
+}
+
+fn exit_code(interrupted_by: Option<Signal>, has_succeeded: bool) -> u8 {
+    match interrupted_by {
+        Some(signal) => signals::exit_code(signal as i32),
+        None if has_succeeded => exit::OK,
+        None => exit::FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_of_which_nothing_succeeded_fails() {
+        assert_eq!(exit_code(None, true), 0);
+        assert_eq!(exit_code(None, false), 1);
+        assert_eq!(exit_code(Some(Signal::SIGINT), true), 130);
+        assert_eq!(exit_code(Some(Signal::SIGTERM), false), 143);
     }
 }

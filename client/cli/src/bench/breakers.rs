@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tonic::Code;
 
 use super::interrupt::Interrupt;
+use crate::backoff::Backoff;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::output::notice;
@@ -14,7 +15,8 @@ use crate::output::notice;
 /// How many are made or deleted at a time.
 const AT_ONCE: usize = 64;
 const PAGE_SIZE: u32 = 1_000;
-/// How often it is looked whether any are left: a call that was given up may have made one again.
+/// How often it is looked whether any are left: a call that was given up may have made one again, and
+/// a server may be away for a moment.
 const MAX_ROUNDS: u32 = 3;
 
 /// What tells the breakers of one load from those of all others.
@@ -52,10 +54,17 @@ impl RunId {
     }
 }
 
-/// Makes breakers without a configuration of their own. Where that is not allowed, the server makes
-/// them at their first use.
-pub(super) async fn make(connection: &Connection, names: &[String]) -> Result<(), Error> {
-    let made = stream::iter(names).map(Ok).try_for_each_concurrent(AT_ONCE, async |name| {
+/// Makes breakers without a configuration of their own, until it is interrupted. Where that is not
+/// allowed, the server makes them at their first use.
+pub(super) async fn make(
+    connection: &Connection,
+    names: &[String],
+    interrupt: &Interrupt,
+) -> Result<(), Error> {
+    // Requests that have begun are waited for: a server ends a connection on which many are given up
+    // at once.
+    let names = stream::iter(names).take_until(Box::pin(interrupt.first()));
+    let made = names.map(Ok).try_for_each_concurrent(AT_ONCE, async |name| {
         let request = v1::CreateBreakerRequest { name: name.clone(), ..Default::default() };
         connection
             .admin(&request, async |mut admin, request| admin.create_breaker(request).await)
@@ -80,51 +89,63 @@ pub(super) async fn delete(
     run_id: &RunId,
     interrupt: &Interrupt,
 ) -> Option<u64> {
-    let outcome = tokio::select! {
-        outcome = delete_all(connection, run_id) => outcome,
+    let left = tokio::select! {
+        left = delete_all(connection, run_id) => left,
         () = interrupt.second() => Err("interrupted".to_owned()),
     };
     let glob = run_id.all();
-    match outcome {
-        Ok(0) => Some(0),
-        Ok(left) => {
-            notice(format_args!("warning: {left} breakers are left: `breakerctl list '{glob}'`"));
-            Some(left)
+    match &left {
+        Ok(0) => {}
+        Ok(count) => {
+            notice(format_args!("warning: {count} breakers are left: `breakerctl list '{glob}'`"));
         }
         Err(reason) => {
             notice(format_args!(
                 "warning: breakers may be left, see `breakerctl list '{glob}'`: {reason}"
             ));
-            None
         }
+    }
+    left.ok()
+}
+
+/// How many are left in the end.
+async fn delete_all(connection: &Connection, run_id: &RunId) -> Result<u64, String> {
+    let mut backoff = Backoff::default();
+    let mut refusal = None;
+    for _ in 0..MAX_ROUNDS {
+        match list(connection, run_id).await {
+            Ok(names) if names.is_empty() => return Ok(0),
+            Ok(names) => refusal = delete_each(connection, names).await,
+            Err(error) => refusal = Some(error),
+        }
+        if refusal.is_some() {
+            backoff.wait().await;
+        }
+    }
+    match refusal {
+        Some(error) => Err(error.to_string()),
+        None => list(connection, run_id)
+            .await
+            .map(|names| names.len() as u64)
+            .map_err(|error| error.to_string()),
     }
 }
 
-async fn delete_all(connection: &Connection, run_id: &RunId) -> Result<u64, String> {
-    for _ in 0..MAX_ROUNDS {
-        let names = list(connection, run_id).await.map_err(|error| error.to_string())?;
-        if names.is_empty() {
-            return Ok(0);
-        }
-        let refusal = Cell::new(None);
-        stream::iter(names)
-            .for_each_concurrent(AT_ONCE, async |name| {
-                let request = v1::DeleteBreakerRequest { name, ..Default::default() };
-                let answer = connection
-                    .admin(&request, async |mut admin, request| admin.delete_breaker(request).await)
-                    .await;
-                match answer {
-                    Ok(_) | Err(Error::NotFound(_)) => {}
-                    Err(error) => refusal.set(Some(error)),
-                }
-            })
+/// The last error, if there was one.
+async fn delete_each(connection: &Connection, names: Vec<String>) -> Option<Error> {
+    let refusal = Cell::new(None);
+    let deleted = stream::iter(names).for_each_concurrent(AT_ONCE, async |name| {
+        let request = v1::DeleteBreakerRequest { name, ..Default::default() };
+        let answer = connection
+            .admin(&request, async |mut admin, request| admin.delete_breaker(request).await)
             .await;
-        if let Some(error) = refusal.into_inner() {
-            return Err(error.to_string());
+        match answer {
+            Ok(_) | Err(Error::NotFound(_)) => {}
+            Err(error) => refusal.set(Some(error)),
         }
-    }
-    let left = list(connection, run_id).await.map_err(|error| error.to_string())?;
-    Ok(left.len() as u64)
+    });
+    deleted.await;
+    refusal.into_inner()
 }
 
 async fn list(connection: &Connection, run_id: &RunId) -> Result<Vec<String>, Error> {

@@ -30,6 +30,7 @@ pub(super) struct About<'a> {
 pub(super) struct Calls {
     pub(super) in_flight: u64,
     pub(super) breakers: u64,
+    pub(super) report_percent: u64,
     pub(super) report: ReportShape,
     pub(super) outcome: load::Outcome,
     pub(super) watched: Option<Watched>,
@@ -91,8 +92,9 @@ impl About<'_> {
             calls.breakers,
             duration_text(outcome.measured_time),
         ))];
-        let methods = [("acquire", &outcome.acquire), ("report", &outcome.report)];
-        let methods = methods.into_iter().filter(|(_, statistics)| statistics.calls() > 0);
+        let acquire = (calls.report_percent < 100).then_some(("acquire", &outcome.acquire));
+        let report = (calls.report_percent > 0).then_some(("report", &outcome.report));
+        let methods = acquire.into_iter().chain(report);
         let counts = methods.clone().map(|(method, statistics)| {
             let late = self.rate.map_or_else(|| "-".to_owned(), |_| statistics.late.to_string());
             [

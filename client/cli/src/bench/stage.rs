@@ -13,6 +13,8 @@ use crate::connection::Leader;
 use crate::error::Error;
 use crate::{Context, clock};
 
+const INTERRUPTED: &str = "interrupted before the load began";
+
 /// What a scenario plays on.
 pub(super) struct Stage<'a> {
     pub(super) context: &'a Context,
@@ -68,7 +70,7 @@ impl Stage<'_> {
 
     async fn calls(&self, load: &LoadArguments, shares: Shares) -> anyhow::Result<Played> {
         let breakers: Vec<_> = (0..load.breakers).map(|n| self.run_id.breaker(n)).collect();
-        self.unless_interrupted(breakers::make(&self.context.connection, &breakers)).await?;
+        self.make(&breakers).await?;
         let watchers = match shares.streams {
             Some(count) => Some(self.watch(count).await?),
             None => None,
@@ -90,10 +92,17 @@ impl Stage<'_> {
         Ok(Played::Calls(Box::new(Calls {
             in_flight: load.in_flight,
             breakers: load.breakers,
+            report_percent: shares.report_percent,
             report: shares.report,
             outcome,
             watched: watchers.map(|watchers| watchers.watched()),
         })))
+    }
+
+    async fn make(&self, breakers: &[String]) -> anyhow::Result<()> {
+        breakers::make(&self.context.connection, breakers, self.interrupt).await?;
+        anyhow::ensure!(self.interrupt.signal().is_none(), INTERRUPTED);
+        Ok(())
     }
 
     /// Streams that watch all breakers of the load.
@@ -113,7 +122,7 @@ impl Stage<'_> {
             timeout: self.context.connection.timeout(),
         };
         let breakers = plan.breakers(&self.run_id);
-        self.unless_interrupted(breakers::make(&self.context.connection, &breakers)).await?;
+        self.make(&breakers).await?;
         let streams = Streams::open(&self.connections, plan.selectors(&self.run_id), plan.timeout);
         let streams = self.unless_interrupted(streams).await?;
         let leader = self.connections.first().ok_or(Error::Incomplete("leader"))?;
@@ -129,7 +138,7 @@ impl Stage<'_> {
     ) -> anyhow::Result<T> {
         tokio::select! {
             done = work => Ok(done?),
-            () = self.interrupt.first() => anyhow::bail!("interrupted before the load began"),
+            () = self.interrupt.first() => anyhow::bail!(INTERRUPTED),
         }
     }
 }

@@ -106,11 +106,6 @@ impl Statistics {
         self.answer_time.record(answer_time);
     }
 
-    /// How many calls there were, answered or not.
-    pub(super) fn calls(&self) -> u64 {
-        self.answered + self.failures.shed() + self.failures.other_count()
-    }
-
     pub(super) fn add(&mut self, other: &Self) -> anyhow::Result<()> {
         self.answered += other.answered;
         self.denied += other.denied;

@@ -1,12 +1,13 @@
 //! Watch streams, each read by a task of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_proto::v1;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
 use crate::clock;
 use crate::connection::{Leader, Service};
@@ -15,6 +16,9 @@ use crate::error::Error;
 /// Events that wait to be taken, for each stream. A reader that finds no room waits; when a state
 /// came was noted before.
 const EVENTS_PER_STREAM: usize = 4;
+
+/// Streams that are opened at a time: each has the whole limit for it.
+const OPENING: usize = 256;
 
 /// All streams of a load. They end when this is dropped.
 pub(super) struct Streams {
@@ -53,9 +57,11 @@ impl Streams {
     ) -> Result<Self, Error> {
         let count = selectors.len();
         let (sender, events) = mpsc::channel((count * EVENTS_PER_STREAM).max(1));
+        let turns = Arc::new(Semaphore::new(OPENING));
         let mut readers = JoinSet::new();
         for ((stream, selector), leader) in selectors.enumerate().zip(connections.iter().cycle()) {
-            readers.spawn(read(leader.service(), selector, stream, limit, sender.clone()));
+            let opened = open(leader.service(), selector, limit, Arc::clone(&turns));
+            readers.spawn(read(opened, stream, sender.clone()));
         }
         let mut streams = Self { events, _readers: readers };
         let mut opened = 0;
@@ -88,15 +94,11 @@ impl Streams {
 }
 
 async fn read(
-    service: Service,
-    selector: String,
+    opened: impl Future<Output = Result<Streaming<v1::WatchResponse>, Status>>,
     stream: usize,
-    limit: Duration,
     events: mpsc::Sender<Event>,
 ) {
-    let opened = timeout(limit, open(service, selector)).await;
-    let opened = opened.unwrap_or_else(|_| Err(Status::new(Code::DeadlineExceeded, "no answer")));
-    let mut messages = match opened {
+    let mut messages = match opened.await {
         Ok(messages) => messages,
         Err(status) => {
             // Without a receiver nobody wants to know.
@@ -115,8 +117,20 @@ async fn read(
     let _ = events.send(Event::Cut { stream }).await;
 }
 
-/// Opens a stream and reads its snapshot.
+/// Opens a stream and reads its snapshot, once it is its turn.
 async fn open(
+    service: Service,
+    selector: String,
+    limit: Duration,
+    turns: Arc<Semaphore>,
+) -> Result<Streaming<v1::WatchResponse>, Status> {
+    // It fails only once it is closed, which nobody does.
+    let _turn = turns.acquire().await;
+    let late = |_| Err(Status::deadline_exceeded("no snapshot in time"));
+    timeout(limit, read_snapshot(service, selector)).await.unwrap_or_else(late)
+}
+
+async fn read_snapshot(
     mut service: Service,
     selector: String,
 ) -> Result<Streaming<v1::WatchResponse>, Status> {

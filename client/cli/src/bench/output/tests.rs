@@ -29,6 +29,7 @@ fn calls() -> Calls {
     Calls {
         in_flight: 64,
         breakers: 10,
+        report_percent: 50,
         report: ReportShape { runs: 2, outcomes_per_run: 50, failure_percent: 0 },
         outcome: load::Outcome { acquire, report, unsent: Some(5), measured_time: 2 * SECOND },
         watched: Some(Watched { streams: 16, cut: 1, states: 3 }),
