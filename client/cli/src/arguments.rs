@@ -119,7 +119,7 @@ pub enum Command {
     /// Shows what a breaker would have decided of a trace of calls, or in a whole fleet; needs no
     /// server.
     Simulate(SimulateArguments),
-    /// Puts a load on a server and tells how it bears it. Meant for a server of your own.
+    /// Puts a load on a server of your own, and tells how it bears it.
     Bench(BenchArguments),
     /// Writes a script that completes breakerctl's arguments in a shell.
     Completion(CompletionArguments),

@@ -43,32 +43,38 @@ use stage::{Played, Stage};
 /// Threads that the load runs on where nobody says how many.
 const MAX_DEFAULT_THREADS: usize = 4;
 
-/// Puts a load on a server and tells how it bears it. Meant for a server of your own.
-///
-/// In a closed loop, the default, each of `--connections` times `--in-flight` workers makes its next
-/// call when the last one has ended: it shows how many calls a second the server bears. A server
-/// that stalls keeps the workers from calling, and so the calls that it would have kept waiting are
-/// missing from the latencies; nothing corrects that, because no call was due at any time.
-///
-/// In an open loop, with `--rate`, calls are due at fixed times whatever the server does: it shows
-/// the latencies at that rate. A latency counts from when the call was due, be it sent later or
-/// not, and is thereby corrected for coordinated omission; there is nothing to correct
-/// afterwards. "Once sent" counts from when the call was sent. A call is late that was sent more
-/// than 1 ms after it was due: as many calls as may be were in flight, or this machine has too much
-/// to do. At the end calls that were due are still made for as long as `--timeout` says.
-///
-/// Only answers have a latency, a denial being one. Shed are the calls that the server refused with
-/// RESOURCE_EXHAUSTED, failed all others without an answer, be it for `--timeout`. In a closed loop
-/// a worker waits 10 ms after a call that was shed or failed. Latencies are right to three digits.
-///
-/// The breakers are named `bench/RUN/N`, or `bench/RUN/N/breaker` with `--spread`; they are made
-/// before and deleted after, also on Ctrl-C, and what is left is told. What cannot be taken back are
-/// the transitions in the history, and that the server remembers each worker that reports as a
-/// reporter for a day. The load goes to the server that leads when it begins, and does not follow
-/// the lead.
-///
-/// Exits with 1 if nothing succeeded.
+const AFTER_HELP: &str = "\
+What is measured:
+    In a closed loop, the default, each of --connections times --in-flight workers makes its next
+    call when its last one has ended: it shows how many calls a second the server bears. A server
+    that stalls keeps the workers from calling, and the calls that it would have kept waiting are
+    missing from the latencies. Nothing corrects that, because no call was due at any time.
+
+    In an open loop, with --rate, calls are due at fixed times whatever the server does: it shows
+    the latencies at that rate. A latency counts from when the call was due, be it sent later or
+    not, and is thereby corrected for coordinated omission: there is nothing to correct
+    afterwards. `once sent` counts from when the call was sent. A call is late that was sent more
+    than 1 ms after it was due: as many calls as may be were in flight, or this machine has too
+    much to do. At the end, calls that were due are still made for as long as --timeout says.
+
+    Only answers have a latency, a denial being one. Shed are the calls that the server refused
+    with RESOURCE_EXHAUSTED; failed are all others without an answer, be it within --timeout. In
+    a closed loop a worker waits 10 ms after a call that was shed or failed. Latencies are right
+    to three digits.
+
+    The load goes to the server that leads when it begins, and does not follow the lead.
+
+What is left:
+    The breakers are named bench/RUN/N, or bench/RUN/N/breaker with --spread. They are made
+    before and deleted after, also on Ctrl-C (a second one ends that, too), and what could not be
+    deleted is told. What stays are transitions in the history and, for a day, each worker that
+    reports as a reporter that the server remembers.
+
+Exits with 1 if nothing that was measured succeeded.";
+
+/// What can be typed after `breakerctl bench`.
 #[derive(Debug, Args)]
+#[command(after_long_help = AFTER_HELP)]
 pub struct BenchArguments {
     /// What the load is.
     #[command(subcommand)]
