@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use crate::apply::{ApplyArguments, ExportArguments};
 use crate::backup::{BackupArguments, RestoreArguments};
+use crate::bench::BenchArguments;
 use crate::change::{Change, ChangeArguments, OverrideArguments};
 use crate::connection::Connection;
 use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
@@ -118,6 +119,8 @@ pub enum Command {
     /// Shows what a breaker would have decided of a trace of calls, or in a whole fleet; needs no
     /// server.
     Simulate(SimulateArguments),
+    /// Puts a load on a server of your own, and tells how it bears it.
+    Bench(BenchArguments),
     /// Writes a script that completes breakerctl's arguments in a shell.
     Completion(CompletionArguments),
 }
@@ -146,6 +149,9 @@ impl Arguments {
                 );
                 std::io::Write::write_all(&mut std::io::stdout(), &script)?;
                 Ok(exit::OK)
+            }
+            command @ Command::Bench(arguments) => {
+                arguments.runtime().context("cannot start")?.block_on(self.ask(command))
             }
             command => tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -185,6 +191,7 @@ impl Arguments {
             Command::Health(arguments) => {
                 return arguments.command(context, &self.global.address).await;
             }
+            Command::Bench(arguments) => return arguments.command(context).await,
             // They ask no server.
             Command::Simulate(_) | Command::Completion(_) => {}
         }
@@ -201,7 +208,7 @@ impl From<Format> for simulate::Format {
     }
 }
 
-fn address(text: &str) -> Result<Address, String> {
+pub(crate) fn address(text: &str) -> Result<Address, String> {
     Address::parse(text).map_err(|error| match error {
         breaker_client::Error::Address { reason, .. } => format!("{reason}; write it as host:port"),
         error => error.to_string(),

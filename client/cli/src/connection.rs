@@ -26,6 +26,7 @@ pub(crate) type Service = BreakerServiceClient<Channel>;
 /// The servers, and how long they may take.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    addresses: Vec<Address>,
     servers: Servers,
     timeout: Duration,
 }
@@ -41,6 +42,10 @@ impl Leader {
 
     pub(crate) fn admin(&self) -> Admin {
         BreakerAdminClient::new(self.0.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    pub(crate) fn service(&self) -> Service {
+        BreakerServiceClient::new(self.0.channel()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 }
 
@@ -65,7 +70,12 @@ impl Connection {
     pub(crate) fn new(addresses: &[Address], timeout: Duration) -> Result<Self, Error> {
         let servers = Servers::new(addresses.iter().cloned(), timeout)
             .map_err(|error| Error::Usage(error.to_string()))?;
-        Ok(Self { servers, timeout })
+        Ok(Self { addresses: addresses.to_vec(), servers, timeout })
+    }
+
+    /// The same servers, over connections of its own.
+    pub(crate) fn another(&self) -> Result<Self, Error> {
+        Self::new(&self.addresses, self.timeout)
     }
 
     /// How long one server may take to answer.

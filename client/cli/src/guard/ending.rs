@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 use tokio::time::Instant;
 
 use crate::error::exit;
+use crate::signals;
 
 /// How a guarded command ended.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl End {
     pub(super) fn exit_code(self) -> u8 {
         match self {
             Self::Exited(code) => u8::try_from(code).unwrap_or(exit::FAILED),
-            Self::Signalled(signal) => signal_exit_code(signal),
+            Self::Signalled(signal) => signals::exit_code(signal),
             Self::TimedOut => exit::TIMED_OUT,
             Self::Interrupted(code) => code,
             Self::NotFound => exit::COMMAND_NOT_FOUND,
@@ -78,10 +79,6 @@ impl End {
             other => other,
         }
     }
-}
-
-fn signal_exit_code(signal: i32) -> u8 {
-    u8::try_from(signal).map_or(exit::FAILED, |signal| exit::SIGNAL_BASE.saturating_add(signal))
 }
 
 #[cfg(test)]

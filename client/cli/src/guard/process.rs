@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{self, SignalKind};
 use tokio::time::{sleep, timeout};
 
 use super::ending::{End, Ending};
 use super::terminal::Terminal;
 use crate::clock;
 use crate::output::notice;
+use crate::signals::Signals;
 
 /// How long a command that is told to end has for it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -114,34 +114,5 @@ fn end_of(status: ExitStatus) -> End {
         (Some(code), _) => End::Exited(code),
         (None, Some(signal)) => End::Signalled(signal),
         (None, None) => End::Exited(i32::from(crate::exit::FAILED)),
-    }
-}
-
-/// The signals by which breakerctl is told to end, to pass them on to the command.
-struct Signals {
-    interrupt: unix::Signal,
-    terminate: unix::Signal,
-    hangup: unix::Signal,
-    quit: unix::Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let listen = |kind| unix::signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-            quit: listen(SignalKind::quit())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::SIGINT,
-            _ = self.terminate.recv() => Signal::SIGTERM,
-            _ = self.hangup.recv() => Signal::SIGHUP,
-            _ = self.quit.recv() => Signal::SIGQUIT,
-        }
     }
 }
