@@ -20,8 +20,8 @@ fn main() -> Result<(), Box<dyn error::Error>> {
 
     tonic_prost_build::configure().compile_fds(descriptors.clone())?;
 
-    // The server's side once more, with a WatchResponse whose states are already encoded, and with
-    // buffers that fit ten thousand streams.
+    // The server's side once more, with a WatchResponse whose states are already encoded, a
+    // ReportRequest whose error kinds are not copied, and buffers that fit ten thousand streams.
     let server = out.join("server");
     fs::create_dir_all(&server)?;
     tonic_prost_build::configure()
@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         .out_dir(&server)
         .extern_path(".breaker.v1", "crate::v1")
         .extern_path(".breaker.v1.WatchResponse", "crate::encoded::EncodedWatchResponse")
+        .extern_path(".breaker.v1.ReportRequest", "crate::reported::ReportRequest")
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -78,6 +78,11 @@ fn nanos(until: Option<Time>) -> u64 {
 }
 
 impl Leading {
+    /// Whether it holds whatever the time is, because no other server can ever lead.
+    const fn is_for_good(&self) -> bool {
+        self.tenure.is_none()
+    }
+
     /// Whether it still holds.
     pub(crate) fn holds(&self, now: Time) -> bool {
         self.tenure.as_ref().is_none_or(|tenure| tenure.leads(now))
@@ -99,7 +104,9 @@ impl Seat {
     pub(crate) fn serve<R>(&self, serve: impl FnOnce(&Engine) -> R) -> Result<R, NotLeading> {
         let leading = self.leading.load();
         match &*leading {
-            Some(leading) if leading.holds(self.clock.now()) => Ok(serve(&leading.engine)),
+            Some(leading) if leading.is_for_good() || leading.holds(self.clock.now()) => {
+                Ok(serve(&leading.engine))
+            }
             _ => Err(self.not_leading()),
         }
     }

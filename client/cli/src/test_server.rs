@@ -8,6 +8,7 @@ use std::vec::IntoIter;
 use breaker_client::servers::Address;
 use breaker_proto::encoded::EncodedWatchResponse;
 use breaker_proto::leader::not_leader;
+use breaker_proto::reported::ReportRequest;
 use breaker_proto::server::breaker_service_server::{BreakerService, BreakerServiceServer};
 use breaker_proto::v1;
 use tokio::net::TcpListener;
@@ -117,9 +118,9 @@ impl BreakerService for Service {
 
     async fn report(
         &self,
-        request: Request<v1::ReportRequest>,
+        request: Request<ReportRequest>,
     ) -> Result<Response<v1::ReportResponse>, Status> {
-        self.lead()?.reports.push(request.into_inner());
+        self.lead()?.reports.push(request.into_inner().to_generated().unwrap());
         Ok(Response::new(v1::ReportResponse::default()))
     }
 

@@ -62,7 +62,7 @@ pub(crate) struct Leave {
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
     pub(crate) outcome: Outcome,
-    pub(crate) error_kind: Option<ErrorKind>,
+    pub(crate) error_kind: Option<ErrorKind<'static>>,
     pub(crate) duration: Duration,
     pub(crate) ended_at: Instant,
 }

@@ -9,7 +9,7 @@ pub enum Verdict {
     /// The call did what it was meant to do.
     Success,
     /// The call failed, with an error of this kind.
-    Failure(Option<ErrorKind>),
+    Failure(Option<ErrorKind<'static>>),
     /// The call took too long.
     Timeout,
     /// The call counts for nothing.
@@ -69,13 +69,13 @@ where
 }
 
 /// A kind as far as the text is one: a report must not be refused because of an odd error.
-pub(crate) fn error_kind(text: &str) -> Option<ErrorKind> {
+pub(crate) fn error_kind(text: &str) -> Option<ErrorKind<'static>> {
     match ErrorKind::parse(text) {
-        Ok(kind) => kind,
+        Ok(kind) => kind.map(ErrorKind::into_owned),
         Err(_) => {
             let mut tame: String = text.chars().filter(|c| !c.is_control()).collect();
             tame.truncate(tame.floor_char_boundary(MAX_ERROR_KIND_BYTES));
-            ErrorKind::parse(&tame).ok().flatten()
+            ErrorKind::parse(&tame).ok().flatten().map(ErrorKind::into_owned)
         }
     }
 }

@@ -195,7 +195,7 @@ impl<'a> Guard<'a> {
         self.tell(outcome, error_kind, clock::now());
     }
 
-    fn tell(&mut self, outcome: Outcome, error_kind: Option<ErrorKind>, now: Instant) {
+    fn tell(&mut self, outcome: Outcome, error_kind: Option<ErrorKind<'static>>, now: Instant) {
         let leave = match std::mem::replace(&mut self.grant, Grant::Told) {
             Grant::Plain { generation } => Leave { generation, ..Leave::default() },
             Grant::Special(special) => special.leave,

@@ -62,7 +62,7 @@ impl LocalBreaker {
     }
 
     /// Records how a call ended that was made with its leave, or with somebody else's.
-    pub(crate) fn record(&mut self, run: Run, leave: Option<LocalLeave>, now: Instant) {
+    pub(crate) fn record(&mut self, run: Run<'_>, leave: Option<LocalLeave>, now: Instant) {
         let report = match leave {
             Some(LocalLeave { generation, permit }) => {
                 Report { permit, ..Report::admitted(run, generation) }

@@ -18,7 +18,7 @@ pub(crate) struct Run {
     pub(crate) generation: u64,
     pub(crate) permit: Option<PermitId>,
     pub(crate) outcome: Outcome,
-    pub(crate) error_kind: Option<ErrorKind>,
+    pub(crate) error_kind: Option<ErrorKind<'static>>,
     pub(crate) is_slow: bool,
     pub(crate) count: u32,
     pub(crate) total: Duration,

@@ -54,7 +54,7 @@ fn resolve(patch: &ConfigPatch) -> Config {
     }
 }
 
-fn reports() -> Vec<Report> {
+fn reports() -> Vec<Report<'static>> {
     let report = |number: usize| {
         let outcome =
             if number.is_multiple_of(FAILS_EACH) { Outcome::Failure } else { Outcome::Success };

@@ -240,7 +240,7 @@ impl Config {
     }
 
     /// Whether an error of this kind is a failure.
-    pub fn is_failure_kind(&self, kind: &ErrorKind) -> bool {
+    pub fn is_failure_kind(&self, kind: &ErrorKind<'_>) -> bool {
         let matched = |globs: &[ErrorGlob]| globs.iter().any(|glob| glob.matches(kind.as_str()));
         (self.failure_errors.is_empty() || matched(&self.failure_errors))
             && !matched(&self.ignored_errors)

@@ -35,8 +35,30 @@ impl Totals {
 pub struct LastFailure {
     /// When it ended.
     pub at: Time,
+    /// The kind of its error; empty where none was reported. It keeps its memory from one failure
+    /// to the next.
+    kind: String,
+}
+
+impl LastFailure {
+    /// A call that failed at this time, with an error of this kind.
+    pub fn new(at: Time, error_kind: Option<&ErrorKind<'_>>) -> Self {
+        let mut failure = Self { at, kind: String::new() };
+        failure.replace(at, error_kind);
+        failure
+    }
+
     /// The kind of its error, where one was reported.
-    pub error_kind: Option<ErrorKind>,
+    pub fn error_kind(&self) -> Option<&str> {
+        (!self.kind.is_empty()).then_some(self.kind.as_str())
+    }
+
+    /// A later call failed.
+    fn replace(&mut self, at: Time, error_kind: Option<&ErrorKind<'_>>) {
+        self.at = at;
+        self.kind.clear();
+        self.kind.push_str(error_kind.map_or("", ErrorKind::as_str));
+    }
 }
 
 /// Rates over the window.
@@ -116,9 +138,12 @@ impl Metrics {
             return;
         }
         // Reports of several clients do not arrive in the order in which their calls ended.
-        if outcome.is_failure() && self.last_failure.as_ref().is_none_or(|l| l.at <= ended_at) {
-            let error_kind = calls.error_kind.cloned();
-            self.last_failure = Some(LastFailure { at: ended_at, error_kind });
+        if outcome.is_failure() {
+            match &mut self.last_failure {
+                Some(last) if last.at > ended_at => {}
+                Some(last) => last.replace(ended_at, calls.error_kind),
+                None => self.last_failure = Some(LastFailure::new(ended_at, calls.error_kind)),
+            }
         }
         self.recent.push(outcome, count);
         self.window.push(calls.packed(), count, ended_at, now);

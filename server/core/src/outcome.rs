@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -36,8 +37,10 @@ impl Outcome {
 }
 
 /// The kind of an error as the caller reports it: `TimeoutError`, `http.503`, `grpc.UNAVAILABLE`.
+///
+/// It borrows the text that was reported, so that a run costs no allocation, until somebody keeps it.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct ErrorKind(Box<str>);
+pub struct ErrorKind<'a>(Cow<'a, str>);
 
 /// Why a text is not an error kind.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -50,9 +53,9 @@ pub enum ErrorKindError {
     ControlCharacter(String),
 }
 
-impl ErrorKind {
+impl<'a> ErrorKind<'a> {
     /// Checks and wraps a reported kind; an empty text means that none was reported.
-    pub fn parse(kind: &str) -> Result<Option<Self>, ErrorKindError> {
+    pub fn parse(kind: &'a str) -> Result<Option<Self>, ErrorKindError> {
         if kind.is_empty() {
             Ok(None)
         } else if kind.len() > MAX_ERROR_KIND_BYTES {
@@ -68,9 +71,19 @@ impl ErrorKind {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The same kind, borrowed from this one.
+    pub fn borrowed(&self) -> ErrorKind<'_> {
+        ErrorKind(Cow::Borrowed(&self.0))
+    }
+
+    /// The same kind, with a text of its own.
+    pub fn into_owned(self) -> ErrorKind<'static> {
+        ErrorKind(Cow::Owned(self.0.into_owned()))
+    }
 }
 
-impl fmt::Debug for ErrorKind {
+impl fmt::Debug for ErrorKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", &*self.0)
     }
@@ -81,7 +94,7 @@ impl fmt::Debug for ErrorKind {
 /// A run means exactly what its calls mean one by one. The calls of a run are taken to have
 /// lasted equally long, a remainder going to the later ones, and its slow calls to be the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct Run<'a> {
     /// What became of each of the calls.
     pub outcome: Outcome,
     /// How many calls, at least one.
@@ -91,12 +104,12 @@ pub struct Run {
     /// How many of the calls the caller took for slow; at most `count`.
     pub slow_count: u32,
     /// The kind of the error, where one was reported.
-    pub error_kind: Option<ErrorKind>,
+    pub error_kind: Option<ErrorKind<'a>>,
     /// How long ago the calls ended.
     pub age: Duration,
 }
 
-impl Run {
+impl Run<'_> {
     /// A run of calls that ended just now and took no time.
     pub const fn new(outcome: Outcome, count: u32) -> Self {
         Self {
@@ -113,6 +126,11 @@ impl Run {
     pub const fn lasting(mut self, total_duration: Duration) -> Self {
         self.total_duration = total_duration;
         self
+    }
+
+    /// The same run, its kind borrowed from this one.
+    pub fn borrowed(&self) -> Run<'_> {
+        Run { error_kind: self.error_kind.as_ref().map(ErrorKind::borrowed), ..*self }
     }
 
     /// An error that the configuration does not take for a failure counts for nothing.
@@ -193,7 +211,7 @@ pub(crate) struct Calls<'a> {
     pub(crate) count: u32,
     pub(crate) nanos: u64,
     pub(crate) is_slow: bool,
-    pub(crate) error_kind: Option<&'a ErrorKind>,
+    pub(crate) error_kind: Option<&'a ErrorKind<'a>>,
     pub(crate) ended_at: Time,
     /// Who vouches for them; nobody for a permit whose holder never came back.
     pub(crate) reporter: Option<ReporterId>,
@@ -250,9 +268,9 @@ impl Durations {
 
 /// A run together with the right under which its calls were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct Report<'a> {
     /// The calls.
-    pub run: Run,
+    pub run: Run<'a>,
     /// The generation the calls were admitted under; `None` if the caller does not know, which is
     /// taken as the current one.
     pub generation: Option<u64>,
@@ -262,19 +280,19 @@ pub struct Report {
     pub reporter: ReporterId,
 }
 
-impl Report {
+impl<'a> Report<'a> {
     /// Calls whose generation the caller does not know.
-    pub const fn current(run: Run) -> Self {
+    pub const fn current(run: Run<'a>) -> Self {
         Self { run, generation: None, permit: None, reporter: ReporterId(0) }
     }
 
     /// Calls admitted under this generation.
-    pub const fn admitted(run: Run, generation: u64) -> Self {
+    pub const fn admitted(run: Run<'a>, generation: u64) -> Self {
         Self { run, generation: Some(generation), permit: None, reporter: ReporterId(0) }
     }
 
     /// Calls of a time that is over, whichever generation they were admitted under.
-    pub const fn late(run: Run) -> Self {
+    pub const fn late(run: Run<'a>) -> Self {
         Self::admitted(run, BEFORE_ALL_GENERATIONS)
     }
 

@@ -9,13 +9,13 @@ use crate::view::{Acquired, BreakerStatus};
 
 /// How calls of one breaker ended.
 #[derive(Clone, Debug)]
-pub struct BreakerReport {
+pub struct BreakerReport<'a> {
     /// The breaker.
     pub breaker: BreakerName,
     /// Under what the calls were admitted.
     pub admitted: Admitted,
     /// The calls, in the order in which they ended, each run with the permit of a probe.
-    pub runs: Vec<(Run, Option<PermitId>)>,
+    pub runs: Vec<(Run<'a>, Option<PermitId>)>,
 }
 
 /// Under what calls were admitted, as far as the caller knows.
@@ -41,7 +41,7 @@ impl Admitted {
     }
 
     /// The calls as the core takes them.
-    const fn report(self, run: Run) -> Report {
+    const fn report(self, run: Run<'_>) -> Report<'_> {
         match self {
             Self::Current => Report::current(run),
             Self::Generation(generation) => Report::admitted(run, generation),
@@ -95,7 +95,7 @@ impl Engine {
         &self,
         reporter: &str,
         sequence: u64,
-        reports: &[BreakerReport],
+        reports: &[BreakerReport<'_>],
     ) -> Result<Reported, EngineError> {
         self.check(reports)?;
         if sequence != 0 && !self.reporters().note(reporter, sequence, self.now()) {
@@ -113,7 +113,7 @@ impl Engine {
 
     /// Refuses what cannot be: generations that were not reached, permits that were not handed
     /// out, breakers that cannot be created.
-    fn check(&self, reports: &[BreakerReport]) -> Result<(), EngineError> {
+    fn check(&self, reports: &[BreakerReport<'_>]) -> Result<(), EngineError> {
         let is_strict = self.now() >= self.lenient_until();
         let mut violations = Vec::new();
         let mut unknown = 0;
@@ -134,25 +134,25 @@ impl Engine {
         if unknown > 0 { self.breakers().has_room_for(unknown) } else { Ok(()) }
     }
 
-    fn count(&self, reporter: ReporterId, report: &BreakerReport) -> Option<BreakerStatus> {
+    fn count(&self, reporter: ReporterId, report: &BreakerReport<'_>) -> Option<BreakerStatus> {
         let now = self.now();
         let record = |name: &BreakerName, live: &mut Live| {
             let signals = self.signals();
             let known = report.admitted.generation().unwrap_or(live.breaker.generation());
-            for (run, permit) in &report.runs {
-                signals.stats.count_reported(run.outcome, run.count);
-                let counted = report.admitted.report(run.clone()).by(reporter);
-                let counted = Report { permit: *permit, ..counted };
-                live.change(name, signals, |breaker, config| {
-                    ((), breaker.record(config, &counted, now))
-                });
-            }
+            live.change_in_turn(name, signals, &report.runs, |breaker, config, (run, permit)| {
+                let counted = report.admitted.report(run.borrowed()).by(reporter);
+                breaker.record(config, &Report { permit: *permit, ..counted }, now)
+            });
+            signals
+                .stats
+                .count_reported(report.runs.iter().map(|(run, _)| (run.outcome, run.count)));
             live.touch(name, signals);
             (live.breaker.generation() != known).then(|| BreakerStatus::of(name, live))
         };
-        match report.admitted.generation() {
+        match self.breakers().with(report.breaker.as_str(), record) {
+            Some(moved) => moved,
             // The calls were admitted by a breaker that was deleted since.
-            Some(_) => self.breakers().with(report.breaker.as_str(), record)?,
+            None if report.admitted.generation().is_some() => None,
             // Between the check and now another caller may have taken the last place.
             None => self.breakers().with_or_create(report.breaker.clone(), now, record).ok()?,
         }
@@ -168,7 +168,7 @@ impl Engine {
 
 fn check_against(
     live: &Live,
-    report: &BreakerReport,
+    report: &BreakerReport<'_>,
     index: usize,
     violations: &mut Vec<Violation>,
 ) {

@@ -88,6 +88,31 @@ impl Live {
         signals: &Signals,
         act: impl FnOnce(&mut Breaker, &Config) -> (R, Vec<Transition>),
     ) -> R {
+        let result = self.step(name, signals, act);
+        self.schedule(name, signals);
+        result
+    }
+
+    /// The same for changes that are made one after another: each is stamped as if it were alone.
+    pub(crate) fn change_in_turn<T>(
+        &mut self,
+        name: &BreakerName,
+        signals: &Signals,
+        turns: impl IntoIterator<Item = T>,
+        mut act: impl FnMut(&mut Breaker, &Config, T) -> Vec<Transition>,
+    ) {
+        for turn in turns {
+            self.step(name, signals, |breaker, config| ((), act(breaker, config, turn)));
+        }
+        self.schedule(name, signals);
+    }
+
+    fn step<R>(
+        &mut self,
+        name: &BreakerName,
+        signals: &Signals,
+        act: impl FnOnce(&mut Breaker, &Config) -> (R, Vec<Transition>),
+    ) -> R {
         let aspect = self.breaker.aspect(&self.configured.config);
         let (result, transitions) = act(&mut self.breaker, &self.configured.config);
         if !transitions.is_empty() {
@@ -96,7 +121,6 @@ impl Live {
             self.revision += 1;
             self.announce(name, signals);
         }
-        self.schedule(name, signals);
         result
     }
 

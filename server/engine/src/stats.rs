@@ -132,8 +132,18 @@ impl Stats {
         add(if decision.is_allowed() { &self.allowed } else { &self.denied }, 1);
     }
 
-    pub(crate) fn count_reported(&self, outcome: Outcome, count: u32) {
-        add(self.of_outcome(outcome), u64::from(count));
+    /// Counts the runs of a report together: every report of every breaker adds to these counters.
+    pub(crate) fn count_reported(&self, runs: impl Iterator<Item = (Outcome, u32)>) {
+        let mut counts = [0; 4];
+        for (outcome, count) in runs {
+            counts[outcome as usize] += u64::from(count);
+        }
+        for outcome in [Outcome::Success, Outcome::Failure, Outcome::Timeout, Outcome::Ignored] {
+            match counts[outcome as usize] {
+                0 => {}
+                count => add(self.of_outcome(outcome), count),
+            }
+        }
     }
 
     pub(crate) fn count_report(&self) {

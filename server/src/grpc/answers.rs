@@ -191,7 +191,7 @@ const fn counts_to_message(counts: &Counts) -> v1::Counts {
 fn metrics_to_message(metrics: &Metrics, now: Time) -> v1::Metrics {
     let (rates, totals) = (metrics.rates(now), metrics.totals());
     let last_failure = metrics.last_failure();
-    let kind = last_failure.and_then(|failure| failure.error_kind.as_ref());
+    let kind = last_failure.and_then(|failure| failure.error_kind());
     v1::Metrics {
         failure_rate: rates.failure_rate,
         success_rate: rates.success_rate,
@@ -206,6 +206,6 @@ fn metrics_to_message(metrics: &Metrics, now: Time) -> v1::Metrics {
         late: totals.late,
         denied: totals.denied,
         last_failure_time: last_failure.map(|failure| time_to_message(failure.at)),
-        last_failure_kind: kind.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
+        last_failure_kind: kind.unwrap_or_default().to_owned(),
     }
 }

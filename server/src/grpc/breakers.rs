@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use breaker_engine::Reported;
+use breaker_proto::reported::ReportRequest;
 use breaker_proto::server::breaker_service_server::BreakerService;
-use breaker_proto::v1::{
-    AcquireRequest, AcquireResponse, ReportRequest, ReportResponse, WatchRequest,
-};
+use breaker_proto::v1::{AcquireRequest, AcquireResponse, ReportResponse, WatchRequest};
 use tonic::{Request, Response, Status};
 
 use super::answers::{acquired_to_message, now_to_message, status_to_message};
@@ -55,7 +54,7 @@ impl BreakerService for Breakers {
         request: Request<ReportRequest>,
     ) -> Result<Response<ReportResponse>, Status> {
         let ReportRequest { reporter_id, sequence, reports } = request.into_inner();
-        let reports = reports_of(&reporter_id, sequence, reports)?;
+        let reports = reports_of(&reporter_id, sequence, &reports)?;
         let report = self.seat.serve(|engine| {
             engine.report(&reporter_id, sequence, &reports).map(|reported| (reported, engine.now()))
         });

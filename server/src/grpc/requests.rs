@@ -2,6 +2,7 @@
 //! named at once.
 
 use std::fmt::Display;
+use std::str;
 use std::time::Duration;
 
 use breaker_core::limits::MAX_TIME_TO_LIVE;
@@ -9,7 +10,7 @@ use breaker_core::{
     Attribution, AttributionError, BreakerName, ErrorKind, PermitId, Run, Time, Violation,
 };
 use breaker_engine::{Admitted, BreakerReport, Durability, Selector, Selectors};
-use breaker_proto::v1;
+use breaker_proto::{reported, v1};
 use breaker_wire::{duration_from_message, outcome_from_message, time_from_message};
 use tonic::Status;
 
@@ -78,16 +79,19 @@ impl Check {
 
     fn duration(
         &mut self,
-        field: String,
+        field: impl Fn() -> String,
         message: Option<&prost_types::Duration>,
         most: Duration,
     ) -> Option<Duration> {
         let Some(message) = message else { return Some(Duration::ZERO) };
-        let duration = self.checked(duration_from_message(&field, message))?;
+        // A report has a field like this for each run: its name is made only where it is needed.
+        let duration = duration_from_message("", message)
+            .map_err(|violation| Violation { field: field(), ..violation });
+        let duration = self.checked(duration)?;
         if duration > most {
             let days = most.as_secs() / DAY.as_secs();
             self.refuse(
-                field,
+                field(),
                 format!("{duration:?} is too long; at most {days} days are allowed"),
             );
         }
@@ -121,12 +125,12 @@ pub(crate) fn name(field: &str, name: &str) -> Result<BreakerName, Status> {
     check.finish(name)
 }
 
-/// What is reported, ready for the engine.
-pub(crate) fn reports_of(
+/// What is reported, ready for the engine. It allocates for each breaker and for no run.
+pub(crate) fn reports_of<'m>(
     reporter_id: &str,
     sequence: u64,
-    messages: Vec<v1::BreakerReport>,
-) -> Result<Vec<BreakerReport>, Status> {
+    messages: &'m [reported::BreakerReport],
+) -> Result<Vec<BreakerReport<'m>>, Status> {
     let mut check = Check::default();
     check_id(&mut check, "reporter_id", reporter_id);
     if sequence != 0 && reporter_id.is_empty() {
@@ -137,13 +141,17 @@ pub(crate) fn reports_of(
     let runs = messages.iter().map(|report| report.runs.len()).sum();
     check.at_most("reports", "runs in all", runs, MAX_RUNS);
     let mut reports = Vec::with_capacity(messages.len().min(MAX_REPORTS));
-    for (index, message) in messages.into_iter().take(MAX_REPORTS).enumerate() {
+    for (index, message) in messages.iter().take(MAX_REPORTS).enumerate() {
         reports.extend(report(&mut check, index, message));
     }
     check.finish(Some(reports))
 }
 
-fn report(check: &mut Check, index: usize, message: v1::BreakerReport) -> Option<BreakerReport> {
+fn report<'m>(
+    check: &mut Check,
+    index: usize,
+    message: &'m reported::BreakerReport,
+) -> Option<BreakerReport<'m>> {
     let field = || format!("reports[{index}].breaker");
     let breaker = check.value(field, BreakerName::new(&message.breaker));
     let mut runs = Vec::with_capacity(message.runs.len().min(MAX_RUNS));
@@ -159,11 +167,11 @@ fn report(check: &mut Check, index: usize, message: v1::BreakerReport) -> Option
     Some(BreakerReport { breaker: breaker?, admitted, runs })
 }
 
-fn run(
+fn run<'m>(
     check: &mut Check,
     (report, run): (usize, usize),
-    message: &v1::Run,
-) -> Option<(Run, Option<PermitId>)> {
+    message: &'m reported::Run,
+) -> Option<(Run<'m>, Option<PermitId>)> {
     let field = |name: &str| format!("reports[{report}].runs[{run}].{name}");
     let outcome = outcome_from_message(message.outcome);
     if outcome.is_none() {
@@ -186,18 +194,19 @@ fn run(
         check.refuse(field("slow_count"), description);
     }
     let total = message.total_duration.as_ref();
-    let total_duration = check.duration(field("total_duration"), total, MAX_TOTAL_DURATION);
+    let total_duration = check.duration(|| field("total_duration"), total, MAX_TOTAL_DURATION);
     let longest = message.max_duration.as_ref();
-    let max_duration = check.duration(field("max_duration"), longest, MAX_TOTAL_DURATION);
+    let max_duration = check.duration(|| field("max_duration"), longest, MAX_TOTAL_DURATION);
     if let (Some(longest), Some(total)) = (max_duration, total_duration)
         && longest > total
     {
         let description = format!("{longest:?} is more than total_duration, {total:?}");
         check.refuse(field("max_duration"), description);
     }
-    let age = check.duration(field("age"), message.age.as_ref(), MAX_AGE);
+    let age = check.duration(|| field("age"), message.age.as_ref(), MAX_AGE);
+    let kind = check.value(|| field("error_kind"), str::from_utf8(&message.error_kind));
     let error_kind =
-        check.value(|| field("error_kind"), ErrorKind::parse(&message.error_kind)).flatten();
+        kind.and_then(|kind| check.value(|| field("error_kind"), ErrorKind::parse(kind))).flatten();
     let run = Run {
         outcome: outcome?,
         count,
@@ -313,3 +322,6 @@ pub(crate) fn target(
         selector.zip(by).map(|(selector, by)| Target { selector, by, durability, time_to_live });
     check.finish(target)
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,7 +115,7 @@ fn resolve(asked: &Configuration) -> Option<Config> {
     Config::resolve(&[(Source::Breaker, &patch)]).ok().map(|resolved| resolved.config)
 }
 
-fn report(breaker: &Breaker, step: &Step, permits: &[PermitId]) -> Option<Report> {
+fn report<'s>(breaker: &Breaker, step: &'s Step, permits: &[PermitId]) -> Option<Report<'s>> {
     let Step::Records { outcome, count, nanos, slow, kind, age, of } = step else { return None };
     let outcomes = [Outcome::Success, Outcome::Failure, Outcome::Timeout, Outcome::Ignored];
     let run = Run {

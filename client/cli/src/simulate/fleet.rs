@@ -113,7 +113,7 @@ impl Scene<'_> {
 
 impl Admitted {
     /// What is to be recorded once the call has ended.
-    fn report(&self) -> Report {
+    fn report(&self) -> Report<'static> {
         let run = Run::new(self.fate.outcome, 1).lasting(self.fate.duration);
         let reporter = ReporterId::of(&format!("replica-{}", self.replica));
         let report = Report::admitted(run, self.generation).by(reporter);

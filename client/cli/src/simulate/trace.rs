@@ -23,7 +23,7 @@ pub struct Call {
     /// How long it takes.
     pub duration: Duration,
     /// The kind of its error, where one is given.
-    pub error_kind: Option<ErrorKind>,
+    pub error_kind: Option<ErrorKind<'static>>,
 }
 
 /// Why a trace was refused.
@@ -93,6 +93,7 @@ fn call(text: &str) -> Result<Call, String> {
     })?;
     let at = nanos("at_ms", &line.at_ms)?;
     let duration = line.duration_ms.map_or(Ok(0), |millis| nanos("duration_ms", &millis))?;
+    let kind = ErrorKind::parse(&line.error_kind).map_err(|error| error.to_string())?;
     Ok(Call {
         at: Time::from_nanos(at),
         at_ms: line.at_ms,
@@ -103,7 +104,7 @@ fn call(text: &str) -> Result<Call, String> {
             Word::Ignored => Outcome::Ignored,
         },
         duration: Duration::from_nanos(duration),
-        error_kind: ErrorKind::parse(&line.error_kind).map_err(|error| error.to_string())?,
+        error_kind: kind.map(ErrorKind::into_owned),
     })
 }
 

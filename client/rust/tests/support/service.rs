@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use breaker_core::NameGlob;
 use breaker_proto::encoded::{EncodedState, EncodedWatchResponse};
+use breaker_proto::reported::ReportRequest;
 use breaker_proto::server::breaker_service_server::BreakerService;
 use breaker_proto::v1;
 use breaker_wire::time_to_message;
@@ -74,10 +75,10 @@ impl BreakerService for Service {
 
     async fn report(
         &self,
-        request: Request<v1::ReportRequest>,
+        request: Request<ReportRequest>,
     ) -> Result<Response<v1::ReportResponse>, Status> {
         self.shared.lead(&request).await?;
-        let request = request.into_inner();
+        let request = request.into_inner().to_generated().unwrap();
         let answer = self.shared.change(|world| world.report(request.clone()));
         // Those that the test has no more interest in are not kept.
         let _ = self.reports.try_send(request);

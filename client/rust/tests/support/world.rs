@@ -230,7 +230,7 @@ impl World {
     }
 }
 
-fn core_report(report: &v1::BreakerReport, run: &v1::Run) -> Report {
+fn core_report<'r>(report: &v1::BreakerReport, run: &'r v1::Run) -> Report<'r> {
     let total = run.total_duration.as_ref().unwrap();
     let calls = Run {
         error_kind: ErrorKind::parse(&run.error_kind).unwrap(),

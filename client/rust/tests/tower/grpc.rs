@@ -4,6 +4,7 @@ use std::time::Duration;
 use breaker_client::tower::{GrpcLayer, GrpcService, code_verdict};
 use breaker_client::{Breaker, Verdict};
 use breaker_proto::encoded::EncodedWatchResponse;
+use breaker_proto::reported::ReportRequest;
 use breaker_proto::server::breaker_service_server::{BreakerService, BreakerServiceServer};
 use breaker_proto::v1;
 use breaker_proto::v1::breaker_service_client::BreakerServiceClient;
@@ -43,7 +44,7 @@ impl BreakerService for AsAsked {
 
     async fn report(
         &self,
-        _: Request<v1::ReportRequest>,
+        _: Request<ReportRequest>,
     ) -> Result<Response<v1::ReportResponse>, Status> {
         Ok(Response::new(Default::default()))
     }

@@ -29,7 +29,7 @@ enum Standing {
 
 impl Breaker {
     /// Records how calls ended.
-    pub fn record(&mut self, config: &Config, report: &Report, now: Time) -> Vec<Transition> {
+    pub fn record(&mut self, config: &Config, report: &Report<'_>, now: Time) -> Vec<Transition> {
         let mut transitions = self.advance(config, now);
         let counts = report.run.counts_as(config);
         let mut recorded = 0;
@@ -53,7 +53,7 @@ impl Breaker {
     fn record_piece(
         &mut self,
         config: &Config,
-        report: &Report,
+        report: &Report<'_>,
         counts: CountsAs,
         (changed_at, first): (u32, u32),
         now: Time,
@@ -202,7 +202,7 @@ impl Breaker {
     }
 
     /// Finds out what the report's next calls are; the permit, if it is out, comes back with it.
-    fn standing(&mut self, report: &Report) -> Standing {
+    fn standing(&mut self, report: &Report<'_>) -> Standing {
         let permit_was_out = report.permit.map(|id| self.take_back(id));
         let of_older = report.generation.is_some_and(|generation| generation != self.generation);
         let is_counting = match &self.state {

@@ -57,7 +57,7 @@ pub(super) fn admin() -> Attribution {
 enum Event {
     Asks,
     Records {
-        run: Run,
+        run: Run<'static>,
         generation: Option<u64>,
         probe: Option<&'static str>,
         reporter: &'static str,
@@ -173,7 +173,7 @@ impl Step {
         self.with_run(|run| run.slow_count = slow_count)
     }
 
-    pub(super) fn of_kind(self, kind: &str) -> Self {
+    pub(super) fn of_kind(self, kind: &'static str) -> Self {
         self.with_run(|run| run.error_kind = ErrorKind::parse(kind).unwrap())
     }
 

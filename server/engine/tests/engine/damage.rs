@@ -141,7 +141,7 @@ async fn numbers_that_no_breaker_has_are_damage_like_any_other() {
     }
 }
 
-fn failures(breaker: &str) -> BreakerReport {
+fn failures(breaker: &str) -> BreakerReport<'static> {
     let runs = vec![(Run::new(Outcome::Failure, 5), None)];
     BreakerReport { breaker: name(breaker), admitted: Admitted::Current, runs }
 }

@@ -7,7 +7,7 @@ use breaker_engine::{Admitted, BreakerReport, BreakerView, Engine, EngineError, 
 
 use crate::flaky::{Flaky, name, start};
 
-fn five_failures(admitted: Admitted) -> [BreakerReport; 1] {
+fn five_failures(admitted: Admitted) -> [BreakerReport<'static>; 1] {
     let runs = vec![(Run::new(Outcome::Failure, 5), None)];
     [BreakerReport { breaker: name("a/b"), admitted, runs }]
 }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::flaky::{Flaky, name, start};
 
-fn failures(breaker: &str) -> BreakerReport {
+fn failures(breaker: &str) -> BreakerReport<'static> {
     let runs = vec![(Run::new(Outcome::Failure, 5), None)];
     BreakerReport { breaker: name(breaker), admitted: Admitted::Current, runs }
 }

@@ -119,8 +119,8 @@ fn fill_metrics<'r>(metrics: Option<&'r MetricsSnapshot>, sink: &mut dyn Sink<'r
     }
     sink.small(metrics.map_or(0, |m| m.recent));
     sink.time_if_any(last_failure.map(|failure| failure.at));
-    let kind = last_failure.and_then(|failure| failure.error_kind.as_ref());
-    sink.text(kind.map(|kind| kind.as_str().into()));
+    let kind = last_failure.and_then(|failure| failure.error_kind());
+    sink.text(kind.map(Into::into));
     sink.bytes(metrics.map(|m| window_to_bytes(&m.window)));
     sink.written(metrics.and_then(|m| buckets_to_text(&m.window)));
 }
@@ -241,7 +241,7 @@ fn read_last_failure(columns: &Columns<'_>) -> Result<Option<LastFailure>, Damag
     let kind: Option<&str> = columns.get("last_failure_kind")?;
     let error_kind = ErrorKind::parse(kind.unwrap_or_default())
         .map_err(|error| Damage::new("last_failure_kind", error))?;
-    Ok(Some(LastFailure { at, error_kind }))
+    Ok(Some(LastFailure::new(at, error_kind.as_ref())))
 }
 
 /// The calls of a window that keeps them; a window over time has a column of its own.

@@ -50,10 +50,10 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
                 },
                 window: WindowSnapshot::Calls(vec![1, u64::MAX, 0x0102_0304_0506_0708]),
                 recent: (1 << 20) - 1,
-                last_failure: Some(LastFailure {
-                    at: Time::from_nanos(6),
-                    error_kind: ErrorKind::parse("http.503")?,
-                }),
+                last_failure: Some(LastFailure::new(
+                    Time::from_nanos(6),
+                    ErrorKind::parse("http.503")?.as_ref(),
+                )),
             }),
             memory: Some(memory(
                 WindowSnapshot::Calls(vec![1, 2]),
@@ -72,7 +72,7 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
         totals: Totals::default(),
         window: buckets(),
         recent: 0,
-        last_failure: Some(LastFailure { at: Time::EPOCH, error_kind: None }),
+        last_failure: Some(LastFailure::new(Time::EPOCH, None)),
     });
     let bad_buckets = vec![(8, vec![0; 9], vec![1; 9]), (u64::MAX, vec![u32::MAX; 9], vec![0; 9])];
     let bad_calls = BadCallsSnapshot::Buckets { width: 1_000, buckets: bad_buckets };

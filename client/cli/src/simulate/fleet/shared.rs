@@ -57,7 +57,7 @@ enum Event {
     /// At a replica: successes have waited long enough.
     Waited { replica: usize },
     /// At the server: a report is there.
-    Reported(Vec<Report>),
+    Reported(Vec<Report<'static>>),
     /// At the server: a replica asks for leave.
     Asked(Call),
     /// At the replica: the answer is there; leave comes with the generation.

@@ -104,6 +104,6 @@ fn recent(breaker: &Breaker) -> String {
 /// A test process ends soon; a leaked word is cheaper than a second vocabulary of owned ones.
 fn last_failure(breaker: &Breaker) -> Option<(u64, &'static str)> {
     let last = breaker.metrics()?.last_failure()?;
-    let kind = last.error_kind.as_ref().map_or("", |kind| kind.as_str());
+    let kind = last.error_kind().unwrap_or_default();
     Some((millis(last.at), String::from(kind).leak()))
 }

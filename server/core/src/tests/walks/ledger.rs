@@ -15,12 +15,12 @@ pub(super) struct Call {
     pub(super) outcome: Outcome,
     pub(super) nanos: u64,
     pub(super) slow: bool,
-    pub(super) error_kind: Option<ErrorKind>,
+    pub(super) error_kind: Option<ErrorKind<'static>>,
     pub(super) age: Duration,
 }
 
 /// The calls of a run one by one, as [`Run`] says they are.
-pub(super) fn calls(run: &Run) -> Vec<Call> {
+pub(super) fn calls(run: &Run<'static>) -> Vec<Call> {
     let total = run.total_duration.as_nanos() as u64;
     let (count, slow_count) = (u64::from(run.count), u64::from(run.slow_count));
     let call = |index: u64| Call {
@@ -72,7 +72,7 @@ fn is_among<'a>(mut globs: impl Iterator<Item = &'a str>, kind: &ErrorKind) -> b
 }
 
 /// Calls that ended one after another with the same outcome, as one run.
-pub(super) fn run_of(calls: &[Call]) -> Run {
+pub(super) fn run_of(calls: &[Call]) -> Run<'static> {
     Run {
         outcome: calls[0].outcome,
         count: calls.len() as u32,
@@ -155,8 +155,7 @@ impl Ledger {
         }
         let last_at = self.last_failure.as_ref().map(|last| last.at);
         if outcome != Outcome::Success && last_at.is_none_or(|last_at| last_at <= ended_at) {
-            let error_kind = call.error_kind.clone();
-            self.last_failure = Some(LastFailure { at: ended_at, error_kind });
+            self.last_failure = Some(LastFailure::new(ended_at, call.error_kind.as_ref()));
         }
         self.recent.push(outcome);
         let (nanos, slow) = (call.nanos, call.is_slow(config));

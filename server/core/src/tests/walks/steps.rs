@@ -43,7 +43,7 @@ pub(super) enum Act {
     Advance,
     Acquire,
     Record {
-        run: Run,
+        run: Run<'static>,
         of: Of,
         permit: Which,
         reporter: &'static str,
@@ -83,7 +83,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 /// Calls of about the length of `call_timeout`, a few nanoseconds around it included.
-fn run() -> impl Strategy<Value = Run> {
+fn run() -> impl Strategy<Value = Run<'static>> {
     let count = prop_oneof![8 => Just(1_u32), 6 => 1..9_u32, 1 => 9..60_u32];
     let each = (0..7_u64, prop_oneof![Just(-1_i64), Just(0), 1..500_000_i64]);
     let kind = prop::sample::select(&KINDS[..]);

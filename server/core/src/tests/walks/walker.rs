@@ -15,7 +15,7 @@ const BEGINNING: Time = Time::from_millis(1_000);
 pub(super) enum Event {
     Advance,
     Acquire,
-    Record(Report),
+    Record(Report<'static>),
     Override(OverrideKind, Option<Duration>),
     Release,
     Trip,
@@ -120,7 +120,7 @@ impl Walker {
         answer
     }
 
-    fn report(&self, run: &Run, of: &Of, which: &Which) -> Report {
+    fn report(&self, run: &Run<'static>, of: &Of, which: &Which) -> Report<'static> {
         let breaker = &self.subject.breaker;
         let out = breaker.probes().map_or(&[][..], Probes::out);
         let permit = match which {
