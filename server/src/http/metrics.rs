@@ -10,6 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use tokio::runtime::Handle;
 
 use super::Pages;
 
@@ -55,6 +56,8 @@ impl Collector for Reading {
         let engine = seat.engine().ok();
         let leading = if engine.is_some() { 1.0 } else { 0.0 };
         page.gauge("leading", "1 if this server leads, 0 if it stands by", leading)?;
+        let tasks = Handle::current().metrics().num_alive_tasks() as f64;
+        page.gauge("tasks", "Tasks that live in the runtime", tasks)?;
         // What a server that stands by knows of breakers is nothing.
         let Some(engine) = engine else { return Ok(()) };
         let stats = engine.stats();
