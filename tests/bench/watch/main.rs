@@ -4,13 +4,18 @@
 //! `cargo build --release -p breakerd && cargo run --release -p breaker-tests --bin bench-watch
 //! [-- --row fan-out --row memory --rounds 5 --json]`
 
+mod acquire;
 #[path = "../clock.rs"]
 mod clock;
 mod cpu;
 mod fan_out;
+#[path = "../load.rs"]
+mod load;
 mod memory;
 mod naive;
+mod pace;
 mod percentile;
+mod resume;
 mod row;
 mod runtimes;
 mod streams;
@@ -44,6 +49,10 @@ enum Subject {
     FanOut,
     /// A change on its way to 1,000 connections with a stream each.
     Connections,
+    /// Acquire alone, and beside 10,000 streams and 1,000 transitions a second.
+    Acquire,
+    /// 10,000 streams that go on after a restart of the server.
+    Resume,
     /// What an idle stream takes.
     Memory,
     /// A reader that does not read.
@@ -65,6 +74,8 @@ fn measure(subject: Subject, options: &Options) -> anyhow::Result<Vec<Row>> {
     match subject {
         Subject::FanOut => fan_out::to_streams(options.rounds),
         Subject::Connections => fan_out::to_connections(options.rounds),
+        Subject::Acquire => acquire::measure(options.rounds),
+        Subject::Resume => resume::measure(),
         Subject::Memory => memory::measure(),
         Subject::Stuck => stuck::measure(options.missed),
     }
