@@ -10,6 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use tokio::runtime::Handle;
 
 use super::Pages;
 use crate::overload::Call;
@@ -82,6 +83,8 @@ impl Collector for Reading {
             "The share of Acquire that is refused at present because of overload",
             overload.share(Call::Acquire),
         )?;
+        let tasks = Handle::current().metrics().num_alive_tasks() as f64;
+        page.gauge("tasks", "Tasks that live in the runtime", tasks)?;
         // What a server that stands by knows of breakers is nothing.
         let Some(engine) = engine else { return Ok(()) };
         let stats = engine.stats();
