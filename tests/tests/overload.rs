@@ -32,13 +32,13 @@ fn refusal(status: &Status) -> tonic_types::ErrorDetails {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_beyond_what_can_be_served_are_refused_while_admins_and_watchers_go_on()
 -> anyhow::Result<()> {
-    let server = in_memory(&["--max-queue-delay=2ms"])?;
+    let server = in_memory(&["--max-queue-delay=10ms"])?;
     let (mut caller, mut others) = (server.clients()?, server.clients()?);
     caller.breakers.acquire(acquire("flood/breaker")).await?;
     let watch = v1::WatchRequest { selectors: vec!["calm/*".into()], ..Default::default() };
     let mut states = others.breakers.watch(watch).await?.into_inner();
 
-    let mut flood = Flood::start(&server.grpc, "flood/breaker", 40, 500).await?;
+    let mut flood = Flood::start(&server.grpc, "flood/breaker", 40, 100).await?;
     let mut refused = None;
     eventually("a call is refused", PATIENCE, async || {
         refused = caller.breakers.acquire(acquire("flood/breaker")).await.err();

@@ -15,7 +15,7 @@ const BUSY_PERCENT: u128 = 50;
 /// How much the level grows in a window: at least, and at most.
 const GROWTH: (u32, u32) = (FULL / 16, FULL / 4);
 /// By how much it shrinks in a window once there is room again.
-const RELIEF: u32 = FULL / 32;
+const RELIEF: u32 = FULL / 16;
 
 /// How the server was doing at one moment.
 #[derive(Clone, Copy, Debug)]
