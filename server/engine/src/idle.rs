@@ -107,6 +107,10 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 async fn go_through(engine: &Engine, time_to_live: Duration) {
     let (mut after, mut dropped) = (None, 0);
     loop {
+        // While storage is away no deletions pile up.
+        while engine.desk().has_deletions() {
+            sleep(REST).await;
+        }
         let (last, count) = step(engine, time_to_live, after.as_ref());
         dropped += count;
         after = last;
@@ -114,10 +118,6 @@ async fn go_through(engine: &Engine, time_to_live: Duration) {
             break;
         }
         sleep(REST).await;
-        // While storage is away no deletions pile up.
-        while engine.desk().has_deletions() {
-            sleep(REST).await;
-        }
     }
     if dropped > 0 {
         tracing::info!(dropped, ?time_to_live, "breakers were dropped that nobody used any more");

@@ -10,6 +10,8 @@
 //!                                                 └──► writer ──► store
 //! ```
 //!
+//! Another task lets go of the breakers that nobody uses any more.
+//!
 //! A report is noted before its calls are counted, and the writer stores what was noted with every
 //! row that may hold the calls: a report that is repeated counts once, over a crash too.
 //!
