@@ -68,6 +68,11 @@ impl NameGlob {
         matches_name(self.0.as_bytes(), name.as_bytes())
     }
 
+    /// What stands before the first star, and so at the beginning of every name that matches.
+    pub fn literal_prefix(&self) -> &str {
+        self.0.split('*').next().unwrap_or_default()
+    }
+
     /// The glob as it was given.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -9,6 +9,7 @@ use dashmap::mapref::entry::Entry;
 use crate::defaults::Configured;
 use crate::error::EngineError;
 use crate::live::Live;
+use crate::names::Names;
 use crate::policies::Policies;
 use crate::restore::Gate;
 use crate::signals::Signals;
@@ -25,6 +26,8 @@ const INCARNATION_SHIFT: u32 = 40;
 pub(crate) struct Breakers {
     /// Boxed, because a table is half empty right after it has grown: what lies in it has to be small.
     map: DashMap<BreakerName, Box<Live>>,
+    /// The keys of the map, in order.
+    names: Names,
     /// Like `map.len()`, which would lock every shard.
     count: AtomicUsize,
     limit: usize,
@@ -51,6 +54,7 @@ impl Breakers {
         let lost = first_of_incarnation(opened.incarnation);
         Self {
             map: DashMap::with_shard_amount(SHARDS),
+            names: Names::default(),
             count: AtomicUsize::new(0),
             limit,
             revision_floor: AtomicU64::new(opened.revision_floor.max(lost)),
@@ -166,9 +170,10 @@ impl Breakers {
         Live::new(Breaker::with_generation(now, generation), revision, now, configured)
     }
 
-    /// Adds a breaker that was loaded, where each has a name of its own. One that is as it was stored
-    /// is no news to the recorder; see [`place_unchanged`](Self::place_unchanged).
-    pub(crate) fn insert_loaded(&self, name: BreakerName, live: Box<Live>) {
+    /// Adds a breaker that was stored, where each has a name of its own, which the caller makes known
+    /// by [`know_names`](Self::know_names). One that is as it was recorded is no news to the recorder;
+    /// see [`place_unchanged`](Self::place_unchanged).
+    pub(crate) fn insert_stored(&self, name: BreakerName, live: Box<Live>) {
         // Whoever hears of it looks for it, and waits while its shard is locked.
         let mut entry = self.map.entry(name.clone()).insert(live);
         let live = entry.value_mut();
@@ -180,11 +185,10 @@ impl Breakers {
         live.schedule(&name, &self.signals);
     }
 
-    /// Adds a breaker that was restored while the server runs.
-    pub(crate) fn insert_restored(&self, name: BreakerName, live: Box<Live>) {
-        let mut entry = self.map.entry(name.clone()).insert(live);
-        self.welcome(&name, entry.value_mut());
-        entry.value_mut().schedule(&name, &self.signals);
+    /// Puts the names of stored breakers in order: all at once, because a million in any order one by
+    /// one would take longer than all the rest of loading them. Before anybody can see the breakers.
+    pub(crate) fn know_names(&self, names: Vec<BreakerName>) {
+        self.names.extend(names);
     }
 
     /// Gives every breaker that is as it was stored its place in the watch log.
@@ -212,6 +216,8 @@ impl Breakers {
         self.signals.stats.leave(live.breaker.state(), live.breaker.mode());
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.signals.deleted(deletion.clone(), live.marks.position);
+        // While the shard is locked: whoever makes the breaker anew adds its name after that.
+        self.names.remove(name);
         entry.remove();
         Ok(deletion)
     }
@@ -244,6 +250,16 @@ impl Breakers {
         names
     }
 
+    /// The names that begin with a text, after one of them, in order. A breaker can be gone when its
+    /// name comes.
+    pub(crate) fn names_beginning_with(
+        &self,
+        prefix: &str,
+        after: Option<&BreakerName>,
+    ) -> impl Iterator<Item = BreakerName> {
+        self.names.beginning_with(prefix, after)
+    }
+
     /// Looks at every breaker, one shard after another.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&BreakerName, &Live)) {
         for entry in &self.map {
@@ -251,9 +267,11 @@ impl Breakers {
         }
     }
 
+    /// What a breaker that was just made entails; while its shard is locked.
     fn welcome(&self, name: &BreakerName, live: &mut Live) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
+        self.names.insert(name.clone());
         live.announce(name, &self.signals);
     }
 }

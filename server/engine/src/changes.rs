@@ -237,15 +237,15 @@ impl Engine {
                 false => Err(unknown(name)),
             },
             Selector::Glob(glob) => {
-                let mut names = Vec::new();
-                self.breakers().for_each(|name, live| {
-                    let held = action.needs_automatic_life() && live.breaker.is_held();
-                    if glob.matches(name.as_str()) && !held {
-                        names.push(name.clone());
-                    }
-                });
-                names.sort_unstable();
-                Ok(names)
+                let names = self.breakers().names_beginning_with(glob.literal_prefix(), None);
+                let names = names.filter(|name| glob.matches(name.as_str()));
+                if !action.needs_automatic_life() {
+                    return Ok(names.collect());
+                }
+                let is_held = |name: &BreakerName| {
+                    self.breakers().with(name.as_str(), |_, live| live.breaker.is_held())
+                };
+                Ok(names.filter(|name| is_held(name) == Some(false)).collect())
             }
         }
     }

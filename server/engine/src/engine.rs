@@ -291,9 +291,16 @@ impl States for Engine {
         after: Option<&BreakerName>,
         limit: usize,
     ) -> Vec<BreakerName> {
-        let mut names = self.breakers.names();
-        names.retain(|name| selectors.matches(name) && after.is_none_or(|after| name > after));
+        // Those that are selected by name need not be there: each is looked for all the same.
+        let mut names: Vec<_> = selectors.names_after(after).iter().take(limit).cloned().collect();
+        let prefixes = selectors.literal_prefixes().into_iter();
+        let matched = prefixes
+            .flat_map(|prefix| self.breakers.names_beginning_with(prefix, after))
+            .filter(|name| selectors.matches(name));
+        // Both are in order, so that the first of all are among the first of each.
+        names.extend(matched.take(limit));
         names.sort_unstable();
+        names.dedup();
         names.truncate(limit);
         names
     }

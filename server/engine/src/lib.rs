@@ -40,6 +40,7 @@ mod lease;
 mod list;
 mod live;
 mod loading;
+mod names;
 mod plan;
 mod policies;
 mod policy;

@@ -1,4 +1,5 @@
-//! Listing breakers page by page, in memory bounded by the page.
+//! Listing breakers page by page, in memory bounded by the page. In order of name a page costs
+//! itself; any other order costs a look at every breaker.
 
 use std::collections::BinaryHeap;
 
@@ -8,6 +9,9 @@ use crate::engine::Engine;
 use crate::live::Live;
 use crate::selectors::Selector;
 use crate::view::BreakerView;
+
+/// So many pages of breakers in a state are enough for a page of them to be found soon.
+const ENOUGH_PAGES: usize = 8;
 
 /// The order of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,11 +62,53 @@ pub struct BreakerPage {
 impl Engine {
     /// A page of breakers.
     pub fn list(&self, query: &Query) -> BreakerPage {
+        let mut places = match query.order {
+            Order::Name if self.is_soon_full(query) => self.first_by_name(query),
+            _ => self.first_of_all(query),
+        };
+        let has_more = places.len() > query.limit;
+        places.truncate(query.limit);
+        let next = places.last().filter(|_| has_more).cloned();
+        // A breaker that was deleted meanwhile is not shown.
+        let breakers = places.iter().filter_map(|place| self.get(&place.name).ok()).collect();
+        BreakerPage { breakers, next }
+    }
+
+    /// Whether going from name to name finds a page before long: few names begin so, or many
+    /// breakers are in the wanted states and modes. Otherwise it would come to nearly every breaker
+    /// as well, and by the longer way.
+    fn is_soon_full(&self, query: &Query) -> bool {
+        let any = |count: i64| usize::try_from(count).unwrap_or(0);
+        let stats = self.stats();
+        let in_states = query.states.iter().map(|state| any(stats.breakers_in_state(*state)));
+        let in_modes = query.modes.iter().map(|mode| any(stats.breakers_in_mode(*mode)));
+        let enough = query.limit.saturating_mul(ENOUGH_PAGES);
+        let has_prefix = |selector: &Selector| !selector.literal_prefix().is_empty();
+        query.selector.as_ref().is_some_and(has_prefix)
+            || (query.states.is_empty() || in_states.sum::<usize>() >= enough)
+                && (query.modes.is_empty() || in_modes.sum::<usize>() >= enough)
+    }
+
+    /// The first places in order of name, one more than the page holds.
+    fn first_by_name(&self, query: &Query) -> Vec<Place> {
+        let prefix = query.selector.as_ref().map_or("", Selector::literal_prefix);
+        let after = query.after.as_ref().map(|after| &after.name);
+        let is_selected = |name: &BreakerName| {
+            query.selector.as_ref().is_none_or(|selector| selector.matches(name))
+                && self.breakers().with(name.as_str(), |_, live| query.selects(live)) == Some(true)
+        };
+        let names = self.breakers().names_beginning_with(prefix, after).filter(is_selected);
+        names.take(query.limit + 1).map(|name| Place { key: 0, name }).collect()
+    }
+
+    /// The first places in any order, one more than the page holds, after a look at every breaker.
+    fn first_of_all(&self, query: &Query) -> Vec<Place> {
         // The largest of the kept places is on top, and leaves when a smaller one comes.
         let mut kept: BinaryHeap<Place> = BinaryHeap::with_capacity(query.limit + 2);
         let now = self.now();
         self.breakers().for_each(|name, live| {
-            if !query.selects(name, live) {
+            let is_matched = query.selector.as_ref().is_none_or(|selector| selector.matches(name));
+            if !is_matched || !query.selects(live) {
                 return;
             }
             let key = query.order.key(live, now);
@@ -77,23 +123,15 @@ impl Engine {
                 }
             }
         });
-        let mut places = kept.into_sorted_vec();
-        let has_more = places.len() > query.limit;
-        places.truncate(query.limit);
-        let next = places.last().filter(|_| has_more).cloned();
-        // A breaker that was deleted meanwhile is not shown.
-        let breakers = places.iter().filter_map(|place| self.get(&place.name).ok()).collect();
-        BreakerPage { breakers, next }
+        kept.into_sorted_vec()
     }
 }
 
 impl Query {
-    fn selects(&self, name: &BreakerName, live: &Live) -> bool {
-        let fits =
-            |states: &[StateKind]| states.is_empty() || states.contains(&live.breaker.state());
-        fits(&self.states)
+    /// Whether a breaker is in the wanted states and modes.
+    fn selects(&self, live: &Live) -> bool {
+        (self.states.is_empty() || self.states.contains(&live.breaker.state()))
             && (self.modes.is_empty() || self.modes.contains(&live.breaker.mode()))
-            && self.selector.as_ref().is_none_or(|selector| selector.matches(name))
     }
 }
 

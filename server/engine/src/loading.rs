@@ -144,6 +144,7 @@ struct Loading<'l> {
     highest_generation: u64,
     /// They wait until the highest revision and generation are known.
     damaged: Vec<DamagedRow>,
+    names: Vec<BreakerName>,
     /// How many breakers had something in the future, and one of them.
     bounded: (usize, Option<BreakerName>),
 }
@@ -159,6 +160,7 @@ impl<'l> Loading<'l> {
             highest_revision: first_revision.max(opened.revision_floor),
             highest_generation: opened.generation_floor,
             damaged: Vec::new(),
+            names: Vec::new(),
             bounded: (0, None),
         }
     }
@@ -175,7 +177,7 @@ impl<'l> Loading<'l> {
                     self.bounded.0 += 1;
                     self.bounded.1.get_or_insert_with(|| name.clone());
                 }
-                self.breakers.insert_loaded(name, live);
+                self.insert(name, live);
             }
             Err(mut row) => {
                 let is_number = |number: &u64| *number < MAX_NUMBER;
@@ -200,6 +202,12 @@ impl<'l> Loading<'l> {
         for row in std::mem::take(&mut self.damaged) {
             self.start_afresh(row);
         }
+        self.breakers.know_names(self.names);
+    }
+
+    fn insert(&mut self, name: BreakerName, live: Box<Live>) {
+        self.names.push(name.clone());
+        self.breakers.insert_stored(name, live);
     }
 
     fn note_highest(&mut self, revision: u64, generation: u64) {
@@ -209,7 +217,7 @@ impl<'l> Loading<'l> {
 
     /// A damaged breaker as one that was just made. It is written like any that is new, and so its
     /// row heals.
-    fn start_afresh(&self, row: DamagedRow) {
+    fn start_afresh(&mut self, row: DamagedRow) {
         let DamagedRow { damage: Damage { column, problem }, name, .. } = row;
         let Some(name) = name else {
             tracing::error!(
@@ -247,6 +255,6 @@ impl<'l> Loading<'l> {
             "the row of the breaker in storage is damaged; it starts CLOSED and without an override, \
              on its policy and what is legible of its own configuration, and its row is written anew"
         );
-        self.breakers.insert_loaded(name, Box::new(live));
+        self.insert(name, Box::new(live));
     }
 }

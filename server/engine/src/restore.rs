@@ -315,7 +315,8 @@ impl Restore {
         let mut breakers: Vec<_> = std::mem::take(&mut self.breakers).into_iter().collect();
         for (_, live) in &mut breakers {
             live.revision = live.revision.max(first);
-            (live.marks.recorded, live.marks.durable) = (live.revision, live.revision);
+            // It will be on disk before it lives, and watchers have not heard of it.
+            (live.marks.recorded, live.marks.durable) = (0, live.revision);
         }
         for some in breakers.chunks(ROWS) {
             let rows = some.iter().map(|(name, live)| live.row(name)).collect();
@@ -349,8 +350,10 @@ impl Restore {
             engine.policies().adopt(ranked, first.max(floors.policy_revision_floor));
             engine.breakers().raise(first.max(floors.revision_floor), floors.generation_floor);
             engine.journal().go_on_after(first, history_until, floors.trimmed_transition_id);
+            // A name without a breaker is like that of one that has just gone.
+            engine.breakers().know_names(breakers.iter().map(|(name, _)| name.clone()).collect());
             for (name, live) in breakers {
-                engine.breakers().insert_restored(name, live);
+                engine.breakers().insert_stored(name, live);
             }
         })
         .await?;

@@ -35,6 +35,14 @@ impl Selector {
         self.as_str().bytes().filter(|&byte| byte != b'*').count()
     }
 
+    /// What every name that is selected begins with.
+    pub(crate) fn literal_prefix(&self) -> &str {
+        match self {
+            Self::Name(name) => name.as_str(),
+            Self::Glob(glob) => glob.literal_prefix(),
+        }
+    }
+
     /// Whether the breaker of this name is selected.
     pub fn matches(&self, name: &BreakerName) -> bool {
         match self {
@@ -78,6 +86,25 @@ impl Selectors {
     /// The globs that others are selected by.
     pub(crate) const fn globs(&self) -> &[NameGlob] {
         &self.globs
+    }
+
+    /// Those of them that come after a name.
+    pub(crate) fn names_after(&self, after: Option<&BreakerName>) -> &[BreakerName] {
+        let Some(after) = after else { return &self.names };
+        &self.names[self.names.partition_point(|name| name <= after)..]
+    }
+
+    /// What names begin with that are not selected by name, in order: whatever begins with one of
+    /// these texts comes before all that begins with a later one.
+    pub(crate) fn literal_prefixes(&self) -> Vec<&str> {
+        if self.selects_all() {
+            return vec![""];
+        }
+        let mut prefixes: Vec<_> = self.globs.iter().map(NameGlob::literal_prefix).collect();
+        prefixes.sort_unstable();
+        // One that begins with another stands behind it, and adds nothing.
+        prefixes.dedup_by(|later, earlier| later.starts_with(*earlier));
+        prefixes
     }
 
     /// Whether every breaker is selected, because nothing narrows them down.
