@@ -119,7 +119,9 @@ async fn sides(server: &Server, naives: &Runtime) -> anyhow::Result<[Side; 2]> {
 impl Side {
     async fn turn(&mut self, shape: Shape) -> anyhow::Result<()> {
         let selectors = |_| vec![BREAKER.to_owned()];
-        let mut streams = Streams::open(self.address, shape, selectors).await?;
+        let mut streams = Streams::open(self.address, shape, selectors)
+            .await
+            .with_context(|| format!("streams of {}", self.thread))?;
         for change in 0..CHANGES {
             let cpu = cpu::used_by(self.thread)?;
             let began = clock::now();
