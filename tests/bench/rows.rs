@@ -1,0 +1,6 @@
+//! What is measured, a module a row.
+
+pub(crate) mod acquire;
+pub(crate) mod many_breakers;
+pub(crate) mod one_breaker;
+pub(crate) mod outcomes;
