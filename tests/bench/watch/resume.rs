@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -44,7 +45,7 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
     let database = folder.path().join("breakerd.db");
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let daemon = start(&database, address)?;
-    readers.block_on(create_breakers(&mut daemon.clients()?))?;
+    readers.block_on(async { create_breakers(&mut daemon.clients()?).await })?;
 
     let gathering = Arc::new(Gathering::default());
     let mut subscribers = JoinSet::new();
@@ -56,16 +57,16 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let mut caller = JoinSet::new();
     caller.spawn_on(call(address, Arc::clone(&calls)), callers.handle());
-    readers.block_on(sleep(BEFORE));
+    thread::sleep(BEFORE);
 
     gathering.in_sync.store(0, Ordering::Relaxed);
     daemon.kill()?;
-    readers.block_on(sleep(AWAY));
+    thread::sleep(AWAY);
     let daemon = start(&database, address)?;
     let listening = clock::now();
     readers.block_on(gathering.all_in_sync())?;
     let in_sync = clock::now();
-    readers.block_on(sleep(BEFORE));
+    thread::sleep(BEFORE);
 
     let calls = calls.lock().clone();
     let meanwhile: Vec<_> =
