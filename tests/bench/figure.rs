@@ -8,16 +8,44 @@ use serde::{Deserialize, Serialize};
 /// One line of the table.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Figure {
-    pub(crate) name: String,
-    /// What it is measured beside.
-    pub(crate) beside: String,
-    pub(crate) unit: String,
-    pub(crate) baseline: f64,
-    pub(crate) measured: f64,
+    name: String,
+    unit: String,
+    measured: f64,
+    baseline: Option<Baseline>,
     /// Of what was measured to the baseline.
-    pub(crate) ratio: f64,
-    pub(crate) goal: Option<Goal>,
-    pub(crate) met: Option<bool>,
+    ratio: Option<f64>,
+    goals: Vec<Goal>,
+    met: Option<bool>,
+}
+
+/// What a figure is measured beside.
+#[derive(Debug, Deserialize, Serialize)]
+struct Baseline {
+    name: String,
+    measured: f64,
+}
+
+impl Figure {
+    /// A figure by itself.
+    pub(crate) fn new(name: &str, measured: f64, unit: &str) -> Self {
+        let (name, unit) = (name.to_owned(), unit.to_owned());
+        Self { name, unit, measured, baseline: None, ratio: None, goals: Vec::new(), met: None }
+    }
+
+    /// Beside another one in the same unit.
+    pub(crate) fn beside(mut self, name: &str, baseline: f64) -> Self {
+        self.ratio = Some(self.measured / baseline);
+        self.baseline = Some(Baseline { name: name.to_owned(), measured: baseline });
+        self
+    }
+
+    /// With something to reach.
+    pub(crate) fn with(mut self, goal: Goal) -> Self {
+        let is_met = goal.is_met(self.measured, self.ratio);
+        self.met = Some(self.met.unwrap_or(true) && is_met);
+        self.goals.push(goal);
+        self
+    }
 }
 
 /// What a figure has to reach.
@@ -26,15 +54,17 @@ pub(crate) struct Figure {
 pub(crate) enum Goal {
     RatioAtLeast(f64),
     RatioAtMost(f64),
-    MeasuredAtLeast(f64),
+    AtLeast(f64),
+    AtMost(f64),
 }
 
 impl Goal {
-    fn is_met(self, measured: f64, ratio: f64) -> bool {
+    fn is_met(self, measured: f64, ratio: Option<f64>) -> bool {
         match self {
-            Self::RatioAtLeast(least) => ratio >= least,
-            Self::RatioAtMost(most) => ratio <= most,
-            Self::MeasuredAtLeast(least) => measured >= least,
+            Self::RatioAtLeast(least) => ratio.is_some_and(|ratio| ratio >= least),
+            Self::RatioAtMost(most) => ratio.is_some_and(|ratio| ratio <= most),
+            Self::AtLeast(least) => measured >= least,
+            Self::AtMost(most) => measured <= most,
         }
     }
 
@@ -42,7 +72,8 @@ impl Goal {
         match self {
             Self::RatioAtLeast(least) => format!("ratio ≥ {least}"),
             Self::RatioAtMost(most) => format!("ratio ≤ {most}"),
-            Self::MeasuredAtLeast(least) => format!("≥ {}", amount(least)),
+            Self::AtLeast(least) => format!("≥ {}", amount(least)),
+            Self::AtMost(most) => format!("≤ {}", amount(most)),
         }
     }
 }
@@ -76,16 +107,20 @@ impl Rounds {
         line(&self.measured.len().to_string(), baseline, measured);
     }
 
+    /// The medians, and their ratio.
     pub(crate) fn end(self, goal: Option<Goal>) -> Figure {
-        let (baseline, measured) = (median(self.baseline), median(self.measured));
-        let ratio = measured / baseline;
+        let Self { name, beside, unit, baseline, measured } = self;
+        let (baseline, measured) = (median(baseline), median(measured));
         line("median", baseline, measured);
-        let met = goal.map(|goal| goal.is_met(measured, ratio));
-        if let Some(goal) = goal {
-            eprintln!("{:>6} {}: {}", "goal", goal.text(), word(met));
+        let figure = Figure::new(&name, measured, &unit).beside(&beside, baseline);
+        match goal {
+            Some(goal) => {
+                let figure = figure.with(goal);
+                eprintln!("{:>6} {}: {}", "goal", goal.text(), word(figure.met));
+                figure
+            }
+            None => figure,
         }
-        let Self { name, beside, unit, .. } = self;
-        Figure { name, beside, unit, baseline, measured, ratio, goal, met }
     }
 }
 
@@ -100,14 +135,19 @@ pub(crate) fn table(lines: impl BufRead) -> anyhow::Result<String> {
     let mut rows = vec![heads.map(str::to_owned)];
     for line in lines.lines() {
         let figure: Figure = serde_json::from_str(&line?)?;
+        let goals: Vec<_> = figure.goals.into_iter().map(Goal::text).collect();
+        let (beside, baseline) = figure
+            .baseline
+            .map(|beside| (beside.name, amount(beside.measured)))
+            .unwrap_or_default();
         rows.push([
             figure.name,
-            figure.beside,
+            beside,
             figure.unit,
-            amount(figure.baseline),
+            baseline,
             amount(figure.measured),
-            format!("{:.3}", figure.ratio),
-            figure.goal.map(Goal::text).unwrap_or_default(),
+            figure.ratio.map(|ratio| format!("{ratio:.3}")).unwrap_or_default(),
+            goals.join(", "),
             word(figure.met).to_owned(),
         ]);
     }

@@ -16,6 +16,7 @@ mod population;
 mod redis;
 mod reports;
 mod rows;
+mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -63,6 +64,22 @@ enum Row {
     ManyBreakers,
     /// 64 threads on one breaker beside 64 threads with a breaker each.
     OneBreaker,
+    /// A change on its way to 10,000 streams on 100 connections, beside a naive broadcast.
+    FanOut,
+    /// A change on its way to 1,000 connections with a stream each, beside a naive broadcast.
+    Connections,
+    /// The p99 of Acquire beside 10,000 streams and 1,000 transitions a second, and alone.
+    BesideStreams,
+    /// 10,000 streams that go on after a restart of the server.
+    Resume,
+    /// What an idle stream takes.
+    StreamMemory,
+    /// What a reader that does not read gets for a million changes.
+    StuckReader,
+    /// Three times as many calls as the server can answer.
+    Overload,
+    /// The start on a million breakers, and the memory that they take.
+    Start,
 }
 
 impl Row {
@@ -72,6 +89,14 @@ impl Row {
             Self::Outcomes => rows::outcomes::measure(pace),
             Self::ManyBreakers => rows::many_breakers::measure(pace),
             Self::OneBreaker => rows::one_breaker::measure(pace),
+            Self::FanOut => watch::fan_out::to_streams(pace.rounds),
+            Self::Connections => watch::fan_out::to_connections(pace.rounds),
+            Self::BesideStreams => watch::acquire::measure(pace.rounds),
+            Self::Resume => watch::resume::measure(),
+            Self::StreamMemory => watch::memory::measure(),
+            Self::Overload => rows::overload::measure(pace),
+            Self::Start => rows::start::measure(),
+            Self::StuckReader => watch::stuck::measure(1_000_000),
         }
     }
 }

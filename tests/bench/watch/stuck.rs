@@ -11,8 +11,8 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::row::{Goal, Row};
-use crate::runtimes::{READERS, SERVER, one_thread};
+use super::runtimes::{READERS, SERVER, one_thread};
+use crate::figure::{Figure, Goal};
 
 const BREAKER: &str = "bench/restless";
 /// Changes that are under way at a time.
@@ -25,7 +25,7 @@ const MESSAGES: f64 = 2.0;
 const QUIET: Duration = Duration::from_millis(500);
 
 /// What came of so many changes.
-pub(crate) fn measure(missed: u64) -> anyhow::Result<Vec<Row>> {
+pub(crate) fn measure(missed: u64) -> anyhow::Result<Vec<Figure>> {
     let (servers, readers) = (one_thread(SERVER)?, one_thread(READERS)?);
     let server = servers.block_on(start_in_memory(Arc::new(SystemClock::start())))?;
     let rows = readers.block_on(async {
@@ -44,10 +44,10 @@ pub(crate) fn measure(missed: u64) -> anyhow::Result<Vec<Row>> {
         connection.set_stream_window(WINDOW_BYTES).await?;
         let (count, bytes) = until_quiet(&mut messages).await?;
         anyhow::Ok(vec![
-            Row::new("changes that a stuck reader missed", changes as f64, "changes"),
-            Row::new("messages that a stuck reader got for them", count as f64, "messages")
+            Figure::new("changes that a stuck reader missed", changes as f64, "changes"),
+            Figure::new("messages that a stuck reader got for them", count as f64, "messages")
                 .with(Goal::AtMost(MESSAGES)),
-            Row::new("bytes that a stuck reader got for them", bytes as f64, "bytes"),
+            Figure::new("bytes that a stuck reader got for them", bytes as f64, "bytes"),
         ])
     })?;
     servers.block_on(server.shut_down())?;
