@@ -147,6 +147,7 @@ max_watch_streams = {}
 client_rate = {}
 max_queue_delay = \"{}\"
 unknown_breakers = \"{}\"
+idle_ttl = \"{}\"
 history_retention = \"{}\"
 
 {table}",
@@ -161,6 +162,7 @@ history_retention = \"{}\"
         settings.client_rate.map_or("\"off\"".to_owned(), |rate| rate.to_string()),
         settings.max_queue_delay.map_or("off".to_owned(), breaker_wire::duration_text),
         settings.unknown_breakers_word(),
+        settings.idle_ttl.map_or("off".to_owned(), days_text),
         days_text(settings.history_retention),
     )
 }

@@ -104,6 +104,7 @@ impl Server {
                 defaults: settings.defaults,
                 max_breakers: settings.max_breakers,
                 unknown_breakers: settings.unknown_breakers,
+                idle_ttl: settings.idle_ttl,
                 history_retention: settings.history_retention,
                 life: chance::life,
                 encode: encode_status,

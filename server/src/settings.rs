@@ -29,6 +29,10 @@ const DEFAULT_MAX_WATCH_STREAMS: usize = 100_000;
 /// How long calls may wait before some are refused, unless told otherwise, and at least.
 const DEFAULT_MAX_QUEUE_DELAY: Duration = Duration::from_millis(50);
 const MIN_MAX_QUEUE_DELAY: Duration = Duration::from_millis(1);
+/// How long a breaker that was made by its first use stays without any other, unless told otherwise,
+/// and at least.
+const DEFAULT_IDLE_TTL: Duration = Duration::from_hours(24);
+const MIN_IDLE_TTL: Duration = Duration::from_secs(1);
 /// How a limit is turned off.
 const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
@@ -110,6 +114,11 @@ struct CommandLine {
     /// What happens at the first use of a breaker that does not exist [default: create]
     #[arg(long, env = "BREAKERD_UNKNOWN_BREAKERS", value_enum, global = true)]
     unknown_breakers: Option<UnknownBreakersSetting>,
+    /// How long a breaker that was made by its first use stays without any other, unless an admin
+    /// has configured it, or it is under an override or not CLOSED; 1s or more, or `off`
+    /// [default: 24h]
+    #[arg(long, env = "BREAKERD_IDLE_TTL", value_name = "DURATION", global = true)]
+    idle_ttl: Option<String>,
     /// How long transitions are kept, at least; 1m or more [default: 30d]
     #[arg(long, env = "BREAKERD_HISTORY_RETENTION", value_name = "DURATION", global = true)]
     history_retention: Option<String>,
@@ -158,6 +167,7 @@ struct File {
     client_rate: Option<toml::Value>,
     max_queue_delay: Option<String>,
     unknown_breakers: Option<UnknownBreakersSetting>,
+    idle_ttl: Option<String>,
     history_retention: Option<String>,
     insecure: Option<bool>,
     log_format: Option<LogFormat>,
@@ -192,6 +202,8 @@ pub struct Settings {
     pub max_queue_delay: Option<Duration>,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
+    /// How long a breaker that was made by its first use stays without any other.
+    pub idle_ttl: Option<Duration>,
     /// How long transitions are kept.
     pub history_retention: Duration,
     /// How log lines look.
@@ -252,6 +264,9 @@ pub enum SettingsError {
         "max_queue_delay is `{0}`; it must be a duration of 1ms or more, such as 50ms, or `off`"
     )]
     MaxQueueDelay(String),
+    /// Not a duration that a breaker can stay without use.
+    #[error("idle_ttl is `{0}`; it must be a duration of 1s or more, such as 24h, or `off`")]
+    IdleTtl(String),
     /// Not a duration that a lease can have.
     #[error("lease is `{0}`; it must be a duration from 1s to 60s, such as 3s")]
     Lease(String),
@@ -314,6 +329,10 @@ impl Settings {
                 UnknownBreakersSetting::Create => UnknownBreakers::Create,
                 UnknownBreakersSetting::Refuse => UnknownBreakers::Refuse,
             },
+            idle_ttl: options
+                .idle_ttl
+                .or(file.idle_ttl)
+                .map_or(Ok(Some(DEFAULT_IDLE_TTL)), |text| idle_ttl(&text))?,
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             log: options.log.or(file.log).unwrap_or("info".into()),
             defaults,
@@ -390,6 +409,14 @@ fn max_queue_delay(text: &str) -> Result<Option<Duration>, SettingsError> {
         _ if text == OFF => Ok(None),
         Ok(delay) if delay >= MIN_MAX_QUEUE_DELAY => Ok(Some(delay)),
         Ok(_) | Err(_) => Err(SettingsError::MaxQueueDelay(text.to_owned())),
+    }
+}
+
+fn idle_ttl(text: &str) -> Result<Option<Duration>, SettingsError> {
+    match breaker_wire::parse_duration(text) {
+        _ if text == OFF => Ok(None),
+        Ok(time) if time >= MIN_IDLE_TTL => Ok(Some(time)),
+        Ok(_) | Err(_) => Err(SettingsError::IdleTtl(text.to_owned())),
     }
 }
 

@@ -504,7 +504,8 @@ type BreakerReport struct {
 	unknownFields protoimpl.UnknownFields
 
 	// The name of the breaker. One that does not exist is created if `generation` is 0; otherwise it
-	// was deleted while the calls were in flight, and they are dropped.
+	// was deleted while the calls were in flight, be it by an admin or because nobody used it for
+	// long, and they are dropped.
 	Breaker string `protobuf:"bytes,1,opt,name=breaker,proto3" json:"breaker,omitempty"`
 	// The generation under which the calls were admitted; 0 if the client does not know, which is
 	// taken as the current one. Outcomes of an older generation reach the metrics and nothing else;

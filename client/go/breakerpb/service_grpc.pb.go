@@ -18,7 +18,10 @@ const _ = grpc.SupportPackageIsVersion7
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type BreakerServiceClient interface {
 	// Asks whether one call may be made. A denied call is an answer, not an error. A breaker that
-	// does not exist is created (NOT_FOUND where the server was told not to).
+	// does not exist is created (NOT_FOUND where the server was told not to, RESOURCE_EXHAUSTED where
+	// there is no room for another). One that came to be so, and that nobody uses for the time set by
+	// the server's `idle_ttl`, is deleted again while it is CLOSED, at its first level, without an
+	// override, and no admin has configured it.
 	Acquire(ctx context.Context, in *AcquireRequest, opts ...grpc.CallOption) (*AcquireResponse, error)
 	// Reports how calls ended. All of a request counts or nothing of it.
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
@@ -96,7 +99,10 @@ func (x *breakerServiceWatchClient) Recv() (*WatchResponse, error) {
 // for forward compatibility
 type BreakerServiceServer interface {
 	// Asks whether one call may be made. A denied call is an answer, not an error. A breaker that
-	// does not exist is created (NOT_FOUND where the server was told not to).
+	// does not exist is created (NOT_FOUND where the server was told not to, RESOURCE_EXHAUSTED where
+	// there is no room for another). One that came to be so, and that nobody uses for the time set by
+	// the server's `idle_ttl`, is deleted again while it is CLOSED, at its first level, without an
+	// override, and no admin has configured it.
 	Acquire(context.Context, *AcquireRequest) (*AcquireResponse, error)
 	// Reports how calls ended. All of a request counts or nothing of it.
 	Report(context.Context, *ReportRequest) (*ReportResponse, error)

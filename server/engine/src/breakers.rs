@@ -8,6 +8,7 @@ use dashmap::mapref::entry::Entry;
 
 use crate::defaults::Configured;
 use crate::error::EngineError;
+use crate::idle::LastUse;
 use crate::live::Live;
 use crate::names::Names;
 use crate::policies::Policies;
@@ -100,7 +101,8 @@ impl Breakers {
         Some(f(name, live))
     }
 
-    /// Runs `f` on the breaker of this name, created if there is none.
+    /// Runs `f` on the breaker of this name. If there is none it is made, to go again when nobody has
+    /// used it for long.
     pub(crate) fn with_or_create<R>(
         &self,
         name: BreakerName,
@@ -111,8 +113,9 @@ impl Breakers {
             Entry::Occupied(mut entry) => Ok(f(&name, entry.get_mut())),
             Entry::Vacant(entry) => {
                 self.has_room_for(1)?;
-                let mut entry =
-                    entry.insert(Box::new(self.fresh(now, self.policies.configured(&name))));
+                let mut live = Box::new(self.fresh(now, self.policies.configured(&name)));
+                live.last_use = Some(LastUse::at(now));
+                let mut entry = entry.insert(live);
                 self.welcome(&name, entry.value_mut());
                 Ok(f(&name, entry.value_mut()))
             }
@@ -200,17 +203,17 @@ impl Breakers {
         }
     }
 
-    /// Takes a breaker out of the map if `allowed` lets it go.
-    pub(crate) fn remove(
+    /// Takes the breaker of this name, if there is one, out of the map if `allowed` lets it go.
+    pub(crate) fn remove<E>(
         &self,
         name: &BreakerName,
-        allowed: impl FnOnce(&Live) -> Result<(), EngineError>,
-    ) -> Result<Deletion, EngineError> {
-        let Entry::Occupied(entry) = self.map.entry(name.clone()) else {
-            return Err(EngineError::UnknownBreaker(name.clone()));
-        };
-        allowed(entry.get())?;
+        allowed: impl FnOnce(&Live) -> Result<(), E>,
+    ) -> Option<Result<Deletion, E>> {
+        let Entry::Occupied(entry) = self.map.entry(name.clone()) else { return None };
         let live = entry.get();
+        if let Err(refused) = allowed(live) {
+            return Some(Err(refused));
+        }
         let deletion = live.deletion(name);
         self.raise_floors(&deletion);
         self.signals.stats.leave(live.breaker.state(), live.breaker.mode());
@@ -219,7 +222,7 @@ impl Breakers {
         // While the shard is locked: whoever makes the breaker anew adds its name after that.
         self.names.remove(name);
         entry.remove();
-        Ok(deletion)
+        Some(Ok(deletion))
     }
 
     /// Lets no breaker be made any more that a deletion would take for the one it is about.

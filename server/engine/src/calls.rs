@@ -69,6 +69,7 @@ impl Engine {
         let now = self.now();
         let decide = |name: &BreakerName, live: &mut Live| {
             let signals = self.signals();
+            live.note_use(name, signals, now);
             let decision =
                 live.change(name, signals, |breaker, config| breaker.acquire(config, now));
             if decision.permit().is_some() {
@@ -138,6 +139,7 @@ impl Engine {
         let now = self.now();
         let record = |name: &BreakerName, live: &mut Live| {
             let signals = self.signals();
+            live.note_use(name, signals, now);
             let known = report.admitted.generation().unwrap_or(live.breaker.generation());
             live.change_in_turn(name, signals, &report.runs, |breaker, config, (run, permit)| {
                 let counted = report.admitted.report(run.borrowed()).by(reporter);

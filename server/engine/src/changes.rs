@@ -197,7 +197,8 @@ impl Engine {
                     }
                     Target::Live => {
                         let allowed = |live: &Live| check_etag(&name, live, etag);
-                        let deletion = engine.breakers().remove(&name, allowed)?;
+                        let deletion = engine.breakers().remove(&name, allowed);
+                        let deletion = deletion.ok_or_else(|| unknown(&name))??;
                         engine.desk().delete(deletion.clone());
                         Ok(vec![Written::Deletion(deletion)])
                     }

@@ -44,6 +44,8 @@ pub struct DamagedRow {
     pub generation: Option<u64>,
     /// When the breaker was created.
     pub created_at: Option<Time>,
+    /// When it was used last, if it is one that goes when nobody uses it.
+    pub used_at: Option<Time>,
 }
 
 /// A reporter as it was found in storage: as it is, or its id as it stands there, and what is wrong.

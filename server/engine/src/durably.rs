@@ -193,16 +193,21 @@ impl Engine {
         target: Target<'_>,
         change: impl FnOnce(&BreakerName, &mut Live, &Signals) -> Result<(), EngineError>,
     ) -> Result<Written, EngineError> {
-        let changed = self.breakers().with(name.as_str(), |name, live| match target {
-            Target::Draft(batch) => {
-                let mut copy = live.clone();
-                change(name, &mut copy, &Signals::default())?;
-                batch.rows.push(copy.row(name));
-                Ok(Written::Row(name.clone(), copy.revision))
-            }
-            Target::Live => {
-                change(name, live, self.signals())?;
-                Ok(Written::Row(name.clone(), live.revision))
+        let now = self.now();
+        let changed = self.breakers().with(name.as_str(), |name, live| {
+            // A draft is a use as well: the breaker should be there still when the change is made.
+            live.note_use(name, self.signals(), now);
+            match target {
+                Target::Draft(batch) => {
+                    let mut copy = live.clone();
+                    change(name, &mut copy, &Signals::default())?;
+                    batch.rows.push(copy.row(name));
+                    Ok(Written::Row(name.clone(), copy.revision))
+                }
+                Target::Live => {
+                    change(name, live, self.signals())?;
+                    Ok(Written::Row(name.clone(), live.revision))
+                }
             }
         });
         changed.unwrap_or_else(|| Err(EngineError::UnknownBreaker(name.clone())))

@@ -16,6 +16,7 @@ use crate::damage::Damage;
 use crate::defaults::Defaults;
 use crate::error::EngineError;
 use crate::forgetter::Forgetter;
+use crate::idle::{self, Idleness};
 use crate::journal::Journal;
 use crate::policies::Policies;
 use crate::reporters::Reporters;
@@ -41,6 +42,9 @@ pub struct Options {
     pub max_breakers: usize,
     /// What happens at the first use of a breaker that does not exist.
     pub unknown_breakers: UnknownBreakers,
+    /// How long a breaker that was made by its first use stays without any other; `None` for ever.
+    /// Where unknown breakers are refused none goes: it would not come back by itself.
+    pub idle_ttl: Option<Duration>,
     /// How long transitions are kept, at least.
     pub history_retention: Duration,
     /// Chooses by chance what tells one life of the server, from its start or from when it took the
@@ -70,6 +74,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     encode: Encode,
     unknown_breakers: UnknownBreakers,
+    idleness: Idleness,
     /// Until then, in nanoseconds, a report may carry a generation that the server forgot with its
     /// last crash, or that the backup it was restored from does not know.
     lenient_until: AtomicU64,
@@ -80,6 +85,7 @@ pub struct Engine {
 pub struct Tasks {
     deadlines: JoinHandle<()>,
     recorder: JoinHandle<()>,
+    idle: JoinHandle<()>,
     writer: JoinHandle<Result<(), StoreError>>,
     engine: Arc<Engine>,
     stop_writer: CancellationToken,
@@ -121,6 +127,10 @@ impl Engine {
         loading::load(&*store, &breakers, &opened, clock.now()).await?;
         let reporters = loading::reporters(&*store, &breakers.signals.stats, clock.now()).await?;
         let (desk, durable_changes) = WriterDesk::new();
+        let idle_ttl = match options.unknown_breakers {
+            UnknownBreakers::Create => options.idle_ttl,
+            UnknownBreakers::Refuse => None,
+        };
         let lost = if opened.after_crash { LENIENCY } else { Duration::ZERO };
         let engine = Arc::new(Self {
             breakers,
@@ -134,6 +144,7 @@ impl Engine {
             desk,
             lenient_until: AtomicU64::new((clock.now() + lost).as_nanos()),
             incarnation: AtomicU64::new(opened.incarnation),
+            idleness: Idleness::new(idle_ttl, clock.now()),
             clock,
             store,
             encode: options.encode,
@@ -149,6 +160,7 @@ impl Engine {
         let tasks = Tasks {
             deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),
+            idle: tokio::spawn(idle::run(Arc::clone(&engine))),
             writer: tokio::spawn(writer.run(stop_writer.clone())),
             engine: Arc::clone(&engine),
             stop_writer,
@@ -236,6 +248,10 @@ impl Engine {
 
     pub(crate) const fn unknown_breakers(&self) -> UnknownBreakers {
         self.unknown_breakers
+    }
+
+    pub(crate) const fn idleness(&self) -> &Idleness {
+        &self.idleness
     }
 
     pub(crate) fn lenient_until(&self) -> Time {
@@ -333,6 +349,7 @@ impl Tasks {
         tokio::select! {
             _ = &mut self.deadlines => TaskFailure { task: "deadline task", error: None },
             _ = &mut self.recorder => TaskFailure { task: "recorder", error: None },
+            _ = &mut self.idle => TaskFailure { task: "idle task", error: None },
             ended = &mut self.writer => {
                 TaskFailure { task: "writer", error: ended.ok().and_then(Result::err) }
             }
@@ -343,6 +360,7 @@ impl Tasks {
     pub fn abandon(self) {
         self.deadlines.abort();
         self.recorder.abort();
+        self.idle.abort();
         self.writer.abort();
     }
 
@@ -354,8 +372,10 @@ impl Tasks {
     pub async fn shut_down(self) -> Result<(), StoreError> {
         self.deadlines.abort();
         self.recorder.abort();
+        self.idle.abort();
         let _ = self.deadlines.await;
         let _ = self.recorder.await;
+        let _ = self.idle.await;
         while recorder::record(&self.engine) > 0 {}
         self.stop_writer.cancel();
         match self.writer.await {

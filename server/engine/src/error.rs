@@ -20,7 +20,8 @@ pub enum EngineError {
     AlreadyExists(BreakerName),
     /// The server holds as many breakers as it may.
     #[error(
-        "the server holds {limit} breakers, as many as it may; delete some or raise max_breakers"
+        "the server holds as many breakers as it may, {limit} (`max_breakers`); delete some, let \
+         `idle_ttl` drop those that nobody uses any more, or let the operator raise the limit"
     )]
     TooManyBreakers {
         /// The limit.

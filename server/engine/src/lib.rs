@@ -35,6 +35,7 @@ mod error;
 mod forgetter;
 mod histogram;
 mod history;
+mod idle;
 mod journal;
 mod lease;
 mod list;

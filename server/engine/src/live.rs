@@ -5,6 +5,7 @@
 use breaker_core::{Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition};
 
 use crate::defaults::Configured;
+use crate::idle::LastUse;
 use crate::policy::{Policy, PolicyName};
 use crate::signals::Signals;
 use crate::store::{BreakerRow, Deletion};
@@ -27,6 +28,9 @@ pub(crate) struct Live {
     pub(crate) revision: u64,
     pub(crate) config_revision: u64,
     pub(crate) created_at: Time,
+    /// `None` once an admin has created or configured the breaker, which stays then however long
+    /// nobody uses it.
+    pub(crate) last_use: Option<LastUse>,
     pub(crate) marks: Marks,
 }
 
@@ -75,6 +79,7 @@ impl Live {
             revision,
             config_revision: revision,
             created_at,
+            last_use: None,
             marks: Marks::default(),
         }
     }
@@ -129,7 +134,8 @@ impl Live {
         self.change(name, signals, |breaker, config| ((), breaker.advance(config, now)));
     }
 
-    /// Takes over a configuration of its own. Gets a revision like any other change.
+    /// Takes over a configuration of its own, and stays from now on. Gets a revision like any other
+    /// change.
     pub(crate) fn reconfigure(
         &mut self,
         name: &BreakerName,
@@ -138,6 +144,7 @@ impl Live {
         now: Time,
     ) {
         self.run_on(name, signals, configured, now);
+        self.last_use = None;
         self.revision += 1;
         self.config_revision = self.revision;
         self.announce(name, signals);
@@ -187,6 +194,19 @@ impl Live {
         }
     }
 
+    /// Notes that somebody uses the breaker.
+    pub(crate) fn note_use(&mut self, name: &BreakerName, signals: &Signals, now: Time) {
+        let Some(earlier) = self.last_use else { return };
+        let used = LastUse::at(now).max(earlier);
+        if used == earlier {
+            return;
+        }
+        self.last_use = Some(used);
+        if used.is_worth_writing_after(earlier) {
+            self.touch(name, signals);
+        }
+    }
+
     /// Tells the writer that a counter has changed, which can wait for seconds.
     pub(crate) fn touch(&mut self, name: &BreakerName, signals: &Signals) {
         if !self.marks.touched {
@@ -221,6 +241,7 @@ impl Live {
             revision: self.revision,
             config_revision: self.config_revision,
             created_at: self.created_at,
+            used_at: self.last_use.map(LastUse::time),
         }
     }
 

@@ -10,6 +10,7 @@ use breaker_core::{Breaker, BreakerName, ConfigPatch, Time};
 use crate::breakers::{Breakers, first_of_incarnation};
 use crate::damage::{Damage, DamagedRow, Loaded, LoadedReporter};
 use crate::defaults::{Configured, Defaults};
+use crate::idle::LastUse;
 use crate::live::Live;
 use crate::policy::Ranked;
 use crate::reporters::{MAX_REPORTERS, Reporters};
@@ -82,8 +83,8 @@ impl Revival<'_> {
     /// A breaker as it was stored, or what is legible of it.
     pub(crate) fn revive(&self, row: BreakerRow) -> Result<Revived, Box<DamagedRow>> {
         let damage = row.damage();
-        let BreakerRow { name, mut snapshot, own_config, revision, config_revision, created_at } =
-            row;
+        let BreakerRow { name, mut snapshot, own_config, revision, config_revision, .. } = row;
+        let (created_at, used_at) = (row.created_at, row.used_at);
         let generation = snapshot.generation;
         let damaged = |damage, name, own_config| {
             Box::new(DamagedRow {
@@ -94,6 +95,7 @@ impl Revival<'_> {
                 config_revision: Some(config_revision),
                 generation: Some(generation),
                 created_at: Some(created_at),
+                used_at,
             })
         };
         if let Some(damage) = damage {
@@ -111,6 +113,7 @@ impl Revival<'_> {
         let revision = revision.max(self.first_revision);
         let mut live = Box::new(Live::new(breaker, revision, created_at.min(self.now), configured));
         live.config_revision = config_revision;
+        live.last_use = used_at.map(|used_at| LastUse::at(used_at.min(self.now)));
         if is_bounded {
             // It is not what was stored, and shown, under this revision.
             live.revision += 1;
@@ -244,6 +247,7 @@ impl<'l> Loading<'l> {
         let breaker = Breaker::with_generation(self.revival.now, generation);
         let mut live = Live::new(breaker, revision, created_at, configured);
         live.config_revision = config_revision.unwrap_or(revision);
+        live.last_use = row.used_at.map(|used_at| LastUse::at(used_at.min(self.revival.now)));
         tracing::error!(
             breaker = %name,
             column,

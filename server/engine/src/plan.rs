@@ -266,10 +266,13 @@ impl<'a> Planner<'a> {
     fn plan_breakers(&mut self) -> Vec<BreakerName> {
         let mut created = Vec::new();
         for (name, edit) in &self.edits.breakers {
-            let old = self
-                .breakers
-                .with(name.as_str(), |_, live| live.own_patch().cloned().unwrap_or_default());
-            let is_same = old.as_ref() == Some(&edit.own);
+            let found = self.breakers.with(name.as_str(), |_, live| {
+                (live.own_patch().cloned().unwrap_or_default(), live.last_use.is_none())
+            });
+            let (old, stays) = found.unzip();
+            // Whoever names a breaker wants it to stay, even without anything of its own.
+            let is_to_stay = edit.place.is_some() && stays == Some(false);
+            let is_same = old.as_ref() == Some(&edit.own) && !is_to_stay;
             if old.is_none() {
                 created.push(name.clone());
             }

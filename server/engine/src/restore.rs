@@ -347,6 +347,7 @@ impl Restore {
         off_the_workers(move || {
             engine.set_incarnation(incarnation);
             engine.be_lenient();
+            engine.idleness().spare(engine.now());
             engine.policies().adopt(ranked, first.max(floors.policy_revision_floor));
             engine.breakers().raise(first.max(floors.revision_floor), floors.generation_floor);
             engine.journal().go_on_after(first, history_until, floors.trimmed_transition_id);

@@ -60,6 +60,7 @@ pub struct Stats {
     duplicate_reports: AtomicU64,
     transitions: [AtomicU64; 3],
     dropped_transitions: AtomicU64,
+    idle_dropped: AtomicU64,
     damaged_rows: AtomicU64,
     /// The ids of those that were met: they are met again whenever somebody reads the history.
     damaged_transitions: Mutex<BTreeSet<u64>>,
@@ -112,6 +113,11 @@ impl Stats {
         self.dropped_transitions.load(Ordering::Relaxed)
     }
 
+    /// Breakers that were dropped because nobody used them any more.
+    pub fn idle_dropped(&self) -> u64 {
+        self.idle_dropped.load(Ordering::Relaxed)
+    }
+
     /// Rows of storage that were met since the start and could not be understood.
     pub fn damaged_rows(&self) -> u64 {
         let transitions = self.damaged_transitions.lock().len() as u64;
@@ -156,6 +162,10 @@ impl Stats {
 
     pub(crate) fn count_dropped_transitions(&self, count: usize) {
         add(&self.dropped_transitions, count as u64);
+    }
+
+    pub(crate) fn count_idle_dropped(&self, count: usize) {
+        add(&self.idle_dropped, count as u64);
     }
 
     pub(crate) fn count_damaged_rows(&self, count: usize) {

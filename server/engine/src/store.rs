@@ -32,6 +32,9 @@ pub struct BreakerRow {
     pub config_revision: u64,
     /// When the breaker was created.
     pub created_at: Time,
+    /// When a breaker that was made by its first use was used last, in whole seconds; `None` for one
+    /// that stays however long nobody uses it.
+    pub used_at: Option<Time>,
 }
 
 /// What is stored of a reporter: which of its reports were counted.

@@ -46,8 +46,7 @@ pub(crate) fn to_status(error: EngineError) -> Status {
         }
         EngineError::TooManyBreakers { .. } => {
             details.add_quota_failure_violation("max_breakers", &message);
-            details.set_retry_info(Some(RETRY_FULL));
-            Code::ResourceExhausted
+            return exhausted(&message, details, RETRY_FULL);
         }
         EngineError::Held(name) => {
             details.add_precondition_failure_violation("OVERRIDE", name.as_str(), &message);

@@ -133,6 +133,11 @@ impl Collector for Reading {
             "Rows of storage that were met since the start and could not be understood",
             damaged,
         )?;
+        page.counter(
+            "idle_breakers_dropped",
+            "Breakers that were dropped because nobody used them any more",
+            stats.idle_dropped(),
+        )?;
         let dropped = stats.dropped_transitions();
         page.counter("dropped_transitions", "Transitions missing in the history", dropped)
     }

@@ -22,7 +22,7 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let cases: [(&[&str], &str, &str); 15] = [
+    let cases: [(&[&str], &str, &str); 17] = [
         (&[], "listne = 'x'", "listne"),
         (&[], "max_breakers = 'many'", "max_breakers"),
         (&[], "[defaults]\nfailure_treshold = 3", "failure_treshold"),
@@ -35,6 +35,8 @@ fn what_is_wrong_is_named() {
         (&[], "client_rate = -1", "client_rate"),
         (&["--max-queue-delay=0s"], "", "max_queue_delay"),
         (&[], "max_queue_delay = 'soon'", "max_queue_delay"),
+        (&["--idle-ttl=999ms"], "", "idle_ttl"),
+        (&[], "idle_ttl = 'never'", "idle_ttl"),
         (&["--history-retention=59s"], "", "`59s` is too short; it must be 1m or more"),
         (&[], "history_retention = '30'", "`30` is not a duration"),
         (&[], "history_retention = 30", "history_retention"),
@@ -70,6 +72,10 @@ fn a_limit_can_be_set_in_both_places_and_turned_off() {
     let off = ["--client-rate=off", "--max-queue-delay=off"];
     let settings = settle(&off, "client_rate = 500\nmax_queue_delay = '20ms'").unwrap();
     assert_eq!((settings.client_rate, settings.max_queue_delay), (None, None));
+    let idle = |arguments: &[&str], file| settle(arguments, file).unwrap().idle_ttl;
+    assert_eq!(idle(&[], ""), Some(Duration::from_hours(24)));
+    assert_eq!(idle(&["--idle-ttl=1s"], "idle_ttl = 'off'"), Some(Duration::from_secs(1)));
+    assert_eq!(idle(&["--idle-ttl=off"], ""), None);
     let settings = settle(&[], "client_rate = 'off'").unwrap();
     assert_eq!(settings.client_rate, None);
 }

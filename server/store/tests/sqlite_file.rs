@@ -80,6 +80,7 @@ fn batch(names: &[&str]) -> Result<Batch> {
             revision: 1,
             config_revision: 1,
             created_at: Time::from_millis(1),
+            used_at: None,
         })
     };
     Ok(Batch { rows: names.iter().map(row).collect::<Result<_>>()?, ..Batch::default() })

@@ -69,6 +69,7 @@ async fn run(url: &str, arguments: &Arguments) -> anyhow::Result<()> {
         defaults: Defaults::new(defaults).map_err(|refused| anyhow::anyhow!("{refused:?}"))?,
         max_breakers: 1_000_000,
         unknown_breakers: UnknownBreakers::Create,
+        idle_ttl: None,
         history_retention: Duration::from_secs(24 * 60 * 60),
         life: || 1,
         encode: |_| Bytes::new(),

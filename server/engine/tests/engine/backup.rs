@@ -17,6 +17,7 @@ fn row(text: &str) -> BreakerRow {
         revision: (3 << 40) + 5,
         config_revision: 1,
         created_at: Time::from_millis(1),
+        used_at: None,
     }
 }
 

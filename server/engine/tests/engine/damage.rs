@@ -30,6 +30,7 @@ fn damaged(text: &str) -> DamagedRow {
         config_revision: None,
         generation: None,
         created_at: None,
+        used_at: None,
     }
 }
 
@@ -44,6 +45,7 @@ fn open(text: &str, at: Time) -> BreakerRow {
         revision: 40,
         config_revision: 40,
         created_at: at,
+        used_at: None,
     }
 }
 

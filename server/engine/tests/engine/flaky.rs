@@ -19,6 +19,9 @@ use tokio::sync::oneshot;
 /// How long the engines of these tests keep transitions.
 pub(crate) const RETENTION: Duration = Duration::from_mins(1);
 
+/// How long a breaker stays there that was made by its first use and that nobody uses.
+pub(crate) const IDLE_TTL: Duration = Duration::from_hours(24);
+
 /// A store that can be away.
 #[derive(Default)]
 pub(crate) struct Flaky {
@@ -204,6 +207,7 @@ pub(crate) async fn start_at(store: &Arc<Flaky>, clock: &Arc<ManualClock>) -> (A
         defaults: Defaults::new(ConfigPatch::default()).unwrap(),
         max_breakers: 10,
         unknown_breakers: UnknownBreakers::Create,
+        idle_ttl: Some(IDLE_TTL),
         history_retention: RETENTION,
         life: || 1,
         encode: |status| Bytes::from(status.name.to_string()),

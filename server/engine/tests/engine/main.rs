@@ -6,6 +6,8 @@ mod damage;
 mod durably;
 mod flaky;
 mod history;
+mod idle;
+mod names;
 mod policies;
 mod repeated;
 mod reports;

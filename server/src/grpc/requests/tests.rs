@@ -79,6 +79,7 @@ async fn a_report_allocates_for_its_breakers_and_for_none_of_its_runs() {
         defaults: Defaults::new(ConfigPatch::default()).unwrap(),
         max_breakers: BREAKERS,
         unknown_breakers: UnknownBreakers::Create,
+        idle_ttl: None,
         history_retention: Duration::from_secs(60),
         life: || 1,
         encode: encode_status,

@@ -47,6 +47,7 @@ pub(crate) const BREAKERS: Table<BreakerRow> = Table {
         ("window_calls", Kind::Bytes),
         ("window_buckets", Kind::Text),
         ("memory", Kind::Text),
+        ("used_at", Kind::Integer),
     ],
     on_conflict: OnConflict::Replace,
     fill,
@@ -56,7 +57,8 @@ pub(crate) const BREAKERS: Table<BreakerRow> = Table {
 const EMPTY_CONFIG: &str = "{}";
 
 fn fill<'r>(row: &'r BreakerRow, sink: &mut dyn Sink<'r>) {
-    let BreakerRow { name, snapshot, own_config, revision, config_revision, created_at } = row;
+    let BreakerRow { name, snapshot, own_config, revision, config_revision, created_at, used_at } =
+        row;
     sink.word(name.as_str());
     sink.number(*revision);
     sink.number(*config_revision);
@@ -72,6 +74,7 @@ fn fill<'r>(row: &'r BreakerRow, sink: &mut dyn Sink<'r>) {
     }
     fill_metrics(snapshot.metrics.as_ref(), sink);
     sink.written(snapshot.memory.as_ref().map(Stored::to_text));
+    sink.time_if_any(*used_at);
 }
 
 fn fill_state<'r>(snapshot: &'r BreakerSnapshot, sink: &mut dyn Sink<'r>) {
@@ -151,6 +154,7 @@ fn read(columns: &Columns<'_>) -> Result<BreakerRow, Damage> {
         revision: columns.number("revision")?,
         config_revision: columns.number("config_revision")?,
         created_at: columns.time("created_at")?,
+        used_at: columns.time_if_any("used_at")?,
     })
 }
 
@@ -164,6 +168,7 @@ fn read_legible(columns: &Columns<'_>, damage: Damage) -> DamagedRow {
         config_revision: columns.number("config_revision").ok(),
         generation: columns.number("generation").ok(),
         created_at: columns.time("created_at").ok(),
+        used_at: columns.time_if_any("used_at").ok().flatten(),
     }
 }
 

@@ -21,7 +21,7 @@ const SEPARATORS: [u8; 2] = [31, 30];
 const NULL: u8 = b'-';
 
 /// The columns of a row that can be packed; all others are NULL in it.
-const PACKED: [&str; 20] = [
+const PACKED: [&str; 21] = [
     "name",
     "revision",
     "config_revision",
@@ -42,6 +42,7 @@ const PACKED: [&str; 20] = [
     "denied",
     "recent_calls",
     "window_calls",
+    "used_at",
 ];
 
 /// The condition under which a row can be packed.

@@ -64,6 +64,7 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
         revision: (5 << 40) + 17,
         config_revision: (4 << 40) + 3,
         created_at: Time::from_nanos(8),
+        used_at: Some(Time::from_nanos(11)),
     };
     let mut open = half_open.clone();
     open.name = name("payments/paypal")?;
@@ -79,7 +80,9 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
     open.snapshot.memory = Some(memory(buckets(), bad_calls));
     let mut held_open = row("payments/adyen", 3)?;
     held_open.snapshot.state = StateSnapshot::Open { retry_at: None };
-    let rows = vec![held_open, open, half_open];
+    let mut idle = row("payments/klarna", 3)?;
+    idle.used_at = Some(Time::from_nanos(1_700_000_000_000_000_000));
+    let rows = vec![held_open, idle, open, half_open];
 
     let store = database.connect().await?;
     store.commit(&rows_batch(rows.clone())).await?;

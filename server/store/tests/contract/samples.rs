@@ -28,6 +28,7 @@ pub(crate) fn row(name_text: &str, revision: u64) -> Result<BreakerRow> {
         revision,
         config_revision: 1,
         created_at: Time::from_millis(7),
+        used_at: None,
     })
 }
 
