@@ -51,11 +51,7 @@ pub(crate) struct Overload {
 impl Overload {
     /// Whether this call is refused.
     pub(crate) fn refuses(&self, call: Call) -> bool {
-        let level = self.level.load(Ordering::Relaxed);
-        let share = match call {
-            Call::Acquire => level.min(FULL),
-            Call::Report => level.saturating_sub(FULL),
-        };
+        let share = self.share_of_full(call);
         if share == 0 {
             return false;
         }
@@ -78,19 +74,22 @@ impl Overload {
         Duration::from_nanos(self.delay.load(Ordering::Relaxed))
     }
 
-    /// The share of the calls that is refused, from 0 to 1.
+    /// The share of these calls that is refused, from 0 to 1.
     pub(crate) fn share(&self, call: Call) -> f64 {
-        let level = self.level.load(Ordering::Relaxed);
-        let share = match call {
-            Call::Acquire => level.min(FULL),
-            Call::Report => level.saturating_sub(FULL),
-        };
-        f64::from(share) / f64::from(FULL)
+        f64::from(self.share_of_full(call)) / f64::from(FULL)
     }
 
     /// How many calls were refused.
     pub(crate) fn refused(&self, call: Call) -> u64 {
         self.refused[call as usize].load(Ordering::Relaxed)
+    }
+
+    fn share_of_full(&self, call: Call) -> u32 {
+        let level = self.level.load(Ordering::Relaxed);
+        match call {
+            Call::Acquire => level.min(FULL),
+            Call::Report => level.saturating_sub(FULL),
+        }
     }
 }
 

@@ -1,66 +1,121 @@
-//! How much of an empty gRPC method's speed is left to Acquire.
+//! How fast the server is beside something that everybody knows, row by row.
 //!
-//! Both are called in the same way, in turns, within one run: 4 connections with 64 calls in
-//! flight on each, the server on a thread of its own. What counts is the ratio of the medians.
+//! What is measured and what it is measured beside take turns within one run, several times, and
+//! the medians count. What happens is told on standard error; each figure is a line of JSON on
+//! standard output, and `table` makes one table of such lines.
 //!
-//! `cargo run --release -p breaker-tests --bin bench [-- --seconds 3 --rounds 5]`
+//! `tests/bench/run [ROW]...`, or one row by itself:
+//! `cargo run --release -p breaker-tests --bin bench -- acquire [--seconds 3] [--rounds 5]`
 
 mod clock;
+mod cpu;
 mod empty;
+mod figure;
 mod load;
+mod population;
+mod redis;
+mod reports;
+mod rows;
+mod watch;
 
-use std::sync::Arc;
-use std::time::Duration;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use breaker_engine::SystemClock;
-use breaker_proto::v1::AcquireRequest;
-use breaker_tests::start_in_memory;
-use clap::Parser;
-use tokio::runtime::{Builder, Runtime};
+use self::figure::{Figure, table};
 
-/// Measures Acquire against an empty gRPC method, side by side.
+/// Measures the server beside something that everybody knows.
 #[derive(Debug, Parser)]
-struct Options {
-    /// How long each round of each method takes, in seconds.
-    #[arg(long, default_value_t = 3)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    pace: Pace,
+}
+
+/// How long it takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct Pace {
+    /// How long each round of each measurement takes, in seconds.
+    #[arg(long, global = true, default_value_t = 3)]
     seconds: u64,
-    /// How often the two take turns.
-    #[arg(long, default_value_t = 5)]
+    /// How often they take turns.
+    #[arg(long, global = true, default_value_t = 5)]
     rounds: usize,
 }
 
-fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
-    let servers = runtime()?;
-    let clients = runtime()?;
-    let empty = servers.block_on(empty::serve())?;
-    let server = servers.block_on(start_in_memory(Arc::new(SystemClock::start())))?;
-    let acquire = server.grpc_address();
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Measure(Row),
+    /// Names the rows.
+    Rows,
+    /// Makes a table of the figures on standard input.
+    Table,
+}
 
-    let round = Duration::from_secs(options.seconds);
-    let nothing = AcquireRequest::default();
-    let asked = AcquireRequest { breaker: "bench/breaker".into(), client_id: "bench".into() };
-    let (mut baseline, mut measured) = (Vec::new(), Vec::new());
-    println!("4 connections x 64 in flight, {} s a round; requests/s", options.seconds);
-    println!("{:>6} {:>12} {:>12} {:>7}", "round", "empty", "acquire", "ratio");
-    for round_number in 1..=options.rounds {
-        let empty = clients.block_on(load::rate(empty, nothing.clone(), round))?;
-        let acquire = clients.block_on(load::rate(acquire, asked.clone(), round))?;
-        println!("{round_number:>6} {empty:>12.0} {acquire:>12.0} {:>7.3}", acquire / empty);
-        baseline.push(empty);
-        measured.push(acquire);
+/// What can be measured. A row more is a module in `rows/` and an arm here, and `tests/bench/run`
+/// finds it.
+#[derive(Debug, Subcommand)]
+enum Row {
+    /// Acquire beside an empty tonic method, 4 connections with 64 calls in flight each.
+    Acquire,
+    /// Outcomes through Report beside counters in Redis, as runs and one by one.
+    Outcomes,
+    /// Acquire among a million breakers beside Acquire among a thousand.
+    ManyBreakers,
+    /// 64 threads on one breaker beside 64 threads with a breaker each.
+    OneBreaker,
+    /// A change on its way to 10,000 streams on 100 connections, beside a naive broadcast.
+    FanOut,
+    /// A change on its way to 1,000 connections with a stream each, beside a naive broadcast.
+    Connections,
+    /// The p99 of Acquire beside 10,000 streams and 1,000 transitions a second, and alone.
+    BesideStreams,
+    /// 10,000 streams that go on after a restart of the server.
+    Resume,
+    /// What an idle stream takes.
+    StreamMemory,
+    /// What a reader that does not read gets for a million changes.
+    StuckReader,
+    /// Three times as many calls as the server can answer.
+    Overload,
+    /// The start on a million breakers, and the memory that they take.
+    Start,
+}
+
+impl Row {
+    fn measure(&self, pace: Pace) -> anyhow::Result<Vec<Figure>> {
+        match self {
+            Self::Acquire => rows::acquire::measure(pace),
+            Self::Outcomes => rows::outcomes::measure(pace),
+            Self::ManyBreakers => rows::many_breakers::measure(pace),
+            Self::OneBreaker => rows::one_breaker::measure(pace),
+            Self::FanOut => watch::fan_out::to_streams(pace.rounds),
+            Self::Connections => watch::fan_out::to_connections(pace.rounds),
+            Self::BesideStreams => watch::acquire::measure(pace.rounds),
+            Self::Resume => watch::resume::measure(),
+            Self::StreamMemory => watch::memory::measure(),
+            Self::Overload => rows::overload::measure(pace),
+            Self::Start => rows::start::measure(),
+            Self::StuckReader => watch::stuck::measure(1_000_000),
+        }
     }
-    let (empty, acquire) = (median(baseline), median(measured));
-    println!("{:>6} {empty:>12.0} {acquire:>12.0} {:>7.3}  (goal 0.9)", "median", acquire / empty);
-    servers.block_on(server.shut_down())?;
+}
+
+fn main() -> anyhow::Result<()> {
+    let Arguments { command, pace } = Arguments::parse();
+    match command {
+        Command::Measure(row) => {
+            for figure in row.measure(pace)? {
+                println!("{}", serde_json::to_string(&figure)?);
+            }
+        }
+        Command::Rows => {
+            let rows = Row::augment_subcommands(Arguments::command().name("rows"));
+            let others = ["rows", "table", "help"];
+            let names = rows.get_subcommands().map(clap::Command::get_name);
+            names.filter(|name| !others.contains(name)).for_each(|name| println!("{name}"));
+        }
+        Command::Table => print!("{}", table(std::io::stdin().lock())?),
+    }
     Ok(())
-}
-
-fn runtime() -> anyhow::Result<Runtime> {
-    Ok(Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }

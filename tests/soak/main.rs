@@ -10,6 +10,7 @@
 
 mod admin;
 mod caller;
+mod history;
 mod line;
 mod load;
 mod names;
@@ -59,12 +60,15 @@ async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let round = Duration::from_secs(options.seconds) / ROUNDS as u32;
     let folder = tempfile::tempdir()?;
-    let daemon = Daemon::start_with(&folder.path().join("breakerd.db"), ["--log=warn"])?;
+    let database = folder.path().join("breakerd.db");
+    history::create(&database).await?;
+    let daemon = Daemon::start_with(&database, ["--log=warn"])?;
     daemon.clients()?.admin.create_policy(policy()).await?;
     // A client that is there all the time: its stream lives through everything.
     let mut follower = Follower::start(std::slice::from_ref(&daemon.grpc))?;
     let (mut chance, tally) = (Chance::of_test()?, Arc::new(Tally::default()));
 
+    history::read(&daemon.clients()?).await?;
     run(&daemon, PRIMING, &mut chance, &tally).await?;
     let mut report = Report::new(rest(&daemon).await?);
     for _ in 0..ROUNDS {

@@ -12,8 +12,9 @@ const WARM_UP_PERCENT: usize = 25;
 const MIB: f64 = (1 << 20) as f64;
 /// What an allocator may keep more at the end than at the start without a leak: it fills gaps
 /// between what lives longer, a little later in each arena, and settles over minutes. A run of 20
-/// minutes sees some 100,000 streams and 50,000 connections, so that a hundred bytes lost with each
-/// are well beyond it.
+/// minutes sees some 200,000 streams, so that a hundred bytes lost with each are well beyond it; a
+/// run of one minute finds what loses half a kilobyte with each, and anything that loses handles,
+/// tasks or streams.
 const MEMORY_ALLOWANCE_MIB: f64 = 4.0;
 /// The threads that wait for the disk come and go, ten seconds after they were needed.
 const THREADS_ALLOWANCE: f64 = 4.0;

@@ -1,3 +1,4 @@
+use anyhow::Context;
 use breaker_core::Time;
 use breaker_tests::{Daemon, clock};
 use tokio::task::block_in_place;
@@ -27,10 +28,9 @@ impl Sample {
     /// Looks at the server; the look itself is a connection and a task.
     pub(crate) fn of(daemon: &Daemon) -> anyhow::Result<Self> {
         let process = daemon.process_id();
-        let metrics = block_in_place(|| {
-            anyhow::Ok((daemon.metric("breakerd_tasks")?, daemon.metric("breakerd_watch_streams")?))
-        });
-        let (tasks, streams) = metrics?;
+        let page = block_in_place(|| daemon.page("/metrics"))?;
+        let (tasks, streams) =
+            (gauge(&page, "breakerd_tasks")?, gauge(&page, "breakerd_watch_streams")?);
         Ok(Self {
             at: clock::now(),
             memory_bytes: process::memory_bytes(process)?,
@@ -42,4 +42,11 @@ impl Sample {
     pub(crate) const fn counts(&self) -> Counts {
         self.counts
     }
+}
+
+/// A gauge that counts something.
+fn gauge(page: &str, name: &str) -> anyhow::Result<u64> {
+    let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = value.with_context(|| format!("there is no metric {name}"))?;
+    Ok(value.parse::<f64>()? as u64)
 }

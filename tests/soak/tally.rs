@@ -34,7 +34,7 @@ pub(crate) enum Deed {
     TransitionStream,
 }
 
-/// What a load without which would not be one.
+/// All of which belongs to the load.
 const ALL: [Deed; 18] = [
     Deed::Connection,
     Deed::Acquire,

@@ -20,7 +20,7 @@ const LEAST_STAY: Duration = Duration::from_millis(20);
 const MOST_STAY: Duration = Duration::from_millis(600);
 /// What a stream that is not read lets come: a few changes.
 const DEAF_WINDOW_BYTES: u32 = 2_048;
-/// As long it takes to say that streams end.
+/// As long as it takes to say that streams end.
 const PARTING: Duration = Duration::from_millis(10);
 
 /// One watcher after another.

@@ -3,13 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::ensure;
+use breaker_core::Time;
 use breaker_proto::v1::AcquireRequest;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::clock;
 
 /// What a connection begins with: the preface, and settings that let the answers of a whole flood
 /// come without being asked for again.
@@ -29,6 +34,9 @@ mod kind {
     pub(super) const GOAWAY: u8 = 7;
     pub(super) const WINDOW_UPDATE: u8 = 8;
 }
+
+/// How often a connection that keeps a pace calls.
+const TICK: Duration = Duration::from_millis(2);
 
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
@@ -54,13 +62,38 @@ impl Flood {
         connections: usize,
         in_flight: usize,
     ) -> anyhow::Result<Self> {
+        Self::begin(address, breaker, connections, Pace { in_flight, per_second: None }).await
+    }
+
+    /// The same with so many calls a second in all, however many of them are answered; of those that
+    /// are not there are `in_flight` on each connection at most.
+    ///
+    /// # Errors
+    /// If a connection cannot be opened.
+    pub async fn start_at(
+        address: &str,
+        breaker: &str,
+        connections: usize,
+        in_flight: usize,
+        per_second: f64,
+    ) -> anyhow::Result<Self> {
+        let per_second = Some(per_second / connections as f64);
+        Self::begin(address, breaker, connections, Pace { in_flight, per_second }).await
+    }
+
+    async fn begin(
+        address: &str,
+        breaker: &str,
+        connections: usize,
+        pace: Pace,
+    ) -> anyhow::Result<Self> {
         let answered = Arc::new(AtomicU64::new(0));
         let call = Call::acquire(address, breaker);
         let mut running = JoinSet::new();
         for _ in 0..connections {
             let socket = TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
-            running.spawn(call_on(socket, call.clone(), in_flight, Arc::clone(&answered)));
+            running.spawn(call_on(socket, call.clone(), pace, Arc::clone(&answered)));
         }
         Ok(Self { answered, connections: running })
     }
@@ -79,6 +112,24 @@ impl Flood {
             Some(ended) => ended?,
             None => Ok(()),
         }
+    }
+}
+
+/// How often one connection calls.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    in_flight: usize,
+    /// As often as calls are answered if nothing is said.
+    per_second: Option<f64>,
+}
+
+impl Pace {
+    /// How many calls to make now.
+    fn calls(self, since: Time, begun: usize, in_flight: usize) -> usize {
+        let room = self.in_flight.saturating_sub(in_flight);
+        let Some(per_second) = self.per_second else { return room };
+        let due = clock::now().since(since).as_secs_f64() * per_second;
+        room.min((due as usize).saturating_sub(begun))
     }
 }
 
@@ -131,7 +182,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8], out: &mut Vec<u8>) {
 async fn call_on(
     mut socket: TcpStream,
     call: Call,
-    in_flight: usize,
+    pace: Pace,
     answered: Arc<AtomicU64>,
 ) -> anyhow::Result<()> {
     let mut out = PREFACE.to_vec();
@@ -141,24 +192,29 @@ async fn call_on(
     frame(kind::SETTINGS, 0, 0, &settings, &mut out);
     let more = (LARGEST_WINDOW - FIRST_WINDOW).to_be_bytes();
     frame(kind::WINDOW_UPDATE, 0, 0, &more, &mut out);
-    let mut next_stream = 1_u32;
-    let mut to_call = in_flight;
+    let since = clock::now();
+    let (mut begun, mut ended) = (0, 0);
     let mut received = Vec::new();
     let mut read = vec![0; 64 << 10];
     loop {
-        while to_call > 0 && next_stream < LAST_STREAM {
-            call.write(next_stream, &mut out);
-            next_stream += 2;
-            to_call -= 1;
+        for _ in 0..pace.calls(since, begun, begun - ended) {
+            let stream = u32::try_from(2 * begun + 1).unwrap_or(LAST_STREAM);
+            if stream < LAST_STREAM {
+                call.write(stream, &mut out);
+                begun += 1;
+            }
         }
         socket.write_all(&out).await?;
         out.clear();
-        let count = socket.read(&mut read).await?;
+        // Whoever keeps a pace looks at the time once in a while.
+        let patience = if pace.per_second.is_some() { TICK } else { Duration::MAX };
+        let Ok(count) = timeout(patience, socket.read(&mut read)).await else { continue };
+        let count = count?;
         ensure!(count > 0, "the server has closed a connection");
         received.extend_from_slice(&read[..count]);
-        let ended = take_frames(&mut received, &mut out)?;
-        answered.fetch_add(ended as u64, Ordering::Relaxed);
-        to_call += ended;
+        let now_ended = take_frames(&mut received, &mut out)?;
+        answered.fetch_add(now_ended as u64, Ordering::Relaxed);
+        ended += now_ended;
     }
 }
 

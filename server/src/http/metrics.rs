@@ -63,7 +63,7 @@ impl Collector for Reading {
         page.gauge("open_connections", "Open gRPC connections", open)?;
         page.counter(
             "refused_connections",
-            "gRPC connections that were closed at once because there were too many",
+            "gRPC connections that were refused because there were too many",
             connections.refused(),
         )?;
         page.counters(

@@ -117,3 +117,85 @@ impl AsyncWrite for Output {
         Pin::new(&mut socket.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> io::Result<(Output, TcpStream, Arc<Brake>)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (peer, accepted) =
+            tokio::join!(TcpStream::connect(listener.local_addr()?), listener.accept());
+        let brake = Arc::<Brake>::default();
+        Ok((Output::new(accepted?.0, Arc::clone(&brake)), peer?, brake))
+    }
+
+    /// What a poll says at once.
+    fn now<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        poll(&mut Context::from_waker(std::task::Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn what_is_written_goes_out_at_the_end_of_the_turn() -> io::Result<()> {
+        let (mut output, mut peer, _) = pair().await?;
+        output.write_all(b"one").await?;
+        output.write_all(b"two").await?;
+        output.flush().await?;
+        assert!(
+            now(|context| {
+                let mut bytes = [0; 8];
+                Pin::new(&mut peer).poll_read(context, &mut ReadBuf::new(&mut bytes))
+            })
+            .is_pending()
+        );
+        std::future::poll_fn(|context| output.poll_send(context)).await?;
+        let mut bytes = [0; 6];
+        peer.read_exact(&mut bytes).await?;
+        assert_eq!(&bytes, b"onetwo");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_lets_only_so_much_gather() -> io::Result<()> {
+        let (mut output, mut peer, _) = pair().await?;
+        let mut written = 0;
+        let part = [7; 16 << 10];
+        while let Poll::Ready(count) =
+            now(|context| Pin::new(&mut output).poll_write(context, &part))
+        {
+            written += count?;
+        }
+        assert!(output.socket.lock().waiting.len() < MAX_WAITING_BYTES + part.len());
+        drop(tokio::spawn(async move {
+            let mut left = written;
+            let mut bytes = vec![0; 64 << 10];
+            while left > 0 {
+                left -= peer.read(&mut bytes).await?;
+            }
+            io::Result::Ok(peer)
+        }));
+        std::future::poll_fn(|context| output.poll_send(context)).await?;
+        assert!(output.socket.lock().waiting.capacity() <= MAX_IDLE_BYTES, "it is given back");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_the_brake_is_pressed() -> io::Result<()> {
+        let (mut output, mut peer, brake) = pair().await?;
+        peer.write_all(b"more").await?;
+        brake.press(Duration::from_millis(5));
+        let mut bytes = [0; 4];
+        let read =
+            now(|context| Pin::new(&mut output).poll_read(context, &mut ReadBuf::new(&mut bytes)));
+        assert!(read.is_pending());
+        brake.release();
+        output.read_exact(&mut bytes).await?;
+        assert_eq!(&bytes, b"more");
+        Ok(())
+    }
+}

@@ -9,17 +9,18 @@ use anyhow::ensure;
 use breaker_engine::SystemClock;
 use breaker_proto::v1::breaker_service_client::BreakerServiceClient;
 use breaker_proto::v1::{self, AcquireRequest, Outcome};
-use breaker_tests::{Clients, run_of, selecting, start_in_memory};
+use breaker_tests::{Chance, Clients, run_of, selecting, start_in_memory};
 use tokio::runtime::Runtime;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::percentile::{median, millis};
-use crate::row::{Goal, Row};
-use crate::runtimes::{CALLERS, READERS, SERVER, one_thread};
-use crate::streams::{Shape, Streams};
-use crate::{load, pace};
+use super::pace;
+use super::percentile::{median, millis};
+use super::runtimes::{CALLERS, READERS, SERVER, one_thread};
+use super::streams::{Shape, Streams};
+use crate::figure::{Figure, Goal};
+use crate::load;
 
 const SHAPE: Shape = Shape { connections: 100, streams_per_connection: 100 };
 /// As in the measurement of the top rate.
@@ -37,14 +38,16 @@ const WATCHED_ONE_IN: u32 = 100;
 const WATCHED: usize = 100;
 
 /// The p99 of Acquire.
-pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Row>> {
+pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Figure>> {
     let (servers, readers) = (one_thread(SERVER)?, one_thread(READERS)?);
     let callers = one_thread(CALLERS)?;
     let server = servers.block_on(start_in_memory(Arc::new(SystemClock::start())))?;
     let address = server.grpc_address();
     let mut clients = readers.block_on(async { Clients::of(&address.to_string()) })?;
     readers.block_on(create_breakers(&mut clients))?;
-    let top = callers.block_on(load::rate(address, asked(), TOP_RATE_FOR))?;
+    let top = callers
+        .block_on(load::acquire(address, TOP_RATE_FOR, Chance::of_test()?, |_| asked()))?
+        .rate();
 
     let channels = callers.block_on(channels(address))?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
@@ -64,13 +67,13 @@ pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Row>> {
     }
     servers.block_on(server.shut_down())?;
     Ok(vec![
-        Row::new("Acquire at its top rate", top, "calls/s"),
-        Row::new(
+        Figure::new("Acquire at its top rate", top, "calls/s"),
+        Figure::new(
             "Acquire at half of its top rate, beside 10,000 streams and 1,000 transitions/s, p99",
             millis(median(&beside)),
             "ms",
         )
-        .beside(millis(median(&alone)))
+        .beside("alone", millis(median(&alone)))
         .with(Goal::RatioAtMost(2.0)),
     ])
 }

@@ -13,12 +13,14 @@ use breakerd::Server;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-use crate::percentile::{median, millis, percentile};
-use crate::row::{Goal, Row};
-use crate::runtimes::{NAIVE, READERS, SERVER, one_thread};
-use crate::streams::{Shape, Streams};
-use crate::{clock, cpu, naive};
+use super::percentile::{median, millis, percentile};
+use super::runtimes::{NAIVE, READERS, SERVER, one_thread};
+use super::streams::{Shape, Streams};
+use super::{cpu, naive};
+use crate::clock;
+use crate::figure::{Figure, Goal};
 
+const NAIVE_NAME: &str = "a naive broadcast";
 const BREAKER: &str = "bench/watched";
 /// In each turn; the first is not counted.
 const CHANGES: usize = 10;
@@ -26,29 +28,29 @@ const CHANGES: usize = 10;
 const REST: Duration = Duration::from_millis(500);
 
 /// To 10,000 streams on 100 connections.
-pub(crate) fn to_streams(rounds: usize) -> anyhow::Result<Vec<Row>> {
+pub(crate) fn to_streams(rounds: usize) -> anyhow::Result<Vec<Figure>> {
     let shape = Shape { connections: 100, streams_per_connection: 100 };
     let [real, naive] = compare(shape, rounds)?;
     Ok(vec![
-        Row::new("a change to 10,000 streams on 100 connections, p99", millis(real.p99()), "ms")
-            .beside(millis(naive.p99()))
+        Figure::new("a change to 10,000 streams on 100 connections, p99", millis(real.p99()), "ms")
+            .beside(NAIVE_NAME, millis(naive.p99()))
             .with(Goal::AtMost(50.0))
             .with(Goal::RatioAtMost(0.6)),
-        Row::new("a change to 10,000 streams, CPU of the server", millis(real.cpu()), "ms")
-            .beside(millis(naive.cpu())),
+        Figure::new("a change to 10,000 streams, CPU of the server", millis(real.cpu()), "ms")
+            .beside(NAIVE_NAME, millis(naive.cpu())),
     ])
 }
 
 /// To 1,000 connections with one stream each.
-pub(crate) fn to_connections(rounds: usize) -> anyhow::Result<Vec<Row>> {
+pub(crate) fn to_connections(rounds: usize) -> anyhow::Result<Vec<Figure>> {
     let shape = Shape { connections: 1_000, streams_per_connection: 1 };
     let [real, naive] = compare(shape, rounds)?;
     Ok(vec![
-        Row::new("a change to 1,000 connections, p99", millis(real.p99()), "ms")
-            .beside(millis(naive.p99()))
+        Figure::new("a change to 1,000 connections, p99", millis(real.p99()), "ms")
+            .beside(NAIVE_NAME, millis(naive.p99()))
             .with(Goal::AtMost(25.0)),
-        Row::new("a change to 1,000 connections, CPU of the server", millis(real.cpu()), "ms")
-            .beside(millis(naive.cpu())),
+        Figure::new("a change to 1,000 connections, CPU of the server", millis(real.cpu()), "ms")
+            .beside(NAIVE_NAME, millis(naive.cpu())),
     ])
 }
 
@@ -119,7 +121,9 @@ async fn sides(server: &Server, naives: &Runtime) -> anyhow::Result<[Side; 2]> {
 impl Side {
     async fn turn(&mut self, shape: Shape) -> anyhow::Result<()> {
         let selectors = |_| vec![BREAKER.to_owned()];
-        let mut streams = Streams::open(self.address, shape, selectors).await?;
+        let mut streams = Streams::open(self.address, shape, selectors)
+            .await
+            .with_context(|| format!("streams of {}", self.thread))?;
         for change in 0..CHANGES {
             let cpu = cpu::used_by(self.thread)?;
             let began = clock::now();

@@ -8,9 +8,9 @@ use breaker_proto::v1::{self, Outcome};
 use breaker_tests::{Clients, Daemon, run_of};
 use tokio::time::sleep;
 
-use crate::row::{Goal, Row};
-use crate::runtimes::{READERS, one_thread};
-use crate::streams::{Shape, Streams, connect};
+use super::runtimes::{READERS, one_thread};
+use super::streams::{Shape, Streams, connect};
+use crate::figure::{Figure, Goal};
 
 const SHAPE: Shape = Shape { connections: 100, streams_per_connection: 100 };
 const NAMES_OF_A_STREAM: usize = 10;
@@ -22,16 +22,16 @@ const SETTLE: Duration = Duration::from_secs(8);
 const BYTES_OF_A_STREAM: f64 = 8.0 * 1024.0;
 
 /// Streams on ten names of their own each, and on one selector that all of them share.
-pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
+pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     let readers = one_thread(READERS)?;
     let own = readers.block_on(bytes_of_a_stream(|stream| {
         (0..NAMES_OF_A_STREAM).map(|number| name(stream * NAMES_OF_A_STREAM + number)).collect()
     }))?;
     let same = readers.block_on(bytes_of_a_stream(|_| vec!["bench/shared/*".to_owned()]))?;
     Ok(vec![
-        Row::new("memory of an idle stream on 10 names of its own", own, "bytes")
+        Figure::new("memory of an idle stream on 10 names of its own", own, "bytes")
             .with(Goal::AtMost(BYTES_OF_A_STREAM)),
-        Row::new("memory of an idle stream on the selector of all", same, "bytes")
+        Figure::new("memory of an idle stream on the selector of all", same, "bytes")
             .with(Goal::AtMost(BYTES_OF_A_STREAM)),
     ])
 }

@@ -58,13 +58,12 @@ where
         runtime.spawn(async move {
             let answer = call.await;
             let took = clock::now().saturating_duration_since(due);
-            drop(permit);
-            if due_after < WARM_UP {
-                return;
+            if due_after >= WARM_UP {
+                let mut pace = pace.lock();
+                let noted = pace.took.record(took.as_nanos() as u64);
+                pace.errors += u64::from(answer.is_err() || noted.is_err());
             }
-            let mut pace = pace.lock();
-            pace.errors += u64::from(answer.is_err());
-            pace.took.saturating_record(took.as_nanos() as u64);
+            drop(permit);
         });
     }
     runtime.block_on(async {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -17,11 +18,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::percentile::{millis, percentile};
+use super::runtimes::{CALLERS, READERS, one_thread};
+use super::streams::Shape;
 use crate::clock;
-use crate::percentile::{millis, percentile};
-use crate::row::{Goal, Row};
-use crate::runtimes::{CALLERS, READERS, one_thread};
-use crate::streams::Shape;
+use crate::figure::{Figure, Goal};
 
 const SHAPE: Shape = Shape { connections: 100, streams_per_connection: 100 };
 const BREAKERS: usize = 1_000;
@@ -38,13 +39,13 @@ const AWAY: Duration = Duration::from_millis(500);
 const BEFORE: Duration = Duration::from_secs(1);
 
 /// From when the server listens again.
-pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
+pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     let (readers, callers) = (one_thread(READERS)?, one_thread(CALLERS)?);
     let folder = tempfile::tempdir()?;
     let database = folder.path().join("breakerd.db");
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let daemon = start(&database, address)?;
-    readers.block_on(create_breakers(&mut daemon.clients()?))?;
+    readers.block_on(async { create_breakers(&mut daemon.clients()?).await })?;
 
     let gathering = Arc::new(Gathering::default());
     let mut subscribers = JoinSet::new();
@@ -56,16 +57,16 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let mut caller = JoinSet::new();
     caller.spawn_on(call(address, Arc::clone(&calls)), callers.handle());
-    readers.block_on(sleep(BEFORE));
+    thread::sleep(BEFORE);
 
     gathering.in_sync.store(0, Ordering::Relaxed);
     daemon.kill()?;
-    readers.block_on(sleep(AWAY));
+    thread::sleep(AWAY);
     let daemon = start(&database, address)?;
     let listening = clock::now();
     readers.block_on(gathering.all_in_sync())?;
     let in_sync = clock::now();
-    readers.block_on(sleep(BEFORE));
+    thread::sleep(BEFORE);
 
     let calls = calls.lock().clone();
     let meanwhile: Vec<_> =
@@ -78,11 +79,11 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
     ensure!(daemon.terminate()?.success(), "the server did not end well");
     let took = in_sync.saturating_duration_since(listening);
     Ok(vec![
-        Row::new("10,000 streams in sync after a restart", took.as_secs_f64(), "s")
+        Figure::new("10,000 streams in sync after a restart", took.as_secs_f64(), "s")
             .with(Goal::AtMost(5.0)),
-        Row::new("Acquire until they are, p99", millis(p99), "ms"),
-        Row::new("Acquire until they are, calls", meanwhile.len() as f64, "calls"),
-        Row::new("Acquire until they are, failed", failed as f64, "calls"),
+        Figure::new("Acquire until they are, p99", millis(p99), "ms"),
+        Figure::new("Acquire until they are, calls", meanwhile.len() as f64, "calls"),
+        Figure::new("Acquire until they are, failed", failed as f64, "calls"),
     ])
 }
 

@@ -1,4 +1,4 @@
-//! What a Report allocates, from its bytes to its calls in the counts.
+//! What a Report may hold, and what it allocates from its bytes to its calls in the counts.
 
 use std::alloc::System;
 use std::sync::Arc;
@@ -103,4 +103,18 @@ async fn a_report_allocates_for_its_breakers_and_for_none_of_its_runs() {
         "name as it came, runs as they came, both checked: {for_few}"
     );
     tasks.shut_down().await.unwrap();
+}
+
+#[test]
+fn an_error_kind_that_is_no_text_is_refused_by_its_field() {
+    let run = reported::Run {
+        outcome: v1::Outcome::Failure.into(),
+        count: 1,
+        error_kind: Bytes::from_static(b"http.\xff"),
+        ..reported::Run::default()
+    };
+    let report =
+        reported::BreakerReport { breaker: "a/b".into(), runs: vec![run], ..Default::default() };
+    let refused = reports_of("", 0, &[report]).unwrap_err();
+    assert!(refused.message().starts_with("reports[0].runs[0].error_kind: "), "{refused:?}");
 }

@@ -1,33 +1,24 @@
 //! How long a server takes to be ready on a full database, and how much memory it then has.
 //!
-//! For SQLite and Postgres: a database with that many breakers, one in a hundred of them OPEN, is
+//! For SQLite and Postgres: a database with a million breakers, one in a hundred of them OPEN, is
 //! filled by SQL; then the real `breakerd` is started on it, without and with a long history.
-//!
-//! `cargo build --release && cargo run --release -p breaker-tests --bin bench-start
-//! [-- --breakers 1000000 --history 2000000]`
-
-#[path = "../clock.rs"]
-mod clock;
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use breaker_tests::{Daemon, binary};
-use clap::Parser;
+use breaker_tests::Daemon;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use throwaway_postgres::{Cluster, Database};
+use tokio::runtime::Builder;
 
-/// Measures the start of a server on a full database.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// Breakers in the database.
-    #[arg(long, default_value_t = 1_000_000)]
-    breakers: u32,
-    /// Transitions in the database, the second time.
-    #[arg(long, default_value_t = 2_000_000)]
-    history: u32,
-}
+use crate::clock;
+use crate::figure::{Figure, Goal};
+
+const BREAKERS: u32 = 1_000_000;
+const HISTORY: u32 = 2_000_000;
+const MAX_READY_S: f64 = 10.0;
+const MAX_MEMORY_MIB: f64 = 512.0;
 
 /// The columns of a breaker that cannot be NULL, and what an idle one has there.
 fn breakers(numbers: &str) -> String {
@@ -53,16 +44,14 @@ fn history(numbers: &str) -> String {
     )
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    println!("{} breakers", arguments.breakers);
-    println!("{:>9} {:>9} {:>9} {:>10}", "database", "history", "ready", "memory");
-    sqlite(&arguments).await?;
-    postgres(&arguments)
+pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let mut figures = runtime.block_on(sqlite())?;
+    figures.extend(postgres()?);
+    Ok(figures)
 }
 
-async fn sqlite(arguments: &Arguments) -> anyhow::Result<()> {
+async fn sqlite() -> anyhow::Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite://{}", folder.path().join("breakerd.db").display());
     // Makes the tables.
@@ -79,25 +68,27 @@ async fn sqlite(arguments: &Arguments) -> anyhow::Result<()> {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
         Ok(connection.close().await?)
     };
-    fill(breakers(&numbers(arguments.breakers))).await?;
-    start("SQLite", 0, &url)?;
-    fill(history(&numbers(arguments.history))).await?;
-    start("SQLite", arguments.history, &url)
+    fill(breakers(&numbers(BREAKERS))).await?;
+    let mut figures = start("SQLite", 0, &url)?;
+    fill(history(&numbers(HISTORY))).await?;
+    figures.extend(start("SQLite", HISTORY, &url)?);
+    Ok(figures)
 }
 
-fn postgres(arguments: &Arguments) -> anyhow::Result<()> {
+fn postgres() -> anyhow::Result<Vec<Figure>> {
     let cluster = Cluster::start()?;
     let database: Database = cluster.database()?;
     Daemon::start_on(&database.url, [] as [&str; 0])?.terminate()?;
     let numbers = |count: u32| format!("generate_series(1, {count}) AS numbers (n)");
-    database.query(&breakers(&numbers(arguments.breakers)))?;
-    start("Postgres", 0, &database.url)?;
-    database.query(&history(&numbers(arguments.history)))?;
-    start("Postgres", arguments.history, &database.url)
+    database.query(&breakers(&numbers(BREAKERS)))?;
+    let mut figures = start("Postgres", 0, &database.url)?;
+    database.query(&history(&numbers(HISTORY)))?;
+    figures.extend(start("Postgres", HISTORY, &database.url)?);
+    Ok(figures)
 }
 
-/// Starts a server, prints how long it took to be ready, and ends it.
-fn start(database: &str, history: u32, url: &str) -> anyhow::Result<()> {
+/// Starts a server, sees how long it takes to be ready, and ends it.
+fn start(database: &str, history: u32, url: &str) -> anyhow::Result<Vec<Figure>> {
     let began = clock::now();
     let daemon = Daemon::start_on(url, [] as [&str; 0])?;
     // It listens once everything is loaded, or before that if it has to wait for the lead.
@@ -108,10 +99,16 @@ fn start(database: &str, history: u32, url: &str) -> anyhow::Result<()> {
     // What is recorded after the start is counted, too.
     std::thread::sleep(Duration::from_secs(2));
     let memory = resident_mib(daemon.process_id())?;
-    println!("{database:>9} {history:>9} {ready:>9.2?} {memory:>6} MiB");
+    eprintln!("{database}, {history} transitions: ready in {ready:.2?}, {memory} MiB");
     let status = daemon.terminate()?;
-    anyhow::ensure!(status.success(), "{} ended with {status}", binary("breakerd")?.display());
-    Ok(())
+    anyhow::ensure!(status.success(), "breakerd ended with {status}");
+    let on = format!("{BREAKERS} breakers in {database}, {history} transitions:");
+    Ok(vec![
+        Figure::new(&format!("{on} ready"), ready.as_secs_f64(), "s")
+            .with(Goal::AtMost(MAX_READY_S)),
+        Figure::new(&format!("{on} memory"), memory as f64, "MiB")
+            .with(Goal::AtMost(MAX_MEMORY_MIB)),
+    ])
 }
 
 /// The most memory that the process has had resident.

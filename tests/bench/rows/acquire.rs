@@ -1,0 +1,35 @@
+//! How much of an empty gRPC method's speed is left to Acquire: both are called in the same way,
+//! the server on a thread of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use breaker_engine::SystemClock;
+use breaker_proto::v1::AcquireRequest;
+use breaker_tests::{Chance, start_in_memory};
+
+use crate::cpu::Core;
+use crate::figure::{Figure, Goal, Rounds};
+use crate::{Pace, empty, load};
+
+pub(crate) fn measure(pace: Pace) -> anyhow::Result<Vec<Figure>> {
+    let (servers, clients) = (Core::start()?, Core::start()?);
+    let empty = servers.runtime.block_on(empty::serve())?;
+    let clock = Arc::new(SystemClock::start());
+    let server = servers.runtime.block_on(start_in_memory(clock))?;
+    let mut chance = Chance::of_test()?;
+    let mut rate = |address: SocketAddr, request: AcquireRequest| {
+        let duration = Duration::from_secs(pace.seconds);
+        let calls = load::acquire(address, duration, chance.fork(), move |_| request.clone());
+        anyhow::Ok(clients.runtime.block_on(calls)?.rate())
+    };
+    let asked = AcquireRequest { breaker: "bench/breaker".into(), client_id: "bench".into() };
+    let mut rounds = Rounds::begin("Acquire", "an empty tonic method", "requests/s");
+    for _ in 0..pace.rounds {
+        let nothing = rate(empty, AcquireRequest::default())?;
+        rounds.add(nothing, rate(server.grpc_address(), asked.clone())?);
+    }
+    servers.runtime.block_on(server.shut_down())?;
+    Ok(vec![rounds.end(Some(Goal::RatioAtLeast(0.9)))])
+}
