@@ -14,7 +14,8 @@ pub(crate) struct Figure {
     pub(crate) unit: String,
     pub(crate) baseline: f64,
     pub(crate) measured: f64,
-    /// Of what was measured to the baseline.
+    /// The median of the ratios of the rounds, not the ratio of the medians: what was measured and
+    /// its baseline are neighbours in time, and share what else the machine did then.
     pub(crate) ratio: f64,
     pub(crate) goal: Option<Goal>,
     pub(crate) met: Option<bool>,
@@ -73,13 +74,14 @@ impl Rounds {
     pub(crate) fn add(&mut self, baseline: f64, measured: f64) {
         self.baseline.push(baseline);
         self.measured.push(measured);
-        line(&self.measured.len().to_string(), baseline, measured);
+        line(&self.measured.len().to_string(), baseline, measured, measured / baseline);
     }
 
     pub(crate) fn end(self, goal: Option<Goal>) -> Figure {
+        let rounds = self.measured.iter().zip(&self.baseline);
+        let ratio = median(rounds.map(|(measured, baseline)| measured / baseline).collect());
         let (baseline, measured) = (median(self.baseline), median(self.measured));
-        let ratio = measured / baseline;
-        line("median", baseline, measured);
+        line("median", baseline, measured, ratio);
         let met = goal.map(|goal| goal.is_met(measured, ratio));
         if let Some(goal) = goal {
             eprintln!("{:>6} {}: {}", "goal", goal.text(), word(met));
@@ -89,8 +91,7 @@ impl Rounds {
     }
 }
 
-fn line(round: &str, baseline: f64, measured: f64) {
-    let ratio = measured / baseline;
+fn line(round: &str, baseline: f64, measured: f64, ratio: f64) {
     eprintln!("{round:>6} {:>12} {:>12} {ratio:>7.3}", amount(baseline), amount(measured));
 }
 
