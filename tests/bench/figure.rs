@@ -104,15 +104,19 @@ impl Rounds {
     pub(crate) fn add(&mut self, baseline: f64, measured: f64) {
         self.baseline.push(baseline);
         self.measured.push(measured);
-        line(&self.measured.len().to_string(), baseline, measured);
+        line(&self.measured.len().to_string(), baseline, measured, measured / baseline);
     }
 
-    /// The medians, and their ratio.
+    /// The medians of what was measured, and of the ratios of the rounds: what disturbs a round
+    /// disturbs both sides of it.
     pub(crate) fn end(self, goal: Option<Goal>) -> Figure {
         let Self { name, beside, unit, baseline, measured } = self;
+        let rounds = measured.iter().zip(&baseline);
+        let ratio = median(rounds.map(|(measured, baseline)| measured / baseline).collect());
         let (baseline, measured) = (median(baseline), median(measured));
-        line("median", baseline, measured);
-        let figure = Figure::new(&name, measured, &unit).beside(&beside, baseline);
+        line("median", baseline, measured, ratio);
+        let mut figure = Figure::new(&name, measured, &unit).beside(&beside, baseline);
+        figure.ratio = Some(ratio);
         match goal {
             Some(goal) => {
                 let figure = figure.with(goal);
@@ -124,8 +128,7 @@ impl Rounds {
     }
 }
 
-fn line(round: &str, baseline: f64, measured: f64) {
-    let ratio = measured / baseline;
+fn line(round: &str, baseline: f64, measured: f64, ratio: f64) {
     eprintln!("{round:>6} {:>12} {:>12} {ratio:>7.3}", amount(baseline), amount(measured));
 }
 

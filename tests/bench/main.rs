@@ -1,7 +1,7 @@
 //! How fast the server is beside something that everybody knows, row by row.
 //!
 //! What is measured and what it is measured beside take turns within one run, several times, and
-//! the medians count. What happens is told on standard error; each figure is a line of JSON on
+//! the median of their ratios counts. What happens is told on standard error; each figure is a line of JSON on
 //! standard output, and `table` makes one table of such lines.
 //!
 //! `tests/bench/run [ROW]...`, or one row by itself:
@@ -18,7 +18,7 @@ mod reports;
 mod rows;
 mod watch;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use self::figure::{Figure, table};
 
@@ -110,10 +110,8 @@ fn main() -> anyhow::Result<()> {
             }
         }
         Command::Rows => {
-            let rows = Row::augment_subcommands(Arguments::command().name("rows"));
-            let others = ["rows", "table", "help"];
-            let names = rows.get_subcommands().map(clap::Command::get_name);
-            names.filter(|name| !others.contains(name)).for_each(|name| println!("{name}"));
+            let rows = Row::augment_subcommands(clap::Command::new("rows"));
+            rows.get_subcommands().for_each(|row| println!("{}", row.get_name()));
         }
         Command::Table => print!("{}", table(std::io::stdin().lock())?),
     }
