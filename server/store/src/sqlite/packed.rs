@@ -20,7 +20,7 @@ const SEPARATORS: [u8; 2] = [31, 30];
 /// In the place of NULL, and before every value that is none: a value can be empty.
 const NULL: u8 = b'-';
 
-/// The columns of a row that can be packed; all others are NULL in it.
+/// The columns of a row that can be packed; all others are NULL in it. The bytes come last.
 const PACKED: [&str; 21] = [
     "name",
     "revision",
@@ -41,8 +41,8 @@ const PACKED: [&str; 21] = [
     "late",
     "denied",
     "recent_calls",
-    "window_calls",
     "used_at",
+    "window_calls",
 ];
 
 /// The condition under which a row can be packed.
