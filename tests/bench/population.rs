@@ -48,7 +48,6 @@ pub(crate) fn engine_with(breakers: u64) -> anyhow::Result<Alone> {
             .map_err(|refused| anyhow::anyhow!("{refused:?}"))?,
         max_breakers: breakers as usize,
         unknown_breakers: UnknownBreakers::Create,
-        idle_ttl: None,
         history_retention: Duration::from_secs(3_600),
         idle_ttl: None,
         life: || 1,
