@@ -27,7 +27,7 @@ use self::controller::{Controller, FULL, Sample};
 /// How often the server looks at how long it takes to get a turn.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A connection whose calls are refused rests for at least so long, and at most.
-const REST: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+const REST: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
 /// What can be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

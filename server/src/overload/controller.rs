@@ -13,7 +13,7 @@ const WINDOW: Duration = Duration::from_millis(100);
 const BUSY_PERCENT: u128 = 50;
 
 /// How much the level grows in a window: at least, and at most.
-const GROWTH: (u32, u32) = (FULL / 16, FULL / 4);
+const GROWTH: (u32, u32) = (FULL / 32, FULL / 8);
 /// By how much it shrinks in a window once there is room again.
 const RELIEF: u32 = FULL / 16;
 
@@ -27,7 +27,8 @@ pub(super) struct Sample {
     pub(super) worked: Option<Duration>,
 }
 
-/// Finds the level at which the delay stays below a limit: up fast, down slowly.
+/// Finds the level at which the delay stays below a limit: up by how far it is above, down in small
+/// steps, so that it swings about the level that is needed.
 ///
 /// A window counts by its shortest delay, as in CoDel: a queue that was empty once in a while does
 /// no harm, however long it gets in between.
@@ -73,7 +74,7 @@ impl Controller {
             let over = shortest.as_nanos() / self.max_delay.as_nanos().max(1);
             let growth = u32::try_from(over).unwrap_or(u32::MAX).saturating_mul(GROWTH.0);
             self.level = (self.level + growth.clamp(GROWTH.0, GROWTH.1)).min(2 * FULL);
-        } else if shortest < self.max_delay / 2 || !is_busy {
+        } else if shortest < self.max_delay * 3 / 4 || !is_busy {
             self.level = self.level.saturating_sub(RELIEF);
         }
         self.level
@@ -122,9 +123,9 @@ mod tests {
         let mut server = Server::new();
         assert_eq!(server.pass(&[0, 3], 100), 0);
         let first = server.pass(&[60], 100);
-        assert!((FULL / 4..FULL).contains(&first), "{first}");
+        assert!((FULL / 8..FULL / 2).contains(&first), "{first}");
         let held = server.pass(&[40], 100);
-        assert_eq!(held, first, "between half of the limit and the limit it stays");
+        assert_eq!(held, first, "a little below the limit it stays");
         assert!(server.pass(&[300], 100) > held);
         for _ in 0..20 {
             server.pass(&[300], 100);
