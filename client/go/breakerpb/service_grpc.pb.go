@@ -33,6 +33,7 @@ type BreakerServiceClient interface {
 	// nobody and converges when it reads again. At least every 5 s a message comes, empty but for
 	// token and time if there is nothing else. A server that drains ends the stream with UNAVAILABLE,
 	// reason DRAINING, after a last token; one that does not lead any more with reason NOT_LEADER.
+	// A stream that is cut within its snapshot begins anew: its token is answered with `reset`.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (BreakerService_WatchClient, error)
 }
 
@@ -114,6 +115,7 @@ type BreakerServiceServer interface {
 	// nobody and converges when it reads again. At least every 5 s a message comes, empty but for
 	// token and time if there is nothing else. A server that drains ends the stream with UNAVAILABLE,
 	// reason DRAINING, after a last token; one that does not lead any more with reason NOT_LEADER.
+	// A stream that is cut within its snapshot begins anew: its token is answered with `reset`.
 	Watch(*WatchRequest, BreakerService_WatchServer) error
 	mustEmbedUnimplementedBreakerServiceServer()
 }
