@@ -1,7 +1,7 @@
 //! All that a server knows, part by part, for whoever wants to take it elsewhere.
 //!
 //! A part is gathered when it is asked for: a reader that is slow keeps nothing waiting and costs
-//! no memory but the names of the breakers. Each breaker is as it was at the moment at which its
+//! no memory. Breakers come in the order of their names, each as it was at the moment at which its
 //! part was gathered. The history comes last and goes as far as the last transition of any of them,
 //! so that no breaker is in a state that the history does not lead to.
 //!
@@ -10,7 +10,6 @@
 //! server has counted before the backup and not answered.
 
 use std::sync::Arc;
-use std::vec::IntoIter;
 
 use breaker_core::{BreakerName, Time};
 
@@ -68,8 +67,8 @@ pub struct Backup {
 enum Stage {
     Beginning,
     Policies,
-    Naming,
-    Breakers(IntoIter<BreakerName>),
+    /// After this name.
+    Breakers(Option<BreakerName>),
     /// After one id, up to and with another.
     Transitions(u64, u64),
     Over,
@@ -122,13 +121,8 @@ impl Backup {
                     let origin = self.engine.origin(self.scope);
                     (Some(BackupPart::Begins(self.engine.now(), origin)), Stage::Policies)
                 }
-                Stage::Policies => (Some(self.policies()), Stage::Naming),
-                Stage::Naming => {
-                    let engine = Arc::clone(&self.engine);
-                    let names = off_the_workers(move || engine.breakers().names()).await?;
-                    (None, Stage::Breakers(names.into_iter()))
-                }
-                Stage::Breakers(names) => self.breakers(names).await?,
+                Stage::Policies => (Some(self.policies()), Stage::Breakers(None)),
+                Stage::Breakers(after) => self.breakers(after).await?,
                 Stage::Transitions(after, last) => self.transitions(after, last).await?,
                 Stage::Over => return Ok(None),
             };
@@ -148,20 +142,21 @@ impl Backup {
 
     async fn breakers(
         &self,
-        mut names: IntoIter<BreakerName>,
+        after: Option<BreakerName>,
     ) -> Result<(Option<BackupPart>, Stage), EngineError> {
-        let some: Vec<_> = names.by_ref().take(BREAKERS).collect();
-        if some.is_empty() {
+        let names = self.engine.breakers().names_beginning_with("", after.as_ref());
+        let names: Vec<_> = names.take(BREAKERS).collect();
+        let Some(last) = names.last().cloned() else {
             let stage = match self.scope {
                 // What is not kept any more is passed by when it is met.
                 BackupScope::Everything => Stage::Transitions(0, self.engine.latest_transition()),
                 BackupScope::WithoutHistory => Stage::Over,
             };
             return Ok((None, stage));
-        }
+        };
         let engine = Arc::clone(&self.engine);
-        let rows = off_the_workers(move || engine.rows(&some)).await?;
-        Ok((Some(BackupPart::Breakers(rows)), Stage::Breakers(names)))
+        let rows = off_the_workers(move || engine.rows(&names)).await?;
+        Ok((Some(BackupPart::Breakers(rows)), Stage::Breakers(Some(last))))
     }
 
     async fn transitions(

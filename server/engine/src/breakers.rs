@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use breaker_core::{Breaker, BreakerName, Time};
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+use dashmap::mapref::entry::{Entry, VacantEntry};
+use dashmap::mapref::one::RefMut;
 
 use crate::defaults::Configured;
 use crate::error::EngineError;
@@ -113,10 +114,11 @@ impl Breakers {
             Entry::Occupied(mut entry) => Ok(f(&name, entry.get_mut())),
             Entry::Vacant(entry) => {
                 self.has_room_for(1)?;
-                let mut live = Box::new(self.fresh(now, self.policies.configured(&name)));
-                live.last_use = Some(LastUse::at(now));
-                let mut entry = entry.insert(live);
-                self.welcome(&name, entry.value_mut());
+                let mut entry = self.make(&name, entry, || {
+                    let mut live = self.fresh(now, self.policies.configured(&name));
+                    live.last_use = Some(LastUse::at(now));
+                    live
+                });
                 Ok(f(&name, entry.value_mut()))
             }
         }
@@ -132,9 +134,7 @@ impl Breakers {
                 live.revision
             }
             Entry::Vacant(entry) => {
-                let mut entry = entry.insert(Box::new(self.fresh(now, configured)));
-                self.welcome(&name, entry.value_mut());
-                entry.revision
+                self.make(&name, entry, || self.fresh(now, configured)).revision
             }
         }
     }
@@ -158,9 +158,7 @@ impl Breakers {
             Entry::Occupied(_) => Err(EngineError::AlreadyExists(name)),
             Entry::Vacant(entry) => {
                 self.has_room_for(1)?;
-                let mut entry = entry.insert(Box::new(self.fresh(now, configured)));
-                self.welcome(&name, entry.value_mut());
-                Ok(entry.revision)
+                Ok(self.make(&name, entry, || self.fresh(now, configured)).revision)
             }
         }
     }
@@ -246,13 +244,6 @@ impl Breakers {
         self.map.contains_key(name)
     }
 
-    /// The names of all breakers. To look at each of them for long, without holding its shard.
-    pub(crate) fn names(&self) -> Vec<BreakerName> {
-        let mut names = Vec::with_capacity(self.len());
-        self.for_each(|name, _| names.push(name.clone()));
-        names
-    }
-
     /// The names that begin with a text, after one of them, in order. A breaker can be gone when its
     /// name comes.
     pub(crate) fn names_beginning_with(
@@ -270,12 +261,24 @@ impl Breakers {
         }
     }
 
-    /// What a breaker that was just made entails; while its shard is locked.
-    fn welcome(&self, name: &BreakerName, live: &mut Live) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
+    /// Puts a breaker where there was none; its shard stays locked meanwhile.
+    ///
+    /// Its name is there before the breaker asks for its configuration. Whoever changes the policies
+    /// publishes them and goes through the names then: a name that was not found yet is that of a
+    /// breaker that asks the new policies, and one that was found can be looked at when the shard is
+    /// free.
+    fn make<'m>(
+        &self,
+        name: &BreakerName,
+        place: VacantEntry<'m, BreakerName, Box<Live>>,
+        live: impl FnOnce() -> Live,
+    ) -> RefMut<'m, BreakerName, Box<Live>> {
         self.names.insert(name.clone());
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut live = Box::new(live());
+        self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
         live.announce(name, &self.signals);
+        place.insert(live)
     }
 }
 

@@ -18,10 +18,10 @@ pub enum EngineError {
     /// There is a breaker of this name.
     #[error("breaker `{0}` exists already; update it, or delete it first")]
     AlreadyExists(BreakerName),
-    /// The server holds as many breakers as it may.
+    /// The server would hold more breakers than it may.
     #[error(
-        "the server holds as many breakers as it may, {limit} (`max_breakers`); delete some, let \
-         `idle_ttl` drop those that nobody uses any more, or let the operator raise the limit"
+        "the server holds at most {limit} breakers (`max_breakers`), and there would be more; delete \
+         some, let `idle_ttl` drop those that nobody uses any more, or let the operator raise the limit"
     )]
     TooManyBreakers {
         /// The limit.

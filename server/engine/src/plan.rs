@@ -5,6 +5,7 @@
 //! holds [`Policies::changing`](crate::policies::Policies::changing) until it is carried out.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem;
 use std::sync::Arc;
 
 use breaker_core::{BreakerName, ConfigPatch, Time, Violation};
@@ -17,6 +18,7 @@ use crate::error::EngineError;
 use crate::live::Live;
 use crate::policies::MAX_POLICIES;
 use crate::policy::{Policy, PolicyDeletion, PolicyName, PolicyRow, PolicySpec, Ranked};
+use crate::selectors::{self, Selector};
 use crate::signals::Signals;
 use crate::store::Batch;
 use crate::ties::Ties;
@@ -159,14 +161,8 @@ impl Plan {
             let revision = breakers.put(name.clone(), now, configured);
             written.push(Written::Row(name, revision));
         }
-        if self.touched.is_empty() {
-            return written;
-        }
         // Breakers can have been made since the plan was. From now on they ask the new policies.
-        for name in breakers.names() {
-            if !self.touched.iter().any(|policy| policy.matches(&name)) {
-                continue;
-            }
+        for name in followers(breakers, &self.touched) {
             breakers.with(name.as_str(), |name, live| {
                 let own = live.own_patch().cloned().unwrap_or_default();
                 // It was checked, and nobody can have changed it since. One that did not fit before
@@ -314,17 +310,15 @@ impl<'a> Planner<'a> {
         let ranked = Arc::clone(&self.plan.ranked);
         let mut ties = Ties::new(&ranked, self.edits.policies.keys());
         let edited: HashSet<_> = self.plan.breakers.iter().map(|(name, _)| name.clone()).collect();
-        let is_untouched = self.plan.touched.is_empty();
-        let names = if is_untouched { Vec::new() } else { self.breakers.names() };
-        for name in names.iter().chain(created) {
-            if !self.plan.touched.iter().any(|policy| policy.matches(name)) {
-                continue;
-            }
-            ties.look_at(name);
-            if !edited.contains(name) {
-                self.check_own(name, &ranked);
+        let touched = mem::take(&mut self.plan.touched);
+        let created = created.iter().filter(|name| is_matched(&touched, name)).cloned();
+        for name in followers(self.breakers, &touched).chain(created) {
+            ties.look_at(&name);
+            if !edited.contains(&name) {
+                self.check_own(&name, &ranked);
             }
         }
+        self.plan.touched = touched;
         for (policy, warning) in ties.into_warnings() {
             let place = self.edits.policies.get(&policy).and_then(|edit| edit.place.clone());
             self.plan.warnings.push(at(&place, warning));
@@ -362,6 +356,21 @@ impl<'a> Planner<'a> {
         };
         self.violations.push(violation);
     }
+}
+
+/// The names of the breakers that some of the policies match, in order.
+fn followers<'b>(
+    breakers: &'b Breakers,
+    policies: &'b [Arc<Policy>],
+) -> impl Iterator<Item = BreakerName> + 'b {
+    let selectors = policies.iter().map(|policy| &policy.row.spec.selector);
+    let prefixes = selectors::apart(selectors.map(Selector::literal_prefix));
+    let names = prefixes.into_iter().flat_map(|prefix| breakers.names_beginning_with(prefix, None));
+    names.filter(|name| is_matched(policies, name))
+}
+
+fn is_matched(policies: &[Arc<Policy>], name: &BreakerName) -> bool {
+    policies.iter().any(|policy| policy.matches(name))
 }
 
 fn at(place: &Place, violation: Violation) -> Violation {

@@ -2,7 +2,8 @@
 //!
 //! A breaker asks for its policy once, when it is made, and keeps what it got; whoever changes
 //! policies goes to every breaker that they match. Both must not miss each other: a new breaker
-//! asks while its shard is locked, and a change is published before it goes through the shards.
+//! asks while its shard is locked and its name is known, and a change is published before it goes
+//! through the names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

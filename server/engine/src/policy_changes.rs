@@ -9,6 +9,7 @@ use crate::changes::Changed;
 use crate::durably::{Durability, Target, Written, off_the_workers};
 use crate::engine::Engine;
 use crate::error::EngineError;
+use crate::live::Live;
 use crate::plan::{Change, Edits, Plan, PolicyEdit};
 use crate::policy::{Policy, PolicyName, PolicyRow, PolicySpec, Ranked};
 use crate::selectors::Selector;
@@ -73,7 +74,7 @@ impl Engine {
     /// If there is none of this name.
     pub fn policy(&self, name: &PolicyName) -> Result<PolicyView, EngineError> {
         let policy = known(&self.policies().ranked(), name)?;
-        let breaker_count = self.breakers_by_policy().remove(name).unwrap_or(0);
+        let breaker_count = self.breakers_of(&policy);
         Ok(PolicyView { row: policy.row.clone(), breaker_count })
     }
 
@@ -235,6 +236,24 @@ impl Engine {
             Ok(Edited { written, changes, warnings, ranked })
         };
         self.make(durability, change).await
+    }
+
+    /// For how many breakers a policy is in force.
+    fn breakers_of(&self, policy: &Policy) -> usize {
+        let breakers = self.breakers();
+        let follows = |live: &Live| live.policy_name() == Some(policy.name());
+        let prefix = policy.row.spec.selector.literal_prefix();
+        if prefix.is_empty() {
+            let mut count = 0;
+            breakers.for_each(|_, live| count += usize::from(follows(live)));
+            return count;
+        }
+        let names = breakers.names_beginning_with(prefix, None);
+        let is_its_own = |name: &BreakerName| {
+            policy.matches(name)
+                && breakers.with(name.as_str(), |_, live| follows(live)) == Some(true)
+        };
+        names.filter(is_its_own).count()
     }
 
     fn breakers_by_policy(&self) -> HashMap<PolicyName, usize> {

@@ -100,11 +100,7 @@ impl Selectors {
         if self.selects_all() {
             return vec![""];
         }
-        let mut prefixes: Vec<_> = self.globs.iter().map(NameGlob::literal_prefix).collect();
-        prefixes.sort_unstable();
-        // One that begins with another stands behind it, and adds nothing.
-        prefixes.dedup_by(|later, earlier| later.starts_with(*earlier));
-        prefixes
+        apart(self.globs.iter().map(NameGlob::literal_prefix))
     }
 
     /// Whether every breaker is selected, because nothing narrows them down.
@@ -124,4 +120,14 @@ impl Selectors {
         let names = self.names.iter().map(BreakerName::as_str);
         names.chain(self.globs.iter().map(NameGlob::as_str)).collect()
     }
+}
+
+/// Beginnings of names in their order, without those that begin with another one of them: what begins
+/// so is found with that one.
+pub(crate) fn apart<'p>(prefixes: impl Iterator<Item = &'p str>) -> Vec<&'p str> {
+    let mut prefixes: Vec<_> = prefixes.collect();
+    // One that begins with another stands behind it.
+    prefixes.sort_unstable();
+    prefixes.dedup_by(|later, earlier| later.starts_with(*earlier));
+    prefixes
 }
