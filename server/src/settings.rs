@@ -97,7 +97,7 @@ struct CommandLine {
     /// Most breakers at a time [default: 1000000]
     #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
     max_breakers: Option<usize>,
-    /// Most gRPC connections at a time; any more are closed at once [default: 10000]
+    /// Most gRPC connections at a time; any more are refused and closed [default: 10000]
     #[arg(long, env = "BREAKERD_MAX_CONNECTIONS", value_name = "COUNT", global = true)]
     max_connections: Option<usize>,
     /// Most watch streams at a time; any more are refused [default: 100000]
@@ -405,18 +405,22 @@ fn client_rate(text: &str) -> Result<Option<NonZeroU32>, SettingsError> {
 }
 
 fn max_queue_delay(text: &str) -> Result<Option<Duration>, SettingsError> {
-    match breaker_wire::parse_duration(text) {
-        _ if text == OFF => Ok(None),
-        Ok(delay) if delay >= MIN_MAX_QUEUE_DELAY => Ok(Some(delay)),
-        Ok(_) | Err(_) => Err(SettingsError::MaxQueueDelay(text.to_owned())),
-    }
+    off_or_at_least(MIN_MAX_QUEUE_DELAY, text, SettingsError::MaxQueueDelay)
 }
 
 fn idle_ttl(text: &str) -> Result<Option<Duration>, SettingsError> {
+    off_or_at_least(MIN_IDLE_TTL, text, SettingsError::IdleTtl)
+}
+
+fn off_or_at_least(
+    least: Duration,
+    text: &str,
+    refused: fn(String) -> SettingsError,
+) -> Result<Option<Duration>, SettingsError> {
     match breaker_wire::parse_duration(text) {
         _ if text == OFF => Ok(None),
-        Ok(time) if time >= MIN_IDLE_TTL => Ok(Some(time)),
-        Ok(_) | Err(_) => Err(SettingsError::IdleTtl(text.to_owned())),
+        Ok(duration) if duration >= least => Ok(Some(duration)),
+        Ok(_) | Err(_) => Err(refused(text.to_owned())),
     }
 }
 
