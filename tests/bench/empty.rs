@@ -9,6 +9,7 @@ use breaker_proto::v1::{
 };
 use futures::stream::{self, Stream};
 use tokio::net::TcpListener;
+use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
@@ -36,10 +37,15 @@ impl BreakerService for Empty {
 
 /// Starts the server on a free port; it ends with the runtime.
 pub(crate) async fn serve() -> anyhow::Result<SocketAddr> {
+    serve_by_tonic(Empty).await
+}
+
+/// Starts a server on a free port, as tonic serves; it ends with the runtime.
+pub(crate) async fn serve_by_tonic(service: impl BreakerService) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let server = tonic::transport::Server::builder().add_service(BreakerServiceServer::new(Empty));
+    let server = Server::builder().add_service(BreakerServiceServer::new(service));
     tokio::spawn(server.serve_with_incoming(incoming));
     Ok(address)
 }

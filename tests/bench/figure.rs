@@ -184,7 +184,8 @@ fn amount(number: f64) -> String {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The one in the middle; 0 of none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }

@@ -5,19 +5,18 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use breaker_proto::v1::breaker_service_server::{BreakerService, BreakerServiceServer};
+use breaker_proto::v1::breaker_service_server::BreakerService;
 use breaker_proto::v1::{
     AcquireRequest, AcquireResponse, BreakerState, ReportRequest, ReportResponse, WatchRequest,
     WatchResponse,
 };
 use futures::stream::{self, Stream};
 use prost_types::Timestamp;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
+
+use crate::empty::serve_by_tonic;
 
 /// Changes come one at a time.
 const MAX_WAITING: usize = 16;
@@ -83,15 +82,10 @@ impl BreakerService for Naive {
 /// Starts the server on a free port; it ends with the runtime. Each Report changes its only breaker
 /// to the other one of two states.
 pub(crate) async fn serve(states: [BreakerState; 2]) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let naive = Naive {
         states,
         changes: AtomicUsize::new(0),
         messages: broadcast::Sender::new(MAX_WAITING),
     };
-    let server = Server::builder().add_service(BreakerServiceServer::new(naive));
-    tokio::spawn(server.serve_with_incoming(incoming));
-    Ok(address)
+    serve_by_tonic(naive).await
 }
