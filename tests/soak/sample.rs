@@ -1,6 +1,5 @@
-use anyhow::Context;
 use breaker_core::Time;
-use breaker_tests::{Daemon, clock};
+use breaker_tests::{Daemon, clock, metric_of};
 use tokio::task::block_in_place;
 
 use crate::process;
@@ -46,7 +45,5 @@ impl Sample {
 
 /// A gauge that counts something.
 fn gauge(page: &str, name: &str) -> anyhow::Result<u64> {
-    let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = value.with_context(|| format!("there is no metric {name}"))?;
-    Ok(value.parse::<f64>()? as u64)
+    Ok(metric_of(page, name)?.parse::<f64>()? as u64)
 }

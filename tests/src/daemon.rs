@@ -74,6 +74,15 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// The value of a metric on a page of them, as it stands there.
+///
+/// # Errors
+/// If there is none.
+pub fn metric_of<'p>(page: &'p str, name: &str) -> anyhow::Result<&'p str> {
+    let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.with_context(|| format!("there is no metric {name}"))
+}
+
 /// A port that nobody listens on, for a server that comes back to it. Connections never begin at
 /// one of these by themselves.
 ///
@@ -218,14 +227,20 @@ impl Daemon {
         Ok(self.answer(path)?.1)
     }
 
-    /// The value of a metric that has no labels.
+    /// The value of a counter, with its labels if it has any.
     ///
     /// # Errors
     /// If it does not answer, or knows no such metric.
     pub fn metric(&self, name: &str) -> anyhow::Result<u64> {
-        let page = self.page("/metrics")?;
-        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(value.with_context(|| format!("there is no metric {name}"))?.parse()?)
+        Ok(metric_of(&self.page("/metrics")?, name)?.parse()?)
+    }
+
+    /// The value of a gauge, or of a counter, with its labels if it has any.
+    ///
+    /// # Errors
+    /// If it does not answer, or knows no such metric.
+    pub fn gauge(&self, name: &str) -> anyhow::Result<f64> {
+        Ok(metric_of(&self.page("/metrics")?, name)?.parse()?)
     }
 
     /// What it answers over HTTP: the code of the status, and the page.

@@ -23,7 +23,7 @@ pub use admins::{Admin, Tally, is_refused_for_storage};
 pub use chance::Chance;
 pub use copy::{Copy, Follower};
 pub use crowd::{Account, Crowd, Doing};
-pub use daemon::{Daemon, binary, free_port};
+pub use daemon::{Daemon, binary, free_port, metric_of};
 pub use disk::DiskProbe;
 pub use flood::Flood;
 pub use gist::Gist;

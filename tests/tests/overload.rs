@@ -13,13 +13,6 @@ fn in_memory(arguments: &[&str]) -> anyhow::Result<Daemon> {
     Daemon::start_on("memory:", arguments)
 }
 
-/// The value of a metric with this beginning.
-fn metric(server: &Daemon, beginning: &str) -> anyhow::Result<f64> {
-    let page = server.page("/metrics")?;
-    let value = page.lines().find_map(|line| line.strip_prefix(beginning)?.strip_prefix(' '));
-    Ok(value.ok_or_else(|| anyhow::anyhow!("there is no {beginning}"))?.parse()?)
-}
-
 /// The status of a refusal, with the hint that each has to have.
 fn refusal(status: &Status) -> tonic_types::ErrorDetails {
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
@@ -62,13 +55,13 @@ async fn calls_beyond_what_can_be_served_are_refused_while_admins_and_watchers_g
     let page = v1::ListBreakersRequest::default();
     assert_eq!(others.admin.list_breakers(page).await?.into_inner().breakers.len(), 2);
     flood.check()?;
-    let refused = metric(&server, "breakerd_refused_calls_total{reason=\"overload_acquire\"}")?;
+    let refused = server.gauge("breakerd_refused_calls_total{reason=\"overload_acquire\"}")?;
     assert!(refused > 0.0 && flood.answered() > 0);
 
     drop(flood);
     eventually("nothing is refused any more", PATIENCE, async || {
         caller.breakers.acquire(acquire("flood/breaker")).await?;
-        Ok(metric(&server, "breakerd_overload_refused_share")? == 0.0)
+        Ok(server.gauge("breakerd_overload_refused_share")? == 0.0)
     })
     .await?;
     assert!(server.terminate()?.success());
@@ -118,7 +111,7 @@ async fn a_stream_and_a_connection_too_many_are_refused_until_there_is_room() ->
     let details = refusal(&refused);
     let quota = details.quota_failure().expect("it says which limit");
     assert_eq!(quota.violations[0].subject, "max_connections");
-    assert!(metric(&server, "breakerd_refused_connections_total")? > 0.0);
+    assert!(server.gauge("breakerd_refused_connections_total")? > 0.0);
     drop((stream, first));
     eventually("there is room", PATIENCE, async || {
         Ok(third.breakers.acquire(acquire("a/b")).await.is_ok())

@@ -1,5 +1,5 @@
 //! Three times as many calls as the server can answer: what becomes of those that it lets through,
-//! and of everybody else meanwhile. The server has a thread of its own, and the flood another.
+//! and of everybody else meanwhile. Server and flood share the machine.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use breaker_tests::{Clients, Daemon, Flood, acquire, create, eventually, selecti
 use tonic::Code;
 
 use crate::cpu::{Core, of_process};
-use crate::figure::{Figure, Goal};
+use crate::figure::{Figure, Goal, median};
 use crate::{Pace, clock};
 
 const CONNECTIONS: usize = 64;
@@ -26,11 +26,7 @@ pub(crate) fn measure(pace: Pace) -> anyhow::Result<Vec<Figure>> {
     let seconds = pace.seconds.max(2) * 2;
     let runs = (0..pace.rounds).map(|_| clients.runtime.block_on(run(seconds)));
     let runs = runs.collect::<anyhow::Result<Vec<_>>>()?;
-    let median = |figure: fn(&Run) -> f64| {
-        let mut values: Vec<_> = runs.iter().map(figure).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
+    let median = |figure: fn(&Run) -> f64| median(runs.iter().map(figure).collect());
     let name = "at 3 x of what the server can answer:";
     Ok(vec![
         Figure::new(
@@ -56,7 +52,6 @@ struct Run {
 }
 
 async fn run(seconds: u64) -> anyhow::Result<Run> {
-    // One worker, so that the flood has a processor to come from.
     let server = Daemon::start_on("memory:", ["--log=warn"])?;
     let mut others = server.clients()?;
     others.breakers.acquire(acquire(BREAKER)).await?;
@@ -99,7 +94,7 @@ async fn run(seconds: u64) -> anyhow::Result<Run> {
     drop(flood);
     let recovery = eventually("nothing is refused", PATIENCE, async || {
         let answer = others.breakers.acquire(acquire(BREAKER)).await;
-        let is_calm = server.page("/metrics")?.contains("breakerd_overload_refused_share 0.0");
+        let is_calm = server.gauge("breakerd_overload_refused_share")? == 0.0;
         match answer {
             Ok(_) => Ok(is_calm),
             Err(status) if status.code() == Code::ResourceExhausted => Ok(false),
