@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::{env, error, fs};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "breaker/v1/breaker.proto",
+    "breaker/v1/alerts.proto",
     "breaker/v1/service.proto",
     "breaker/v1/admin.proto",
+    "breaker/v1/monitor.proto",
     "breaker/v1/peer.proto",
 ];
 
