@@ -14,6 +14,7 @@
 //! A snapshot goes through the selected names, not through the log, so that a stream on ten breakers
 //! costs ten lookups however many there are.
 
+mod beat;
 mod group;
 mod index;
 mod log;
@@ -27,13 +28,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use breaker_core::BreakerName;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 
 use self::group::Group;
 use self::index::Index;
 use self::log::{Entry, Log};
 use self::token::Token;
+use crate::clock::timer_now;
 use crate::selectors::Selectors;
 
+pub use self::beat::Phase;
 pub use self::subscription::{Subscription, Update};
 
 /// The logs of the latest change of every breaker.
@@ -48,6 +52,8 @@ pub(crate) struct WatchLog {
     stirred: Mutex<Vec<Arc<Group>>>,
     /// Tells one life of the server from another: positions mean nothing in the next one.
     life: u64,
+    /// What the moments of signs of life are counted from.
+    epoch: Instant,
 }
 
 /// The present states of breakers.
@@ -95,6 +101,7 @@ impl WatchLog {
             published: AtomicU64::new(0),
             stirred: Mutex::default(),
             life,
+            epoch: timer_now(),
         }
     }
 
@@ -145,6 +152,7 @@ impl WatchLog {
         states: Arc<dyn States>,
         selectors: Selectors,
         token: &[u8],
+        phase: Phase,
     ) -> Subscription {
         let selectors_hash = token::hash(&selectors);
         let resumed = Token::parse(token)
@@ -153,7 +161,7 @@ impl WatchLog {
         let group = self.group_of(selectors);
         let must_reset = resumed.is_none() && !token.is_empty();
         let watch_log = Arc::clone(self);
-        Subscription::new(watch_log, states, group, selectors_hash, resumed, must_reset)
+        Subscription::new(watch_log, states, group, selectors_hash, resumed, must_reset, phase)
     }
 
     /// How many groups there are.

@@ -1,22 +1,16 @@
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Duration;
 
 use breaker_core::BreakerName;
 use bytes::Bytes;
-use tokio::time::{Sleep, sleep};
 
+use super::beat::{Beat, Phase};
 use super::group::{Group, Listener};
 use super::log::{Entry, Log};
 use super::token::Token;
 use super::{Encoded, Place, States, WatchLog};
-
-/// Whoever has heard nothing from one beat to the next gets a sign of life: twice this time is below
-/// the 5 s that the protocol promises.
-const BEAT: Duration = Duration::from_millis(2_400);
 
 /// Most breakers in one update.
 const MAX_UPDATE_BREAKERS: usize = 1_000;
@@ -61,8 +55,7 @@ pub struct Subscription {
     began_at: u64,
     is_complete: bool,
     must_reset: bool,
-    beat: Pin<Box<Sleep>>,
-    has_heard: bool,
+    beat: Beat,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +82,7 @@ impl Subscription {
         selectors_hash: u64,
         resumed: Option<u64>,
         must_reset: bool,
+        phase: Phase,
     ) -> Self {
         let listener = Arc::new(Listener::default());
         let listener_key = group.listen(&listener);
@@ -102,8 +96,7 @@ impl Subscription {
             began_at: 0,
             is_complete: false,
             must_reset,
-            beat: Box::pin(sleep(first_beat())),
-            has_heard: false,
+            beat: Beat::new(phase, watch_log.epoch),
             watch_log,
             states,
             group,
@@ -120,7 +113,7 @@ impl Subscription {
             self.listener.take_news();
             let (update, reached) = self.read_on();
             if update.says_something() {
-                self.has_heard = true;
+                self.beat.heard();
                 return update;
             }
             if reached == Reached::Enough {
@@ -128,7 +121,8 @@ impl Subscription {
                 tokio::task::yield_now().await;
                 continue;
             }
-            if self.wait().await == Waited::Beat && !std::mem::take(&mut self.has_heard) {
+            if self.wait().await == Waited::Beat {
+                self.beat.heard();
                 return update;
             }
         }
@@ -159,14 +153,9 @@ impl Subscription {
             if listener.take_news() {
                 return Poll::Ready(Waited::News);
             }
-            beat.as_mut().poll(context).map(|()| Waited::Beat)
+            beat.poll(context).map(|()| Waited::Beat)
         });
-        let waited = waited.await;
-        if waited == Waited::Beat {
-            let next = self.beat.deadline() + BEAT;
-            self.beat.as_mut().reset(next);
-        }
-        waited
+        waited.await
     }
 
     fn read_on(&mut self) -> (Update, Reached) {
@@ -367,13 +356,4 @@ impl Update {
     pub(super) fn says_something(&self) -> bool {
         self.reset || self.snapshot_complete || !self.changed.is_empty() || !self.deleted.is_empty()
     }
-}
-
-/// Spread out, so that subscribers who came together do not all get their signs of life together.
-fn first_beat() -> Duration {
-    static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(0);
-    const STEPS: u64 = 1_024;
-    // Odd and near the golden ratio of the steps: neighbours lie far apart.
-    let step = SUBSCRIPTIONS.fetch_add(633, Ordering::Relaxed) % STEPS;
-    BEAT.mul_f64((step + 1) as f64 / STEPS as f64)
 }

@@ -89,7 +89,7 @@ impl World {
 
     fn subscribe_to(&self, selectors: &[&str], token: &[u8]) -> Subscription {
         let states: Arc<dyn States> = Arc::<Places>::clone(&self.places);
-        self.watch_log.subscribe(states, selecting(selectors), token)
+        self.watch_log.subscribe(states, selecting(selectors), token, Phase::default())
     }
 
     fn truth_of(&self, selectors: &[&str]) -> BTreeMap<String, u32> {
