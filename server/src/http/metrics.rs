@@ -53,7 +53,7 @@ impl fmt::Debug for Reading {
 
 impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Pages { seat, streams, limits } = &self.0;
+        let Pages { seat, streams, limits, .. } = &self.0;
         let Limits { overload, client_rate, connections } = limits;
         let mut page = Page(&mut encoder);
         let engine = seat.engine().ok();
