@@ -17,6 +17,7 @@ mod pulse;
 mod raw;
 mod requests;
 mod teller;
+pub mod web;
 mod witness;
 
 pub use admins::{Admin, Tally, is_refused_for_storage};

@@ -6,6 +6,9 @@ use serde::Deserializer;
 use serde_json::Value;
 use serde_path_to_error::{Deserializer as Tracked, Track};
 
+/// How an error begins that is about a field which the message does not have.
+const UNKNOWN: &str = "unrecognized field name '";
+
 /// A message as it is answered: fields with default values are written, what is not set is not.
 pub(crate) fn to_json(message: &DynamicMessage) -> Result<Vec<u8>, serde_json::Error> {
     let mut json = Vec::new();
@@ -50,8 +53,18 @@ where
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let read = DynamicMessage::deserialize_with_options(kind.clone(), tracked, &options);
     read.map_err(|error| {
-        let place = track.path().to_string();
-        let field = if place == "." { "body".to_owned() } else { place };
-        Violation::new(field, error.to_string())
+        let (place, description) = (track.path().to_string(), error.to_string());
+        Violation::new(field_of(&place, &description), description)
     })
+}
+
+/// The field that an error is about. Of one that is not known the place is that of its message.
+fn field_of(place: &str, description: &str) -> String {
+    let unknown = description.strip_prefix(UNKNOWN).and_then(|rest| rest.split_once('\''));
+    match (place, unknown) {
+        (".", None) => "body".to_owned(),
+        (".", Some((field, _))) => field.to_owned(),
+        (place, None) => place.to_owned(),
+        (place, Some((field, _))) => format!("{}.{field}", place.trim_end_matches(".?")),
+    }
 }
