@@ -20,6 +20,7 @@ mod watch;
 pub(crate) use admin::Admin;
 pub(crate) use answers::{encode_status, now_to_message};
 pub(crate) use breakers::Breakers;
+pub(crate) use error::{ended, invalid, not_leading, overloaded};
 pub(crate) use front::{ClientRate, Front};
 pub(crate) use health::Health;
 pub(crate) use peers::Peers;

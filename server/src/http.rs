@@ -1,23 +1,36 @@
-//! What is served over HTTP: health, readiness and metrics.
+//! What is served over HTTP: the dashboard, the JSON API, health, readiness and metrics.
 
+mod api;
+mod events;
+mod files;
+mod guard;
+mod listener;
 mod metrics;
+mod openapi;
+mod problem;
 mod streams;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Router, middleware};
 use breaker_engine::{Engine, Failing};
 use serde_json::json;
 
+use self::events::{Events, events};
+use self::guard::guard;
 use crate::grpc::now_to_message;
 use crate::seat::{NotLeading, Seat};
 use crate::server::Limits;
 
-pub(crate) use streams::{StreamGauge, StreamGuard};
+pub(crate) use self::api::Api;
+pub use self::api::ProtocolError;
+pub(crate) use self::guard::Hosts;
+pub(crate) use self::listener::serve;
+pub(crate) use self::streams::{StreamGauge, StreamGuard};
 
 /// The content type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,21 +41,45 @@ pub(crate) struct Pages {
     pub(crate) seat: Arc<Seat>,
     pub(crate) streams: StreamGauge,
     pub(crate) limits: Limits,
+    pub(crate) api: Arc<Api>,
+    pub(crate) events: Arc<Events>,
 }
 
-/// The routes.
-pub(crate) fn router(pages: Pages) -> Router {
-    Router::new()
-        .route("/", get(index))
+impl Pages {
+    /// The pages of a server.
+    pub(crate) fn new(
+        seat: Arc<Seat>,
+        streams: StreamGauge,
+        limits: Limits,
+        api: Api,
+    ) -> Result<Self, ProtocolError> {
+        let api = Arc::new(api);
+        let events = Arc::new(Events::new(Arc::clone(&api))?);
+        Ok(Self { seat, streams, limits, api, events })
+    }
+}
+
+/// The routes, for a server that is called by these names.
+pub(crate) fn router(pages: Pages, hosts: Hosts) -> Router {
+    let feed =
+        Router::new().route("/api/v1/events", get(events)).with_state(Arc::clone(&pages.events));
+    api::router(Arc::clone(&pages.api))
+        .merge(feed)
         .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(pages)
+        .merge(
+            Router::new()
+                .route("/readyz", get(readyz))
+                .route("/metrics", get(metrics))
+                .with_state(pages),
+        )
+        .fallback(files::serve)
+        .layer(middleware::from_fn_with_state(hosts, guard))
 }
 
-async fn index() -> &'static str {
+/// What there is, where there is no dashboard.
+const fn index() -> &'static str {
     "breakerd\n\n/healthz  the process is alive\n/readyz   it takes calls, and how storage is doing\n\
-     /metrics  for Prometheus\n"
+     /metrics  for Prometheus\n/api/v1/  the RPCs as JSON; /api/v1/openapi.json describes them\n"
 }
 
 async fn healthz() -> &'static str {

@@ -18,6 +18,7 @@ mod settings;
 mod shutdown;
 mod transport;
 
+pub use http::ProtocolError;
 pub use node::NodeError;
 pub use program::run;
 pub use server::{Server, StartError};

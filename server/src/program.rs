@@ -139,6 +139,8 @@ fn described(settings: &Settings) -> String {
 database = \"{}\"
 listen = \"{}\"
 http_listen = \"{}\"
+http_access = \"{}\"
+http_hosts = {}
 {advertise}lease = \"{}\"
 migrations = \"{}\"
 max_breakers = {}
@@ -154,6 +156,8 @@ history_retention = \"{}\"
         without_password(&settings.database),
         settings.listen,
         settings.http_listen,
+        settings.http_access_word(),
+        json!(settings.http_hosts),
         humantime::format_duration(settings.lease),
         settings.migrations_word(),
         settings.max_breakers,

@@ -22,7 +22,7 @@ use crate::chance;
 use crate::grpc::{
     Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Peers, encode_status,
 };
-use crate::http::{Pages, StreamGauge, router};
+use crate::http::{self, Api, Hosts, Pages, ProtocolError, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
 use crate::overload::{self, Overload};
@@ -79,6 +79,9 @@ pub enum StartError {
     /// The descriptors of the protocol are malformed.
     #[error("cannot serve reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// The protocol lacks what is served of it over HTTP.
+    #[error("cannot serve the JSON API: {0}")]
+    Protocol(#[from] ProtocolError),
 }
 
 impl Server {
@@ -89,6 +92,8 @@ impl Server {
     pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let grpc_listener = listen("--listen", settings.listen).await?;
         let http_listener = listen("--http-listen", settings.http_listen).await?;
+        let hosts = hosts(&settings);
+        let http_access = settings.http_access;
         let grpc_address = address_of(&grpc_listener, settings.listen);
         let http_address = address_of(&http_listener, settings.http_listen);
         let database = open(&settings, grpc_address).await?;
@@ -129,11 +134,12 @@ impl Server {
         let overload_watch = settings
             .max_queue_delay
             .map(|delay| tokio::spawn(overload::watch(Arc::clone(&limits.overload), delay)));
-        let grpc = serve_grpc(grpc_listener, &seat, &streams, &limits)?;
-        let pages = Pages { seat: Arc::clone(&seat), streams, limits };
-        let drained = drain.clone().cancelled_owned();
-        let serving = axum::serve(http_listener, router(pages)).with_graceful_shutdown(drained);
-        let http = tokio::spawn(async { serving.await });
+        let services = Services::new(&seat, &streams)?;
+        let inside = services.all();
+        let api = Api::new(inside, Arc::clone(&limits.overload), Arc::clone(&seat), http_access)?;
+        let grpc = serve_grpc(grpc_listener, services, &seat, &limits);
+        let pages = Pages::new(Arc::clone(&seat), streams, limits, api)?;
+        let http = tokio::spawn(http::serve(http_listener, router(pages, hosts), drain.clone()));
         Ok(Self {
             seat,
             node,
@@ -224,30 +230,56 @@ fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
+/// The names that the server answers to over HTTP. Of one that other machines reach nobody knows
+/// them all.
+fn hosts(settings: &Settings) -> Hosts {
+    if !settings.http_listen.ip().is_loopback() {
+        return Hosts::Any;
+    }
+    let advertised = settings.advertise.as_deref().and_then(|address| address.rsplit_once(':'));
+    let advertised = advertised.map(|(host, _)| host.to_owned());
+    Hosts::Local(settings.http_hosts.iter().cloned().chain(advertised).collect())
+}
+
+/// What is served, over gRPC and over HTTP.
+struct Services {
+    breakers: BreakerServiceServer<Breakers>,
+    others: Routes,
+}
+
+impl Services {
+    fn new(seat: &Arc<Seat>, streams: &StreamGauge) -> Result<Self, StartError> {
+        let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
+        let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let others = Routes::new(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
+            .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let breakers = breakers.max_decoding_message_size(MAX_MESSAGE_BYTES);
+        Ok(Self { breakers, others })
+    }
+
+    /// All of them by their paths, for calls from within.
+    fn all(&self) -> Routes {
+        self.others.clone().add_service(self.breakers.clone()).prepare()
+    }
+}
+
 fn serve_grpc(
     listener: TcpListener,
-    seat: &Arc<Seat>,
-    streams: &StreamGauge,
+    services: Services,
+    seat: &Seat,
     limits: &Limits,
-) -> Result<JoinHandle<io::Result<()>>, StartError> {
-    let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
-    let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    let others = Routes::new(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
-        .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .prepare();
+) -> JoinHandle<io::Result<()>> {
+    let Services { breakers, others } = services;
     let connections = Arc::clone(&limits.connections);
-    let breakers = breakers.max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let front = Arc::new(Front::new(breakers, others, limits.clone()));
+    let front = Arc::new(Front::new(breakers, others.prepare(), limits.clone()));
     let drain = seat.drain().clone();
-    Ok(tokio::spawn(serve(listener, connections, drain, move |brake, room| {
-        front.desk(brake, room)
-    })))
+    tokio::spawn(serve(listener, connections, drain, move |brake, room| front.desk(brake, room)))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use axum::http::Uri;
+use axum::http::uri::Authority;
 use breaker_core::{ConfigPatch, Violation};
 use breaker_engine::{Defaults, UnknownBreakers};
 use breaker_store::MigrationMode;
@@ -91,9 +92,22 @@ struct CommandLine {
     /// What is done about tables that are not up to date [default: apply]
     #[arg(long, env = "BREAKERD_MIGRATIONS", value_enum, global = true)]
     migrations: Option<MigrationsSetting>,
-    /// Where HTTP listens: /healthz, /readyz, /metrics [default: 127.0.0.1:7421]
+    /// Where HTTP listens: dashboard, JSON API, /healthz, /readyz, /metrics [default: 127.0.0.1:7421]
     #[arg(long, env = "BREAKERD_HTTP_LISTEN", value_name = "ADDRESS", global = true)]
     http_listen: Option<SocketAddr>,
+    /// Whether requests over HTTP may change anything [default: write]
+    #[arg(long, env = "BREAKERD_HTTP_ACCESS", value_enum, global = true)]
+    http_access: Option<HttpAccess>,
+    /// A name under which browsers reach HTTP where it listens on loopback: that of a proxy on this
+    /// machine. Can be given several times [default: localhost, and what --advertise says]
+    #[arg(
+        long = "http-host",
+        env = "BREAKERD_HTTP_HOSTS",
+        value_name = "NAME",
+        value_delimiter = ',',
+        global = true
+    )]
+    http_hosts: Option<Vec<String>>,
     /// Most breakers at a time [default: 1000000]
     #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
     max_breakers: Option<usize>,
@@ -133,6 +147,17 @@ struct CommandLine {
     log: Option<String>,
 }
 
+/// Whether requests over HTTP may change anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HttpAccess {
+    /// They may look.
+    Read,
+    /// They may look and change.
+    #[default]
+    Write,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum UnknownBreakersSetting {
@@ -158,6 +183,8 @@ struct File {
     database: Option<String>,
     listen: Option<SocketAddr>,
     http_listen: Option<SocketAddr>,
+    http_access: Option<HttpAccess>,
+    http_hosts: Option<Vec<String>>,
     advertise: Option<String>,
     lease: Option<String>,
     migrations: Option<MigrationsSetting>,
@@ -184,6 +211,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where HTTP listens.
     pub http_listen: SocketAddr,
+    /// Whether requests over HTTP may change anything.
+    pub http_access: HttpAccess,
+    /// The names under which browsers reach HTTP where it listens on loopback.
+    pub http_hosts: Vec<String>,
     /// Where others reach gRPC, if not where it listens.
     pub advertise: Option<String>,
     /// How long the lead lasts without a sign of life.
@@ -273,6 +304,12 @@ pub enum SettingsError {
     /// Not an address that others could use.
     #[error("advertise is `{0}`; it must be HOST:PORT as others reach this server")]
     Advertise(String),
+    /// Not a name that a browser could ask for.
+    #[error(
+        "http_hosts has `{0}`; it must be the name of a host without scheme and port, such as \
+         breakers.example.com"
+    )]
+    HttpHost(String),
     /// Transitions cannot be kept for so long.
     #[error("history_retention: {0}")]
     HistoryRetention(String),
@@ -299,6 +336,14 @@ impl Settings {
             database: options.database.or(file.database).unwrap_or("sqlite://breakerd.db".into()),
             listen: options.listen.or(file.listen).unwrap_or(loopback(7420)),
             http_listen: options.http_listen.or(file.http_listen).unwrap_or(loopback(7421)),
+            http_access: options.http_access.or(file.http_access).unwrap_or_default(),
+            http_hosts: options
+                .http_hosts
+                .or(file.http_hosts)
+                .unwrap_or_default()
+                .into_iter()
+                .map(http_host)
+                .collect::<Result<_, _>>()?,
             advertise: options.advertise.or(file.advertise).map(advertised).transpose()?,
             lease: options.lease.or(file.lease).map_or(Ok(DEFAULT_LEASE), |text| lease(&text))?,
             migrations: match options.migrations.or(file.migrations) {
@@ -353,6 +398,14 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Whether requests over HTTP may change anything, as it stands in a file.
+    pub(crate) const fn http_access_word(&self) -> &'static str {
+        match self.http_access {
+            HttpAccess::Read => "read",
+            HttpAccess::Write => "write",
+        }
+    }
+
     /// What is done about tables that are not up to date, as it stands in a file.
     pub(crate) const fn migrations_word(&self) -> &'static str {
         match self.migrations {
@@ -387,6 +440,13 @@ fn advertised(address: String) -> Result<String, SettingsError> {
     }) && Uri::try_from(format!("http://{address}"))
         .is_ok_and(|uri| uri.path() == "/");
     if is_good { Ok(address) } else { Err(SettingsError::Advertise(address)) }
+}
+
+fn http_host(name: String) -> Result<String, SettingsError> {
+    match name.parse::<Authority>() {
+        Ok(authority) if authority.host() == name => Ok(name),
+        Ok(_) | Err(_) => Err(SettingsError::HttpHost(name)),
+    }
 }
 
 /// A value of the file as it would be on the command line.

@@ -194,6 +194,12 @@ impl Engine {
         self.watch_log.subscribe(states, selectors, token, phase)
     }
 
+    /// Follows the changes of all breakers from now on, without a snapshot.
+    pub fn follow_changes(self: &Arc<Self>) -> Subscription {
+        let states: Arc<Self> = Arc::clone(self);
+        self.watch_log.follow(states)
+    }
+
     /// The time that breakers live by.
     pub fn now(&self) -> Time {
         self.clock.now()

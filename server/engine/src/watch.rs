@@ -164,6 +164,15 @@ impl WatchLog {
         Subscription::new(watch_log, states, group, selectors_hash, resumed, must_reset, phase)
     }
 
+    /// A subscription to all breakers that begins with the next change.
+    pub(crate) fn follow(self: &Arc<Self>, states: Arc<dyn States>) -> Subscription {
+        let selectors = Selectors::default();
+        let selectors_hash = token::hash(&selectors);
+        let here = self.published.load(Ordering::Acquire);
+        let group = self.group_of(selectors);
+        Subscription::new(Arc::clone(self), states, group, selectors_hash, Some(here), false)
+    }
+
     /// How many groups there are.
     #[cfg(test)]
     fn group_count(&self) -> usize {

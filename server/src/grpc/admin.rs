@@ -90,6 +90,23 @@ impl BreakerAdmin for Admin {
         }))
     }
 
+    async fn batch_get_breakers(
+        &self,
+        request: Request<v1::BatchGetBreakersRequest>,
+    ) -> Result<Response<v1::BatchGetBreakersResponse>, Status> {
+        let names = request.into_inner().names;
+        let mut check = Check::default();
+        check.at_most("names", "names", names.len(), 1_000);
+        check.finish(Some(()))?;
+        let engine = self.engine()?;
+        let mut breakers = Vec::with_capacity(names.len());
+        for (index, text) in names.iter().enumerate() {
+            let name = name(&format!("names[{index}]"), text)?;
+            breakers.extend(engine.get(&name).ok().map(|view| view_to_message(&view)));
+        }
+        Ok(Response::new(v1::BatchGetBreakersResponse { breakers }))
+    }
+
     async fn create_breaker(
         &self,
         request: Request<v1::CreateBreakerRequest>,

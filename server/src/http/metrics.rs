@@ -53,7 +53,7 @@ impl fmt::Debug for Reading {
 
 impl Collector for Reading {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Pages { seat, streams, limits } = &self.0;
+        let Pages { seat, streams, limits, api, events } = &self.0;
         let Limits { overload, client_rate, connections } = limits;
         let mut page = Page(&mut encoder);
         let engine = seat.engine().ok();
@@ -85,6 +85,10 @@ impl Collector for Reading {
         )?;
         let tasks = Handle::current().metrics().num_alive_tasks() as f64;
         page.gauge("tasks", "Tasks that live in the runtime", tasks)?;
+        let viewers = events.viewer_count() as f64;
+        page.gauge("dashboard_viewers", "Dashboards that are looked at", viewers)?;
+        let open = api.stream_count() as f64;
+        page.gauge("http_streams", "Open streams over HTTP, those of dashboards included", open)?;
         // What a server that stands by knows of breakers is nothing.
         let Some(engine) = engine else { return Ok(()) };
         let stats = engine.stats();
