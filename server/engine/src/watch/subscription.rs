@@ -117,10 +117,12 @@ impl Subscription {
     /// Waits for what the subscriber does not know yet; an empty update is a sign of life.
     pub async fn next(&mut self) -> Update {
         loop {
-            self.listener.take_news();
+            let news_since = self.listener.take_news();
+            self.news_since = self.news_since.or(news_since);
             let (update, reached) = self.read_on();
             if update.says_something() {
                 self.has_heard = true;
+                self.count_lag();
                 return update;
             }
             if reached == Reached::Enough {
@@ -156,8 +158,8 @@ impl Subscription {
         let (listener, beat) = (&self.listener, &mut self.beat);
         let waited = poll_fn(|context| {
             listener.waker.register(context.waker());
-            if listener.take_news() {
-                return Poll::Ready(Waited::News);
+            if let Some(since) = listener.take_news() {
+                return Poll::Ready(Waited::News(since));
             }
             beat.as_mut().poll(context).map(|()| Waited::Beat)
         });
@@ -359,7 +361,7 @@ impl Drop for Subscription {
 /// Why a wait has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waited {
-    News,
+    News(Time),
     Beat,
 }
 

@@ -41,6 +41,10 @@ impl States for Places {
     fn encoded(&self, name: &BreakerName, _: u64) -> Encoded {
         panic!("{name} was put with its state")
     }
+
+    fn now(&self) -> Time {
+        Time::EPOCH + Duration::from_millis(3)
+    }
 }
 
 fn name(text: &str) -> BreakerName {
@@ -72,13 +76,13 @@ impl World {
     fn put(&mut self, text: &str, version: u32) {
         let (old, position) = self.begin_to_put(text, version);
         self.watch_log.put(old, position, name(text), Bytes::from(format!("{text}={version}")));
-        self.watch_log.publish();
+        self.watch_log.publish(Time::EPOCH);
     }
 
     fn delete(&mut self, text: &str) {
         if let Some(old) = self.places.0.lock().remove(&name(text)) {
             self.watch_log.bury(old.unwrap_or(0), name(text));
-            self.watch_log.publish();
+            self.watch_log.publish(Time::EPOCH);
             self.truth.remove(text);
         }
     }
@@ -256,7 +260,7 @@ async fn a_snapshot_is_complete_only_with_what_was_changing_when_it_came_by() {
     let update = subscription.read();
     assert_eq!((update.changed, update.snapshot_complete), (vec!["a/a=1".into()], false));
     world.watch_log.put(old, position, name("a/b"), "a/b=2".into());
-    world.watch_log.publish();
+    world.watch_log.publish(Time::EPOCH);
     let update = subscription.read();
     assert_eq!((update.changed, update.snapshot_complete), (vec!["a/b=2".into()], true));
 }
