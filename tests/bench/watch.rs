@@ -6,7 +6,6 @@ mod cpu;
 pub(crate) mod fan_out;
 pub(crate) mod memory;
 mod naive;
-mod pace;
 mod percentile;
 pub(crate) mod resume;
 mod runtimes;

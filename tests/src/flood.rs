@@ -4,17 +4,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use std::{future, io};
 
 use anyhow::ensure;
 use breaker_core::Time;
 use breaker_proto::v1::AcquireRequest;
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::clock;
+use crate::ticks::Ticks;
 
 /// What a connection begins with: the preface, and settings that let the answers of a whole flood
 /// come without being asked for again.
@@ -35,8 +38,12 @@ mod kind {
     pub(super) const WINDOW_UPDATE: u8 = 8;
 }
 
-/// How often a connection that keeps a pace calls.
-const TICK: Duration = Duration::from_millis(2);
+/// How often a connection that keeps a pace calls: its calls are due in bursts. A thread that slept
+/// before every call would take a processor for itself, which the server needs.
+const TICK: Duration = Duration::from_micros(500);
+
+/// No latency is told apart from a longer one.
+const LONGEST_NS: u64 = 60_000_000_000;
 
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
@@ -47,8 +54,16 @@ const FRAME_HEAD_BYTES: usize = 9;
 /// are. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Flood {
-    answered: Arc<AtomicU64>,
+    account: Arc<Account>,
     connections: JoinSet<anyhow::Result<()>>,
+}
+
+/// What became of the calls.
+#[derive(Debug)]
+struct Account {
+    answered: AtomicU64,
+    /// In nanoseconds, of calls that keep a pace: from when each was due to its answer.
+    took: Mutex<Histogram<u64>>,
 }
 
 impl Flood {
@@ -87,20 +102,31 @@ impl Flood {
         connections: usize,
         pace: Pace,
     ) -> anyhow::Result<Self> {
-        let answered = Arc::new(AtomicU64::new(0));
+        let took = Mutex::new(Histogram::new_with_max(LONGEST_NS, 3)?);
+        let account = Arc::new(Account { answered: AtomicU64::new(0), took });
         let call = Call::acquire(address, breaker);
         let mut running = JoinSet::new();
         for _ in 0..connections {
             let socket = TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
-            running.spawn(call_on(socket, call.clone(), pace, Arc::clone(&answered)));
+            running.spawn(call_on(socket, call.clone(), pace, Arc::clone(&account)));
         }
-        Ok(Self { answered, connections: running })
+        Ok(Self { account, connections: running })
     }
 
     /// How many calls were answered, whatever the answers were.
     pub fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
+        self.account.answered.load(Ordering::Relaxed)
+    }
+
+    /// How long the answers took, in nanoseconds, of those calls that were answered since the last
+    /// time and keep a pace: from when each was due, so that a server that hangs makes all late that
+    /// are due meanwhile.
+    pub fn take_latencies(&self) -> Histogram<u64> {
+        let mut took = self.account.took.lock();
+        let latencies = took.clone();
+        took.reset();
+        latencies
     }
 
     /// Fails if a connection has ended.
@@ -128,8 +154,15 @@ impl Pace {
     fn calls(self, since: Time, begun: usize, in_flight: usize) -> usize {
         let room = self.in_flight.saturating_sub(in_flight);
         let Some(per_second) = self.per_second else { return room };
-        let due = clock::now().since(since).as_secs_f64() * per_second;
+        let ticks = clock::now().since(since).as_nanos() / TICK.as_nanos();
+        let due = ticks as f64 * TICK.as_secs_f64() * per_second;
         room.min((due as usize).saturating_sub(begun))
+    }
+
+    /// After how long the call of this number is due.
+    fn due_after(self, number: u32) -> Option<Duration> {
+        let due = (f64::from(number) + 1.0) / self.per_second? / TICK.as_secs_f64();
+        Some(TICK.mul_f64(due.ceil()))
     }
 }
 
@@ -183,7 +216,7 @@ async fn call_on(
     mut socket: TcpStream,
     call: Call,
     pace: Pace,
-    answered: Arc<AtomicU64>,
+    account: Arc<Account>,
 ) -> anyhow::Result<()> {
     let mut out = PREFACE.to_vec();
     // SETTINGS_INITIAL_WINDOW_SIZE.
@@ -193,6 +226,7 @@ async fn call_on(
     let more = (LARGEST_WINDOW - FIRST_WINDOW).to_be_bytes();
     frame(kind::WINDOW_UPDATE, 0, 0, &more, &mut out);
     let since = clock::now();
+    let ticks = pace.per_second.map(|_| Ticks::every(TICK)).transpose()?;
     let (mut begun, mut ended) = (0, 0);
     let mut received = Vec::new();
     let mut read = vec![0; 64 << 10];
@@ -206,28 +240,47 @@ async fn call_on(
         }
         socket.write_all(&out).await?;
         out.clear();
-        // Whoever keeps a pace looks at the time once in a while.
-        let patience = if pace.per_second.is_some() { TICK } else { Duration::MAX };
-        let Ok(count) = timeout(patience, socket.read(&mut read)).await else { continue };
-        let count = count?;
+        let count = tokio::select! {
+            count = socket.read(&mut read) => count?,
+            ticked = next(ticks.as_ref()) => {
+                ticked?;
+                continue;
+            }
+        };
         ensure!(count > 0, "the server has closed a connection");
         received.extend_from_slice(&read[..count]);
         let now_ended = take_frames(&mut received, &mut out)?;
-        answered.fetch_add(now_ended as u64, Ordering::Relaxed);
-        ended += now_ended;
+        account.answered.fetch_add(now_ended.len() as u64, Ordering::Relaxed);
+        ended += now_ended.len();
+        let after = clock::now().since(since);
+        let dues = now_ended.iter().filter_map(|stream| pace.due_after(stream / 2));
+        let mut took = account.took.lock();
+        for due in dues {
+            took.saturating_record(after.saturating_sub(due).as_nanos() as u64);
+        }
     }
 }
 
-/// Takes out whole frames, answers those that want an answer, and counts the calls that ended.
-fn take_frames(received: &mut Vec<u8>, out: &mut Vec<u8>) -> anyhow::Result<usize> {
-    let (mut begin, mut ended) = (0, 0);
+/// Whoever keeps no pace never hears a tick.
+async fn next(ticks: Option<&Ticks>) -> io::Result<()> {
+    match ticks {
+        Some(ticks) => ticks.next().await,
+        None => future::pending().await,
+    }
+}
+
+/// Takes out whole frames, answers those that want an answer, and tells the streams of the calls that
+/// ended.
+fn take_frames(received: &mut Vec<u8>, out: &mut Vec<u8>) -> anyhow::Result<Vec<u32>> {
+    let (mut begin, mut ended) = (0, Vec::new());
     while let Some(head) = received.get(begin..begin + FRAME_HEAD_BYTES) {
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         let (kind, flags) = (head[3], head[4]);
         let payload = begin + FRAME_HEAD_BYTES;
         let Some(payload) = received.get(payload..payload + length) else { break };
         match kind {
-            kind::DATA | kind::HEADERS if flags & END_STREAM != 0 => ended += 1,
+            kind::DATA | kind::HEADERS if flags & END_STREAM != 0 => ended.push(stream),
             kind::SETTINGS if flags & ACK == 0 => frame(kind::SETTINGS, ACK, 0, &[], out),
             kind::PING if flags & ACK == 0 => frame(kind::PING, ACK, 0, payload, out),
             kind::GOAWAY => anyhow::bail!("the server has said that it goes away"),

@@ -17,6 +17,7 @@ mod pulse;
 mod raw;
 mod requests;
 mod teller;
+mod ticks;
 pub mod web;
 mod witness;
 

@@ -51,6 +51,11 @@ impl Clock for SystemClock {
     }
 }
 
+/// The time that timers of tokio go by: not that of breakers.
+pub(crate) fn timer_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// A clock that stands still until it is told to go on.
 #[derive(Debug)]
 pub struct ManualClock {

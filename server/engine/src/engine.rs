@@ -26,7 +26,7 @@ use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
 use crate::view::{BreakerStatus, BreakerView};
-use crate::watch::{Encoded, Place, States, Subscription, WatchLog, WatchStats};
+use crate::watch::{Encoded, Phase, Place, States, Subscription, WatchLog, WatchStats};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
 use crate::{deadlines, loading, recorder};
 
@@ -182,10 +182,16 @@ impl Engine {
             .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
     }
 
-    /// Follows the states of breakers: from a snapshot, or from where `token` was given.
-    pub fn watch(self: &Arc<Self>, selectors: Selectors, token: &[u8]) -> Subscription {
+    /// Follows the states of breakers: from a snapshot, or from where `token` was given. Gets signs
+    /// of life together with the others of its phase.
+    pub fn watch(
+        self: &Arc<Self>,
+        selectors: Selectors,
+        token: &[u8],
+        phase: Phase,
+    ) -> Subscription {
         let states: Arc<Self> = Arc::clone(self);
-        self.watch_log.subscribe(states, selectors, token)
+        self.watch_log.subscribe(states, selectors, token, phase)
     }
 
     /// The first breakers by name that are selected, `limit` at most, and how many more there are,

@@ -14,6 +14,7 @@
 //! A snapshot goes through the selected names, not through the log, so that a stream on ten breakers
 //! costs ten lookups however many there are.
 
+mod beat;
 mod group;
 mod index;
 mod log;
@@ -27,14 +28,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use breaker_core::{BreakerName, Time};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 
 use self::group::Group;
 use self::index::Index;
 use self::log::{Entry, Log};
 use self::token::Token;
+use crate::clock::timer_now;
 use crate::histogram::{DURATIONS, Histogram};
 use crate::selectors::Selectors;
 
+pub use self::beat::Phase;
 pub use self::subscription::{Subscription, Update};
 
 /// How well watchers keep up.
@@ -73,6 +77,8 @@ pub(crate) struct WatchLog {
     stats: WatchStats,
     /// Tells one life of the server from another: positions mean nothing in the next one.
     life: u64,
+    /// What the moments of signs of life are counted from.
+    epoch: Instant,
 }
 
 /// The present states of breakers.
@@ -124,6 +130,7 @@ impl WatchLog {
             stirred: Mutex::default(),
             stats: WatchStats::default(),
             life,
+            epoch: timer_now(),
         }
     }
 
@@ -179,6 +186,7 @@ impl WatchLog {
         states: Arc<dyn States>,
         selectors: Selectors,
         token: &[u8],
+        phase: Phase,
     ) -> Subscription {
         let selectors_hash = token::hash(&selectors);
         let resumed = Token::parse(token)
@@ -187,7 +195,7 @@ impl WatchLog {
         let group = self.group_of(selectors);
         let must_reset = resumed.is_none() && !token.is_empty();
         let watch_log = Arc::clone(self);
-        Subscription::new(watch_log, states, group, selectors_hash, resumed, must_reset)
+        Subscription::new(watch_log, states, group, selectors_hash, resumed, must_reset, phase)
     }
 
     /// A subscription to all breakers that begins with the next change.
@@ -196,7 +204,8 @@ impl WatchLog {
         let selectors_hash = token::hash(&selectors);
         let here = self.published.load(Ordering::Acquire);
         let group = self.group_of(selectors);
-        Subscription::new(Arc::clone(self), states, group, selectors_hash, Some(here), false)
+        let (watch_log, phase) = (Arc::clone(self), Phase::default());
+        Subscription::new(watch_log, states, group, selectors_hash, Some(here), false, phase)
     }
 
     /// How many groups there are.

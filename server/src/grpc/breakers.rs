@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use breaker_engine::Reported;
+use breaker_engine::{Phase, Reported};
 use breaker_proto::reported::ReportRequest;
 use breaker_proto::server::breaker_service_server::BreakerService;
 use breaker_proto::v1::{AcquireRequest, AcquireResponse, ReportResponse, WatchRequest};
@@ -70,12 +70,13 @@ impl BreakerService for Breakers {
     type WatchStream = WatchStream;
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<WatchStream>, Status> {
+        let phase = request.extensions().get::<Phase>().copied().unwrap_or_default();
         let request = request.into_inner();
         let selectors = selectors(&request.selectors)?;
         let leading = self.seat.leading().map_err(not_leading)?;
         let guard = self.streams.enter();
         let guard = guard.ok_or_else(|| too_many_streams(self.streams.limit()))?;
-        let subscription = leading.engine.watch(selectors, &request.resume_token);
+        let subscription = leading.engine.watch(selectors, &request.resume_token, phase);
         let seat = Arc::clone(&self.seat);
         Ok(Response::new(stream(seat, leading, subscription, guard)))
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use breaker_engine::Phase;
 use breaker_proto::server::breaker_service_server::BreakerServiceServer;
 use futures::FutureExt as _;
 use futures::future::Map;
@@ -43,6 +44,8 @@ pub(crate) struct Front {
     limits: Limits,
     /// What a refused call is answered; made once, because it is made so often.
     overloaded: Status,
+    /// How many connections there were so far.
+    connections: AtomicU64,
 }
 
 /// How many calls of Acquire and Report one client may make in a second.
@@ -68,6 +71,8 @@ pub(crate) struct Desk {
     front: Arc<Front>,
     brake: Arc<Brake>,
     limiter: Option<(NonZeroU32, DefaultDirectRateLimiter)>,
+    /// Its streams get their signs of life together.
+    phase: Phase,
     room: Room,
 }
 
@@ -77,7 +82,8 @@ impl Front {
         others: Routes,
         limits: Limits,
     ) -> Self {
-        Self { breakers, others, limits, overloaded: overloaded() }
+        let (overloaded, connections) = (overloaded(), AtomicU64::new(0));
+        Self { breakers, others, limits, overloaded, connections }
     }
 
     /// The services for one connection, which `brake` belongs to.
@@ -87,6 +93,7 @@ impl Front {
             front: Arc::clone(self),
             brake: Arc::clone(brake),
             limiter: self.limits.client_rate.limit.map(limiter),
+            phase: Phase::of(self.connections.fetch_add(1, Ordering::Relaxed)),
             room,
         }
     }
@@ -110,7 +117,7 @@ impl Desk {
         Ok(())
     }
 
-    fn answer(&self, request: Request<Incoming>) -> BoxAnswer {
+    fn answer(&self, mut request: Request<Incoming>) -> BoxAnswer {
         if self.room == Room::None {
             let limit = self.front.limits.connections.limit();
             return Box::pin(refuse(request, too_many_connections(limit)));
@@ -118,7 +125,10 @@ impl Desk {
         let admitted = match breaker_method(request.uri().path()) {
             Some("Acquire") => self.admit(Call::Acquire),
             Some("Report") => self.admit(Call::Report),
-            Some(_) => Ok(()),
+            Some(_) => {
+                request.extensions_mut().insert(self.phase);
+                Ok(())
+            }
             None => return Box::pin(self.front.others.clone().call(request)),
         };
         match admitted {

@@ -7,28 +7,33 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use breaker_engine::SystemClock;
-use breaker_proto::v1::breaker_service_client::BreakerServiceClient;
-use breaker_proto::v1::{self, AcquireRequest, Outcome};
-use breaker_tests::{Chance, Clients, run_of, selecting, start_in_memory};
+use breaker_proto::v1::{self, Outcome};
+use breaker_tests::{Clients, Flood, run_of, selecting, start_in_memory};
+use hdrhistogram::Histogram;
 use tokio::runtime::Runtime;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint};
 
-use super::pace;
 use super::percentile::{median, millis};
-use super::runtimes::{CALLERS, READERS, SERVER, one_thread};
+use super::runtimes::{CALLERS, SERVER, one_thread_on};
 use super::streams::{Shape, Streams};
+use crate::clock;
 use crate::figure::{Figure, Goal};
-use crate::load;
 
 const SHAPE: Shape = Shape { connections: 100, streams_per_connection: 100 };
-/// As in the measurement of the top rate.
 const CONNECTIONS: usize = 4;
+/// On each connection in the measurement of the top rate.
+const IN_FLIGHT: usize = 64;
+/// At half of it; as many only wait for a server that cannot keep up.
+const MOST_IN_FLIGHT: usize = 1_000;
+/// What comes before is not counted.
+const WARM_UP: Duration = Duration::from_millis(500);
 const TOP_RATE_FOR: Duration = Duration::from_secs(3);
 const ROUND: Duration = Duration::from_secs(4);
 /// How long a server needs to see that the streams of a turn are gone.
 const REST: Duration = Duration::from_millis(500);
+/// The one that calls ask for.
+const BREAKER: &str = "bench/breaker";
 const TRANSITIONS_PER_SECOND: u32 = 1_000;
 /// Breakers that change; as many as half of a second's transitions, so that each changes twice.
 const CHANGING: u32 = 500;
@@ -39,31 +44,37 @@ const WATCHED: usize = 100;
 
 /// The p99 of Acquire.
 pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Figure>> {
-    let (servers, readers) = (one_thread(SERVER)?, one_thread(READERS)?);
-    let callers = one_thread(CALLERS)?;
+    let servers = one_thread_on(0, SERVER)?;
+    // Whoever calls and whoever reads take turns by themselves, not when the kernel thinks fit.
+    let clients = one_thread_on(1, CALLERS)?;
     let server = servers.block_on(start_in_memory(Arc::new(SystemClock::start())))?;
     let address = server.grpc_address();
-    let mut clients = readers.block_on(async { Clients::of(&address.to_string()) })?;
-    readers.block_on(create_breakers(&mut clients))?;
-    let top = callers
-        .block_on(load::acquire(address, TOP_RATE_FOR, Chance::of_test()?, |_| asked()))?
-        .rate();
+    let mut admin = clients.block_on(async { Clients::of(&address.to_string()) })?;
+    clients.block_on(create_breakers(&mut admin))?;
+    let top = clients.block_on(clients.spawn(top_rate(address)))??;
 
-    let channels = callers.block_on(channels(address))?;
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        alone.push(p99(&callers, &channels, top / 2.0)?);
+        alone.push(p99(&clients, address, top / 2.0)?);
         let stop = CancellationToken::new();
-        let mut streams = readers
+        let mut streams = clients
             .block_on(Streams::open(address, SHAPE, |stream| vec![watched(stream % WATCHED)]))?;
-        let changes = readers.spawn(change(clients.clone(), stop.clone()));
-        beside.push(p99(&callers, &channels, top / 2.0)?);
+        let changes = clients.spawn(change(admin.clone(), stop.clone()));
+        beside.push(p99(&clients, address, top / 2.0)?);
         stop.cancel();
-        readers.block_on(changes)??;
-        readers.block_on(close_all(&mut clients))?;
+        let changed = clients.block_on(changes)??;
+        let wanted = f64::from(TRANSITIONS_PER_SECOND) * ROUND.as_secs_f64();
+        ensure!(f64::from(changed) >= wanted, "only {changed} of {wanted} transitions were made");
+        clients.block_on(close_all(&mut admin))?;
         streams.check()?;
         drop(streams);
         thread::sleep(REST);
+        eprintln!(
+            "at {:.0}/s: p99 {:?} alone, {:?} beside",
+            top / 2.0,
+            alone.last().unwrap_or(&Duration::ZERO),
+            beside.last().unwrap_or(&Duration::ZERO)
+        );
     }
     servers.block_on(server.shut_down())?;
     Ok(vec![
@@ -76,10 +87,6 @@ pub(crate) fn measure(rounds: usize) -> anyhow::Result<Vec<Figure>> {
         .beside("alone", millis(median(&alone)))
         .with(Goal::RatioAtMost(2.0)),
     ])
-}
-
-fn asked() -> AcquireRequest {
-    AcquireRequest { breaker: "bench/breaker".into(), client_id: "bench".into() }
 }
 
 fn watched(number: usize) -> String {
@@ -107,40 +114,42 @@ async fn close_all(clients: &mut Clients) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn channels(address: SocketAddr) -> anyhow::Result<Vec<BreakerServiceClient<Channel>>> {
-    let mut channels = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
-        channels.push(BreakerServiceClient::new(channel));
-    }
-    Ok(channels)
+/// Calls that are answered in a second if none waits for anything but an answer.
+async fn top_rate(address: SocketAddr) -> anyhow::Result<f64> {
+    let mut flood = Flood::start(&address.to_string(), BREAKER, CONNECTIONS, IN_FLIGHT).await?;
+    sleep(WARM_UP).await;
+    let (begun, before) = (clock::now(), flood.answered());
+    sleep(TOP_RATE_FOR).await;
+    flood.check()?;
+    Ok((flood.answered() - before) as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn p99(
-    callers: &Runtime,
-    channels: &[BreakerServiceClient<Channel>],
-    per_second: f64,
-) -> anyhow::Result<Duration> {
-    let mut turns = channels.iter().cycle();
-    let pace = pace::keep(callers.handle(), per_second, ROUND, || {
-        let channel = turns.next().cloned();
-        async move {
-            if let Some(mut channel) = channel {
-                channel.acquire(asked()).await?;
-            }
-            Ok(())
-        }
-    })?;
-    ensure!(pace.errors == 0, "{} calls failed", pace.errors);
-    Ok(pace.p99())
+fn p99(clients: &Runtime, address: SocketAddr, per_second: f64) -> anyhow::Result<Duration> {
+    let latencies = clients.block_on(clients.spawn(latencies(address, per_second)))??;
+    let wanted = per_second * ROUND.as_secs_f64();
+    let answered = latencies.len() as f64;
+    ensure!(answered > 0.98 * wanted, "{answered} of {wanted:.0} calls were answered");
+    Ok(Duration::from_nanos(latencies.value_at_percentile(99.0)))
 }
 
-/// Trips and resets breakers in turns, at an even rate, until told to stop.
-async fn change(clients: Clients, stop: CancellationToken) -> anyhow::Result<()> {
+async fn latencies(address: SocketAddr, per_second: f64) -> anyhow::Result<Histogram<u64>> {
+    let address = address.to_string();
+    let mut flood =
+        Flood::start_at(&address, BREAKER, CONNECTIONS, MOST_IN_FLIGHT, per_second).await?;
+    sleep(WARM_UP).await;
+    flood.take_latencies();
+    sleep(ROUND).await;
+    flood.check()?;
+    Ok(flood.take_latencies())
+}
+
+/// Trips and resets breakers in turns, at an even rate, until told to stop; returns how often.
+async fn change(clients: Clients, stop: CancellationToken) -> anyhow::Result<u32> {
     let mut ticks = interval(Duration::from_secs(1) / TRANSITIONS_PER_SECOND);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut changes = tokio::task::JoinSet::new();
-    for number in 0.. {
+    let mut number = 0;
+    loop {
         ticks.tick().await;
         if stop.is_cancelled() {
             break;
@@ -166,9 +175,10 @@ async fn change(clients: Clients, stop: CancellationToken) -> anyhow::Result<()>
         while let Some(changed) = changes.try_join_next() {
             changed??;
         }
+        number += 1;
     }
     while let Some(changed) = changes.join_next().await {
         changed??;
     }
-    Ok(())
+    Ok(number)
 }

@@ -1,22 +1,16 @@
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Duration;
 
-use breaker_core::BreakerName;
+use breaker_core::{BreakerName, Time};
 use bytes::Bytes;
-use tokio::time::{Sleep, sleep};
 
+use super::beat::{Beat, Phase};
 use super::group::{Group, Listener};
 use super::log::{Entry, Log};
 use super::token::Token;
 use super::{Encoded, Place, States, WatchLog};
-
-/// Whoever has heard nothing from one beat to the next gets a sign of life: twice this time is below
-/// the 5 s that the protocol promises.
-const BEAT: Duration = Duration::from_millis(2_400);
 
 /// Most breakers in one update.
 const MAX_UPDATE_BREAKERS: usize = 1_000;
@@ -61,8 +55,9 @@ pub struct Subscription {
     began_at: u64,
     is_complete: bool,
     must_reset: bool,
-    beat: Pin<Box<Sleep>>,
-    has_heard: bool,
+    beat: Beat,
+    /// Since when there is news that was not read.
+    news_since: Option<Time>,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +84,7 @@ impl Subscription {
         selectors_hash: u64,
         resumed: Option<u64>,
         must_reset: bool,
+        phase: Phase,
     ) -> Self {
         let listener = Arc::new(Listener::default());
         let listener_key = group.listen(&listener);
@@ -102,8 +98,8 @@ impl Subscription {
             began_at: 0,
             is_complete: false,
             must_reset,
-            beat: Box::pin(sleep(first_beat())),
-            has_heard: false,
+            beat: Beat::new(phase, watch_log.epoch),
+            news_since: None,
             watch_log,
             states,
             group,
@@ -121,7 +117,7 @@ impl Subscription {
             self.news_since = self.news_since.or(news_since);
             let (update, reached) = self.read_on();
             if update.says_something() {
-                self.has_heard = true;
+                self.beat.heard();
                 self.count_lag();
                 return update;
             }
@@ -130,9 +126,20 @@ impl Subscription {
                 tokio::task::yield_now().await;
                 continue;
             }
-            if self.wait().await == Waited::Beat && !std::mem::take(&mut self.has_heard) {
-                return update;
+            match self.wait().await {
+                Waited::News(since) => self.news_since = self.news_since.or(Some(since)),
+                Waited::Beat => {
+                    self.beat.heard();
+                    return update;
+                }
             }
+        }
+    }
+
+    /// Notes how long what is told has waited.
+    fn count_lag(&mut self) {
+        if let Some(since) = self.news_since.take() {
+            self.watch_log.stats.lag.count_duration(self.states.now().since(since));
         }
     }
 
@@ -161,20 +168,16 @@ impl Subscription {
             if let Some(since) = listener.take_news() {
                 return Poll::Ready(Waited::News(since));
             }
-            beat.as_mut().poll(context).map(|()| Waited::Beat)
+            beat.poll(context).map(|()| Waited::Beat)
         });
-        let waited = waited.await;
-        if waited == Waited::Beat {
-            let next = self.beat.deadline() + BEAT;
-            self.beat.as_mut().reset(next);
-        }
-        waited
+        waited.await
     }
 
     fn read_on(&mut self) -> (Update, Reached) {
         let mut update = Update::default();
         if std::mem::take(&mut self.must_reset) || self.has_missed_a_deletion() {
             update.reset = true;
+            self.watch_log.stats.resets.fetch_add(1, Ordering::Relaxed);
             self.begin_snapshot();
         }
         let mut reached = match self.snapshot.take() {
@@ -369,13 +372,4 @@ impl Update {
     pub(super) fn says_something(&self) -> bool {
         self.reset || self.snapshot_complete || !self.changed.is_empty() || !self.deleted.is_empty()
     }
-}
-
-/// Spread out, so that subscribers who came together do not all get their signs of life together.
-fn first_beat() -> Duration {
-    static SUBSCRIPTIONS: AtomicU64 = AtomicU64::new(0);
-    const STEPS: u64 = 1_024;
-    // Odd and near the golden ratio of the steps: neighbours lie far apart.
-    let step = SUBSCRIPTIONS.fetch_add(633, Ordering::Relaxed) % STEPS;
-    BEAT.mul_f64((step + 1) as f64 / STEPS as f64)
 }

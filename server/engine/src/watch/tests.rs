@@ -93,7 +93,7 @@ impl World {
 
     fn subscribe_to(&self, selectors: &[&str], token: &[u8]) -> Subscription {
         let states: Arc<dyn States> = Arc::<Places>::clone(&self.places);
-        self.watch_log.subscribe(states, selecting(selectors), token)
+        self.watch_log.subscribe(states, selecting(selectors), token, Phase::default())
     }
 
     fn truth_of(&self, selectors: &[&str]) -> BTreeMap<String, u32> {
@@ -345,4 +345,40 @@ proptest! {
             prop_assert_eq!(&copy.states, &world.truth_of(selectors));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_news_waits_and_who_begins_anew_is_counted() {
+    let mut world = World::new();
+    world.put("a/b", 1);
+    let mut reader = world.subscribe(&[]);
+    reader.next().await;
+    let counts = |world: &World| -> u64 {
+        world.watch_log.stats().lag.buckets().map(|(_, count)| count).sum()
+    };
+    assert_eq!(counts(&world), 0, "a snapshot has not waited");
+    world.put("a/b", 2);
+    world.put("a/b", 3);
+    reader.next().await;
+    assert_eq!(counts(&world), 1, "what is read together has waited together");
+    // The world publishes at the first moment and is read three milliseconds later.
+    assert_eq!(world.watch_log.stats().lag.sum(), 3_000_000 - 1);
+    assert_eq!(world.watch_log.stats().resets(), 0);
+    world.subscribe(b"nonsense").next().await;
+    assert_eq!(world.watch_log.stats().resets(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_follows_from_here_hears_nothing_of_what_was() {
+    let mut world = World::new();
+    world.put("a/b", 1);
+    world.put("a/c", 1);
+    let states: Arc<dyn States> = Arc::<Places>::clone(&world.places);
+    let mut follower = world.watch_log.follow(states);
+    world.put("a/c", 2);
+    world.delete("a/b");
+    let update = follower.next().await;
+    assert_eq!(update.changed, [Bytes::from("a/c=2")]);
+    assert_eq!(update.deleted, [name("a/b")]);
+    assert!(!update.reset);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use breaker_core::{Attribution, ConfigPatch, OverrideKind, Time};
 use breaker_engine::{
     Action, Admitted, BreakerReport, ConfigUpdate, Durability, Engine, EngineError, ManualClock,
-    Others, Reported, Selector, Selectors, Subscription, Tasks, Wanted,
+    Others, Phase, Reported, Selector, Selectors, Subscription, Tasks, Wanted,
 };
 use proptest::prelude::*;
 use tokio::runtime::Builder;
@@ -34,7 +34,7 @@ fn long_after() -> Time {
 }
 
 fn watch(engine: &Arc<Engine>) -> Subscription {
-    engine.watch(Selectors::default(), &[])
+    engine.watch(Selectors::default(), &[], Phase::default())
 }
 
 /// Waits until watchers learn that the breaker is gone.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use breaker_core::{BreakerName, Mode, StateKind};
-use breaker_engine::{Engine, Order, Query, Selector, Selectors};
+use breaker_engine::{Engine, Order, Phase, Query, Selector, Selectors};
 use proptest::prelude::*;
 use tokio::runtime::Builder;
 
@@ -64,7 +64,7 @@ async fn check(stored: &BTreeSet<String>, deleted: &BTreeSet<String>, texts: &[S
     assert!(pages(&engine, query(None, vec![StateKind::Open], 2)).is_empty());
 
     let selectors = Selectors::new(selectors);
-    let mut watching = engine.watch(selectors.clone(), &[]);
+    let mut watching = engine.watch(selectors.clone(), &[], Phase::default());
     let mut told = BTreeSet::new();
     loop {
         let update = watching.next().await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use breaker_core::{Attribution, ConfigPatch, Key, Outcome, Run, Source, StateKind};
 use breaker_engine::{
     Action, Admitted, BreakerReport, BreakerView, Change, ConfigUpdate, Durability, Engine,
-    EngineError, MAX_POLICIES, Others, PolicyName, PolicySpec, PolicyUpdate, Selector, Selectors,
-    Wanted,
+    EngineError, MAX_POLICIES, Others, Phase, PolicyName, PolicySpec, PolicyUpdate, Selector,
+    Selectors, Wanted,
 };
 
 use tokio::sync::oneshot;
@@ -97,7 +97,7 @@ async fn a_change_reaches_breakers_at_once_and_takes_nothing_from_them() {
     engine.report("", 0, &[report]).unwrap();
     let before = |text: &str| engine.get(&name(text)).unwrap().status.revision;
     let (mine, own, other) = (before("a/mine"), before("a/own"), before("b/other"));
-    let mut watch = engine.watch(Selectors::default(), &[]);
+    let mut watch = engine.watch(Selectors::default(), &[], Phase::default());
     while !watch.next().await.snapshot_complete {}
 
     create(&engine, "a", spec("a/*", 0, threshold(9))).await;
