@@ -26,7 +26,7 @@ use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
 use crate::view::{BreakerStatus, BreakerView};
-use crate::watch::{Encoded, Phase, Place, States, Subscription, WatchLog};
+use crate::watch::{Encoded, Phase, Place, States, Subscription, WatchLog, WatchStats};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
 use crate::{deadlines, loading, recorder};
 
@@ -194,10 +194,30 @@ impl Engine {
         self.watch_log.subscribe(states, selectors, token, phase)
     }
 
+    /// The first breakers by name that are selected, `limit` at most, and how many more there are,
+    /// counted up to `count_up_to` of them. Without selectors all are.
+    pub fn select(
+        &self,
+        selectors: &Selectors,
+        limit: usize,
+        count_up_to: usize,
+    ) -> (Vec<BreakerView>, usize) {
+        let wanted = limit.saturating_add(count_up_to);
+        let names = States::names(self, selectors, None, wanted);
+        let mut there = names.iter().filter(|name| self.breakers.contains(name));
+        let first = there.by_ref().take(limit).filter_map(|name| self.get(name).ok()).collect();
+        (first, there.count())
+    }
+
     /// Follows the changes of all breakers from now on, without a snapshot.
     pub fn follow_changes(self: &Arc<Self>) -> Subscription {
         let states: Arc<Self> = Arc::clone(self);
         self.watch_log.follow(states)
+    }
+
+    /// How well watchers keep up.
+    pub fn watch_stats(&self) -> &WatchStats {
+        self.watch_log.stats()
     }
 
     /// The time that breakers live by.
@@ -351,6 +371,10 @@ impl States for Engine {
             Some(None) => Encoded::Later,
             None => Encoded::Gone,
         }
+    }
+
+    fn now(&self) -> Time {
+        self.clock.now()
     }
 }
 

@@ -91,5 +91,5 @@ pub use store::{
     Opened, ReporterRow, RestoreStep, Silence, Store, StoreError, TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
-pub use watch::{Phase, Subscription, Update};
+pub use watch::{Phase, Subscription, Update, WatchStats};
 pub use writer::{Failing, StorageStatus};

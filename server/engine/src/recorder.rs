@@ -37,7 +37,7 @@ pub(crate) fn record(engine: &Engine) -> usize {
         recorded += 1;
     }
     if recorded > 0 {
-        engine.watch_log().publish();
+        engine.watch_log().publish(engine.now());
     }
     recorded
 }
