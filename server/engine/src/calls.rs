@@ -140,6 +140,7 @@ impl Engine {
         let record = |name: &BreakerName, live: &mut Live| {
             let signals = self.signals();
             live.note_use(name, signals, now);
+            live.note_report(name, signals, self.policies().defaults(), now);
             let known = report.admitted.generation().unwrap_or(live.breaker.generation());
             live.change_in_turn(name, signals, &report.runs, |breaker, config, (run, permit)| {
                 let counted = report.admitted.report(run.borrowed()).by(reporter);

@@ -2,9 +2,11 @@
 //! about it. Whoever changes it holds its shard of the map, and every change passes through
 //! [`Live::change`], which stamps it and marks the breaker for those who work behind.
 
-use breaker_core::{Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition};
+use breaker_core::{
+    AlertRules, Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition,
+};
 
-use crate::defaults::Configured;
+use crate::defaults::{Configured, Defaults};
 use crate::idle::LastUse;
 use crate::policy::{Policy, PolicyName};
 use crate::signals::Signals;
@@ -31,6 +33,8 @@ pub(crate) struct Live {
     /// `None` once an admin has created or configured the breaker, which stays then however long
     /// nobody uses it.
     pub(crate) last_use: Option<LastUse>,
+    /// When calls of it were last reported; `None` if none were since the server leads.
+    last_report: Option<LastUse>,
     pub(crate) marks: Marks,
 }
 
@@ -56,6 +60,8 @@ pub(crate) struct Marks {
     pub(crate) to_write: bool,
     /// In the queue of breakers of which only counters changed.
     pub(crate) touched: bool,
+    /// The alert task knows that it is reported for.
+    pub(crate) is_report_told: bool,
     /// When the deadline task will look at it.
     pub(crate) deadline: Option<Time>,
     /// The revision up to which the recorder has recorded.
@@ -80,6 +86,7 @@ impl Live {
             config_revision: revision,
             created_at,
             last_use: None,
+            last_report: None,
             marks: Marks::default(),
         }
     }
@@ -205,6 +212,32 @@ impl Live {
         if used.is_worth_writing_after(earlier) {
             self.touch(name, signals);
         }
+    }
+
+    /// Notes that calls of the breaker were reported. Where a rule asks for that, the alert task is
+    /// told once, and looks for itself from then on.
+    pub(crate) fn note_report(
+        &mut self,
+        name: &BreakerName,
+        signals: &Signals,
+        defaults: &Defaults,
+        now: Time,
+    ) {
+        self.last_report = Some(LastUse::at(now));
+        if !self.marks.is_report_told && self.alert_rules(defaults).reporters_lost.is_some() {
+            self.marks.is_report_told = true;
+            signals.reported.push(name.clone());
+        }
+    }
+
+    /// When calls of the breaker were last reported.
+    pub(crate) fn reported_at(&self) -> Option<Time> {
+        self.last_report.map(LastUse::time)
+    }
+
+    /// The rules of alerts about the breaker.
+    pub(crate) fn alert_rules<'a>(&'a self, defaults: &'a Defaults) -> &'a AlertRules {
+        self.configured.policy.as_deref().map_or(defaults.alert_rules(), |policy| &policy.alerts)
     }
 
     /// Tells the writer that a counter has changed, which can wait for seconds.

@@ -171,6 +171,7 @@ impl Plan {
                 live.follow_policy(name, signals, configured, now);
             });
         }
+        engine.alerts().rules_changed();
         written
     }
 }
