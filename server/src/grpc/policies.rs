@@ -179,6 +179,7 @@ fn row_to_message(row: &PolicyRow) -> v1::Policy {
         create_time: Some(time_to_message(row.created_at)),
         update_time: row.updated_at.map(time_to_message),
         breaker_count: 0,
+        alerts: None,
     }
 }
 
@@ -205,5 +206,6 @@ fn explanation_to_message(
         config: Some(config_to_message(&explanation.config)),
         values: Key::ALL.into_iter().map(value).collect(),
         policy,
+        alerts: None,
     }
 }
