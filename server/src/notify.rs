@@ -9,6 +9,7 @@
 
 mod body;
 mod delivery;
+mod feed;
 mod ledger;
 mod receiver;
 mod signature;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::delivery::Courier;
 
+pub(crate) use self::feed::EngineFeed;
 pub(crate) use self::ledger::{Dropped, Ledger};
 pub(crate) use self::receiver::{Receiver, ReceiverError, ReceiverSettings};
 
@@ -42,7 +44,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Where alerts come from.
 #[async_trait]
 pub(crate) trait Feed: Send + Sync + 'static {
-    /// The revision of the last change.
+    /// The revision of the last change that is no news.
     fn head(&self) -> u64;
 
     /// Waits for alerts that changed after a revision; in order of their revisions.

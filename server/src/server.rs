@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use breaker_engine::{Clock, Member, Options, StoreError};
 use breaker_proto::server::breaker_admin_server::BreakerAdminServer;
+use breaker_proto::server::breaker_monitor_server::BreakerMonitorServer;
 use breaker_proto::server::breaker_peer_server::BreakerPeerServer;
 use breaker_proto::server::breaker_service_server::BreakerServiceServer;
 use breaker_store::Connected;
@@ -20,11 +21,12 @@ use tonic_health::pb::health_server::HealthServer;
 
 use crate::chance;
 use crate::grpc::{
-    Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Peers, encode_status,
+    Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Monitor, Peers, encode_status,
 };
 use crate::http::{self, Api, Hosts, Pages, ProtocolError, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
+use crate::notify::Notifier;
 use crate::overload::{self, Overload};
 use crate::seat::{NotLeading, Seat};
 use crate::settings::Settings;
@@ -79,6 +81,9 @@ pub enum StartError {
     /// The descriptors of the protocol are malformed.
     #[error("cannot serve reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Nobody can be told of alerts.
+    #[error("cannot tell receivers of alerts: {0}")]
+    Notifier(#[from] reqwest::Error),
     /// The protocol lacks what is served of it over HTTP.
     #[error("cannot serve the JSON API: {0}")]
     Protocol(#[from] ProtocolError),
@@ -101,6 +106,7 @@ impl Server {
         let drain = CancellationToken::new();
         let streams = StreamGauge::new(settings.max_watch_streams);
         let seat = Arc::new(Seat::new(Arc::clone(&clock), drain.clone()));
+        let notifier = Notifier::new(settings.receivers, Arc::clone(&clock))?;
         let stop_node = CancellationToken::new();
         let (ready, is_ready) = oneshot::channel();
         let node = Node {
@@ -111,11 +117,14 @@ impl Server {
                 unknown_breakers: settings.unknown_breakers,
                 idle_ttl: settings.idle_ttl,
                 history_retention: settings.history_retention,
+                storage_degraded: settings.storage_degraded,
+                monitor_series: settings.monitor_series,
                 life: chance::life,
                 encode: encode_status,
             },
             clock,
             stop: stop_node.clone(),
+            notifier: notifier.clone(),
             ready: Some(ready),
         };
         let node = tokio::spawn(node.run(database));
@@ -251,12 +260,14 @@ impl Services {
     fn new(seat: &Arc<Seat>, streams: &StreamGauge) -> Result<Self, StartError> {
         let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
         let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
+        let monitor = BreakerMonitorServer::new(Monitor::new(Arc::clone(seat), streams.clone()));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let others = Routes::new(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(monitor.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
             .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
             .add_service(reflection().build_v1()?)

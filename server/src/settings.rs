@@ -10,7 +10,7 @@ use std::{fs, io};
 
 use axum::http::Uri;
 use axum::http::uri::Authority;
-use breaker_core::{ConfigPatch, Violation};
+use breaker_core::{AlertPatch, ConfigPatch, Violation};
 use breaker_engine::{Defaults, UnknownBreakers};
 use breaker_store::MigrationMode;
 use clap::builder::BoolishValueParser;
@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::identity;
 use crate::logging::LogFormat;
+use crate::notify::{Receiver, ReceiverError, ReceiverSettings};
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
@@ -34,12 +35,21 @@ const MIN_MAX_QUEUE_DELAY: Duration = Duration::from_millis(1);
 /// and at least.
 const DEFAULT_IDLE_TTL: Duration = Duration::from_hours(24);
 const MIN_IDLE_TTL: Duration = Duration::from_secs(1);
+/// Of how many breakers the monitor keeps samples, unless told otherwise, and at most: each takes up
+/// to 25 kilobytes.
+const DEFAULT_MONITOR_SERIES: usize = 2_000;
+const MAX_MONITOR_SERIES: usize = 100_000;
 /// How a limit is turned off.
 const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 /// What it can last. A shorter one would be lost whenever a machine is busy.
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+
+/// How long storage fails before there is an alert, unless told otherwise, and what can be told.
+const DEFAULT_STORAGE_DEGRADED: Duration = Duration::from_secs(30);
+const STORAGE_DEGRADED: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(24);
 
 /// How long transitions are kept, unless told otherwise, and at least.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -136,6 +146,10 @@ struct CommandLine {
     /// How long transitions are kept, at least; 1m or more [default: 30d]
     #[arg(long, env = "BREAKERD_HISTORY_RETENTION", value_name = "DURATION", global = true)]
     history_retention: Option<String>,
+    /// What so many breakers did in the last half hour is kept for people to look at, of those that
+    /// are used most lately; each takes up to 25 kB, and 0 turns it off [default: 2000]
+    #[arg(long, env = "BREAKERD_MONITOR_SERIES", value_name = "COUNT", global = true)]
+    monitor_series: Option<usize>,
     /// Listen beyond loopback although nobody is asked who they are.
     #[arg(long, env = "BREAKERD_INSECURE", value_parser = BoolishValueParser::new(), global = true)]
     insecure: bool,
@@ -196,10 +210,14 @@ struct File {
     unknown_breakers: Option<UnknownBreakersSetting>,
     idle_ttl: Option<String>,
     history_retention: Option<String>,
+    monitor_series: Option<usize>,
     insecure: Option<bool>,
     log_format: Option<LogFormat>,
     log: Option<String>,
     defaults: Option<serde_json::Value>,
+    alerts: Option<serde_json::Value>,
+    #[serde(default)]
+    receivers: Vec<ReceiverSettings>,
 }
 
 /// What all of it amounts to.
@@ -237,10 +255,16 @@ pub struct Settings {
     pub idle_ttl: Option<Duration>,
     /// How long transitions are kept.
     pub history_retention: Duration,
+    /// Of how many breakers samples are kept.
+    pub monitor_series: usize,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines come out.
     pub log: String,
+    /// For how long storage fails before there is an alert.
+    pub storage_degraded: Option<Duration>,
+    /// Who is told of alerts.
+    pub(crate) receivers: Vec<Receiver>,
     /// The configuration of breakers that have none of their own.
     pub defaults: Defaults,
 }
@@ -267,6 +291,12 @@ pub enum SettingsError {
     /// Values of the breakers' default configuration.
     #[error("in [defaults] of the configuration file:{}", lines(.0))]
     Defaults(Vec<Violation>),
+    /// Values of the rules of alerts.
+    #[error("in [alerts] of the configuration file:{}", lines(.0))]
+    Alerts(Vec<Violation>),
+    /// Who is to be told of alerts.
+    #[error("in [[receivers]] of the configuration file: {0}")]
+    Receivers(#[from] ReceiverError),
     /// An address beyond loopback.
     #[error(
         "{option} {address} is reachable from other machines, and nobody is asked who they are; \
@@ -287,6 +317,9 @@ pub enum SettingsError {
     /// Nobody could watch.
     #[error("max_watch_streams is 0; it must be 1 or more")]
     NoWatchStreams,
+    /// They would take too much memory.
+    #[error("monitor_series is {0}; it must be {MAX_MONITOR_SERIES} or less, or 0 for none")]
+    MonitorSeries(usize),
     /// Not a number of calls.
     #[error("client_rate is `{0}`; it must be 1 to 4294967295 calls a second, or `off`")]
     ClientRate(String),
@@ -327,6 +360,9 @@ impl Settings {
             .defaults
             .map_or(Ok(ConfigPatch::default()), |value| breaker_wire::patch_from_value(&value));
         let defaults = defaults.and_then(Defaults::new).map_err(SettingsError::Defaults)?;
+        let (alerts, storage_degraded) =
+            alerts_of(file.alerts.unwrap_or_default()).map_err(SettingsError::Alerts)?;
+        let defaults = defaults.with_alerts(alerts);
         let unknown = options.unknown_breakers.or(file.unknown_breakers);
         let retention = options.history_retention.or(file.history_retention);
         let settings = Self {
@@ -378,8 +414,14 @@ impl Settings {
                 .idle_ttl
                 .or(file.idle_ttl)
                 .map_or(Ok(Some(DEFAULT_IDLE_TTL)), |text| idle_ttl(&text))?,
+            monitor_series: options
+                .monitor_series
+                .or(file.monitor_series)
+                .unwrap_or(DEFAULT_MONITOR_SERIES),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             log: options.log.or(file.log).unwrap_or("info".into()),
+            storage_degraded,
+            receivers: Receiver::check_all(file.receivers)?,
             defaults,
         };
         if settings.max_breakers == 0 {
@@ -390,6 +432,9 @@ impl Settings {
         }
         if settings.max_watch_streams == 0 {
             return Err(SettingsError::NoWatchStreams);
+        }
+        if settings.monitor_series > MAX_MONITOR_SERIES {
+            return Err(SettingsError::MonitorSeries(settings.monitor_series));
         }
         if !options.insecure && !file.insecure.unwrap_or(false) {
             refuse_beyond_loopback("--listen", settings.listen)?;
@@ -430,6 +475,36 @@ impl Settings {
         match self.unknown_breakers {
             UnknownBreakers::Create => "create",
             UnknownBreakers::Refuse => "refuse",
+        }
+    }
+}
+
+/// The rules of alerts, and the one that is not about breakers and so of no policy.
+fn alerts_of(
+    mut table: serde_json::Value,
+) -> Result<(AlertPatch, Option<Duration>), Vec<Violation>> {
+    const KEY: &str = "storage_degraded";
+    let storage = table.as_object_mut().and_then(|table| table.remove(KEY));
+    let storage = match storage {
+        None => Ok(Some(DEFAULT_STORAGE_DEGRADED)),
+        Some(serde_json::Value::Bool(false)) => Ok(None),
+        Some(value) => match value.as_str().map(breaker_wire::parse_duration) {
+            Some(Ok(duration)) if STORAGE_DEGRADED.contains(&duration) => Ok(Some(duration)),
+            _ => Err(Violation::new(
+                KEY,
+                format!("{value} is not a duration from 1s to 1d, such as \"30s\", or false"),
+            )),
+        },
+    };
+    let rules = match table {
+        serde_json::Value::Null => Ok(AlertPatch::default()),
+        table => breaker_wire::alerts_from_value(&table),
+    };
+    match (rules, storage) {
+        (Ok(rules), Ok(storage)) => Ok((rules, storage)),
+        (rules, storage) => {
+            let refused = rules.err().into_iter().flatten();
+            Err(refused.chain(storage.err()).collect())
         }
     }
 }

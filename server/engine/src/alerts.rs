@@ -41,6 +41,8 @@ pub(crate) struct Alerts {
     rules_changed: Notify,
     /// What has been transitioned up to here is taken in.
     begins_after: u64,
+    /// The revision of the last change that was stored before.
+    loaded: u64,
 }
 
 /// Which alerts to show.
@@ -88,11 +90,13 @@ impl Alerts {
         begins_after: u64,
     ) -> Self {
         let book = Book::new(rows, first_number, storage_limit);
+        let loaded = book.kept.latest();
         Self {
-            latest: watch::Sender::new(book.kept.latest()),
+            latest: watch::Sender::new(loaded),
             book: Mutex::new(book),
             rules_changed: Notify::new(),
             begins_after,
+            loaded,
         }
     }
 
@@ -159,6 +163,12 @@ impl Engine {
     /// The revision of the last change of any alert, as it changes.
     pub fn alert_signal(&self) -> watch::Receiver<u64> {
         self.alerts().latest.subscribe()
+    }
+
+    /// The revision of the last change that was made before the server led. Whatever changed after it
+    /// is news, be it only that an alert was over when the breakers were loaded.
+    pub const fn alerts_known_before(&self) -> u64 {
+        self.alerts().loaded
     }
 
     /// How many alerts fire, or began at this time or later.
@@ -326,7 +336,7 @@ async fn look_at_all(engine: &Arc<Engine>) {
 fn look_at(engine: &Arc<Engine>, name: &BreakerName) {
     let now = engine.now();
     let seen = engine.breakers().with(name.as_str(), |_, live| {
-        (*live.alert_rules(engine.policies().defaults()), live.reported_at())
+        (*live.alert_rules(engine.policies().defaults()), live.last_report_at())
     });
     let is_awaited = engine.alerts().change(engine, |book| match seen {
         None => {

@@ -19,6 +19,7 @@ use crate::error::EngineError;
 use crate::forgetter::Forgetter;
 use crate::idle::{self, Idleness};
 use crate::journal::Journal;
+use crate::monitor::{Monitor, Sampler};
 use crate::policies::Policies;
 use crate::reporters::Reporters;
 use crate::selectors::Selectors;
@@ -26,7 +27,7 @@ use crate::signals::Signals;
 use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
-use crate::view::{BreakerStatus, BreakerView};
+use crate::view::{BreakerOutline, BreakerStatus, BreakerView};
 use crate::watch::{Encoded, Phase, Place, States, Subscription, WatchLog, WatchStats};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
 use crate::{alerts, deadlines, loading, recorder};
@@ -50,6 +51,8 @@ pub struct Options {
     pub history_retention: Duration,
     /// For how long storage fails before there is an alert; `None` for never.
     pub storage_degraded: Option<Duration>,
+    /// The samples of at most so many breakers are kept, those that are used most lately; 0 for none.
+    pub monitor_series: usize,
     /// Chooses by chance what tells one life of the server, from its start or from when it took the
     /// lead, from all others.
     pub life: fn() -> u64,
@@ -73,6 +76,7 @@ pub struct Engine {
     journal: Journal,
     reporters: Reporters,
     alerts: Alerts,
+    monitor: Monitor,
     desk: WriterDesk,
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
@@ -91,6 +95,7 @@ pub struct Tasks {
     recorder: JoinHandle<()>,
     idle: JoinHandle<()>,
     alerts: JoinHandle<()>,
+    sampler: JoinHandle<()>,
     writer: JoinHandle<Result<(), StoreError>>,
     engine: Arc<Engine>,
     stop_writer: CancellationToken,
@@ -149,6 +154,7 @@ impl Engine {
             journal,
             reporters,
             alerts,
+            monitor: Monitor::new(options.monitor_series, clock.now()),
             desk,
             lenient_until: AtomicU64::new((clock.now() + lost).as_nanos()),
             incarnation: AtomicU64::new(opened.incarnation),
@@ -171,6 +177,7 @@ impl Engine {
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),
             idle: tokio::spawn(idle::run(Arc::clone(&engine))),
             alerts: tokio::spawn(alerts::run(Arc::clone(&engine))),
+            sampler: tokio::spawn(Sampler::new(Arc::clone(&engine)).run()),
             writer: tokio::spawn(writer.run(stop_writer.clone())),
             engine: Arc::clone(&engine),
             stop_writer,
@@ -188,6 +195,20 @@ impl Engine {
             .with(name.as_str(), |name, live| {
                 live.advance(name, self.signals(), now);
                 BreakerView::of(name, live, self.policies().defaults(), now)
+            })
+            .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
+    }
+
+    /// One breaker as a list shows it.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn outline(&self, name: &BreakerName) -> Result<BreakerOutline, EngineError> {
+        let now = self.clock.now();
+        self.breakers
+            .with(name.as_str(), |name, live| {
+                live.advance(name, self.signals(), now);
+                BreakerOutline::of(name, live, now)
             })
             .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
     }
@@ -290,6 +311,10 @@ impl Engine {
 
     pub(crate) const fn alerts(&self) -> &Alerts {
         &self.alerts
+    }
+
+    pub(crate) const fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
     pub(crate) const fn unknown_breakers(&self) -> UnknownBreakers {
@@ -409,6 +434,7 @@ impl Tasks {
             _ = &mut self.recorder => TaskFailure { task: "recorder", error: None },
             _ = &mut self.idle => TaskFailure { task: "idle task", error: None },
             _ = &mut self.alerts => TaskFailure { task: "alert task", error: None },
+            _ = &mut self.sampler => TaskFailure { task: "sampler", error: None },
             ended = &mut self.writer => {
                 TaskFailure { task: "writer", error: ended.ok().and_then(Result::err) }
             }
@@ -421,6 +447,7 @@ impl Tasks {
         self.recorder.abort();
         self.idle.abort();
         self.alerts.abort();
+        self.sampler.abort();
         self.writer.abort();
     }
 
@@ -435,9 +462,11 @@ impl Tasks {
         self.idle.abort();
         self.alerts.abort();
         let _ = self.alerts.await;
+        self.sampler.abort();
         let _ = self.deadlines.await;
         let _ = self.recorder.await;
         let _ = self.idle.await;
+        let _ = self.sampler.await;
         while recorder::record(&self.engine) > 0 {}
         self.stop_writer.cancel();
         match self.writer.await {

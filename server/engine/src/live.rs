@@ -8,6 +8,7 @@ use breaker_core::{
 
 use crate::defaults::{Configured, Defaults};
 use crate::idle::LastUse;
+use crate::monitor::{Heard, Standing};
 use crate::policy::{Policy, PolicyName};
 use crate::signals::Signals;
 use crate::store::{BreakerRow, Deletion};
@@ -33,8 +34,10 @@ pub(crate) struct Live {
     /// `None` once an admin has created or configured the breaker, which stays then however long
     /// nobody uses it.
     pub(crate) last_use: Option<LastUse>,
-    /// When calls of it were last reported; `None` if none were since the server leads.
-    last_report: Option<LastUse>,
+    /// When calls were last reported, since the server leads.
+    pub(crate) last_report: Option<LastUse>,
+    /// Who reported them; `None` while nobody has for long.
+    pub(crate) heard: Option<Box<Heard>>,
     pub(crate) marks: Marks,
 }
 
@@ -62,6 +65,8 @@ pub(crate) struct Marks {
     pub(crate) touched: bool,
     /// The alert task knows that it is reported for.
     pub(crate) is_report_told: bool,
+    /// The number of its entry in the sampler's queue; 0 while it is not there.
+    pub(crate) ticket: u64,
     /// When the deadline task will look at it.
     pub(crate) deadline: Option<Time>,
     /// The revision up to which the recorder has recorded.
@@ -87,13 +92,15 @@ impl Live {
             created_at,
             last_use: None,
             last_report: None,
+            heard: None,
             marks: Marks::default(),
         }
     }
 
     /// Lets the core change the breaker. All that a change entails happens here: each transition
     /// gets the next revision, as does a change of what clients see that is none, the recorder is
-    /// told, and the deadline task if it has to look earlier than it meant to.
+    /// told, and the deadline task if it has to look earlier than it meant to. What is kept of all
+    /// breakers is changed with it, and the sampler hears of one that has counted something.
     pub(crate) fn change<R>(
         &mut self,
         name: &BreakerName,
@@ -126,7 +133,10 @@ impl Live {
         act: impl FnOnce(&mut Breaker, &Config) -> (R, Vec<Transition>),
     ) -> R {
         let aspect = self.breaker.aspect(&self.configured.config);
+        let (standing, totals) = (Standing::of(&self.breaker), self.totals_before());
         let (result, transitions) = act(&mut self.breaker, &self.configured.config);
+        signals.moved(name, standing, Standing::of(&self.breaker));
+        self.note_counted(name, signals, totals);
         if !transitions.is_empty() {
             self.stamp(name, signals, transitions);
         } else if aspect != self.breaker.aspect(&self.configured.config) {
@@ -214,25 +224,18 @@ impl Live {
         }
     }
 
-    /// Notes that calls of the breaker were reported. Where a rule asks for that, the alert task is
-    /// told once, and looks for itself from then on.
-    pub(crate) fn note_report(
+    /// Tells the alert task that calls of the breaker were reported, where a rule asks for that: once,
+    /// and it looks for itself from then on.
+    pub(crate) fn tell_report(
         &mut self,
         name: &BreakerName,
         signals: &Signals,
         defaults: &Defaults,
-        now: Time,
     ) {
-        self.last_report = Some(LastUse::at(now));
         if !self.marks.is_report_told && self.alert_rules(defaults).reporters_lost.is_some() {
             self.marks.is_report_told = true;
             signals.reported.push(name.clone());
         }
-    }
-
-    /// When calls of the breaker were last reported.
-    pub(crate) fn reported_at(&self) -> Option<Time> {
-        self.last_report.map(LastUse::time)
     }
 
     /// The rules of alerts about the breaker.

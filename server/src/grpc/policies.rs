@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use breaker_core::{BreakerName, Key, Source};
+use breaker_core::{AlertKey, BreakerName, Key, Source};
 use breaker_engine::{
     Engine, Explanation, PolicyName, PolicyRow, PolicySpec, PolicyUpdate, PolicyView, Selector,
 };
 use breaker_proto::v1;
 use breaker_wire::{
-    config_to_message, patch_to_message, patch_to_value, source_to_message, time_to_message,
+    alert_rule_value, alerts_to_message, config_to_message, patch_to_message, patch_to_value,
+    source_to_message, time_to_message,
 };
 use tonic::Status;
 
 use super::answers::warnings_to_messages;
-use super::configs::{etag, key_names, patch, set_keys};
+use super::configs::{alerts, etag, key_names, patch, set_keys};
 use super::error::{draining, to_status};
 use super::page_token;
 use super::requests::{Check, durability, name, page_size};
@@ -188,7 +189,7 @@ fn row_to_message(row: &PolicyRow) -> v1::Policy {
         create_time: Some(time_to_message(row.created_at)),
         update_time: row.updated_at.map(time_to_message),
         breaker_count: 0,
-        alerts: None,
+        alerts: Some(alerts_to_message(&row.spec.alerts)),
     }
 }
 
@@ -208,13 +209,20 @@ fn explanation_to_message(
             policy: if source == Source::Policy { policy.clone() } else { String::new() },
         }
     };
+    let alert_value = |(key, source): &(AlertKey, Source)| v1::ExplainedValue {
+        key: format!("alerts.{}", key.as_str()),
+        value: alert_rule_value(*key, &explanation.alerts).to_string(),
+        source: source_to_message(*source).into(),
+        policy: if *source == Source::Policy { policy.clone() } else { String::new() },
+    };
+    let alert_values = explanation.alert_sources.iter().map(alert_value);
     v1::ExplainConfigResponse {
         name: name.to_string(),
         exists: explanation.exists,
         policies: policies.iter().map(row_to_message).collect(),
         config: Some(config_to_message(&explanation.config)),
-        values: Key::ALL.into_iter().map(value).collect(),
+        values: Key::ALL.into_iter().map(value).chain(alert_values).collect(),
+        alerts: Some(alerts_to_message(&explanation.alerts.to_patch())),
         policy,
-        alerts: None,
     }
 }

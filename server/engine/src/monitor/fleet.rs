@@ -1,0 +1,249 @@
+//! How many breakers are in which state and mode, in all and by namespace, and which are not
+//! healthy. Kept as breakers come, change and go; a call that changes no state comes nowhere near.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use breaker_core::{Breaker, BreakerName, Mode, StateKind, Time};
+use parking_lot::Mutex;
+
+use super::namespace_of;
+
+/// What the sums know of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) state: StateKind,
+    pub(crate) mode: Mode,
+    since: Time,
+}
+
+impl Standing {
+    pub(crate) fn of(breaker: &Breaker) -> Self {
+        Self { state: breaker.state(), mode: breaker.mode(), since: breaker.since() }
+    }
+
+    /// Where it stands among those that are not healthy, if it is one: those for longest first. A
+    /// breaker under FORCED_OPEN is OPEN.
+    fn ailing(&self, name: &BreakerName) -> Option<(Time, BreakerName)> {
+        (self.state != StateKind::Closed).then(|| (self.since, name.clone()))
+    }
+}
+
+/// How many breakers are in which state and mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FleetCounts {
+    states: [u32; 3],
+    modes: [u32; 5],
+}
+
+/// Healths are compared in billionths, as whole numbers.
+const HEALTHY: u64 = 1_000_000_000;
+
+impl FleetCounts {
+    /// How many there are.
+    pub fn breakers(&self) -> u64 {
+        self.states.iter().map(|&count| u64::from(count)).sum()
+    }
+
+    /// How many are in this state.
+    pub fn in_state(&self, state: StateKind) -> u64 {
+        self.states[state as usize].into()
+    }
+
+    /// How many are in this mode.
+    pub fn in_mode(&self, mode: Mode) -> u64 {
+        self.modes[mode as usize].into()
+    }
+
+    /// How many are OPEN or HALF_OPEN; those under FORCED_OPEN are OPEN.
+    pub fn unhealthy(&self) -> u64 {
+        self.breakers() - self.in_state(StateKind::Closed)
+    }
+
+    /// CLOSED per breaker, in percent; 100 if there are none.
+    pub fn health_percent(&self) -> f64 {
+        match self.breakers() {
+            0 => 100.0,
+            breakers => 100.0 * self.in_state(StateKind::Closed) as f64 / breakers as f64,
+        }
+    }
+
+    /// CLOSED per breaker, in billionths; below [`HEALTHY`] if any is not.
+    fn health(&self) -> u64 {
+        let closed = self.in_state(StateKind::Closed);
+        (closed * HEALTHY).checked_div(self.breakers()).unwrap_or(HEALTHY)
+    }
+
+    fn change(&mut self, from: Option<Standing>, to: Option<Standing>) {
+        if let Some(Standing { state, mode, .. }) = from {
+            for count in [&mut self.states[state as usize], &mut self.modes[mode as usize]] {
+                // A draft of a change is made where no breaker is known.
+                *count = count.saturating_sub(1);
+            }
+        }
+        if let Some(Standing { state, mode, .. }) = to {
+            self.states[state as usize] += 1;
+            self.modes[mode as usize] += 1;
+        }
+    }
+}
+
+/// How the breakers of a namespace are doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceHealth {
+    /// The namespace.
+    pub name: Arc<str>,
+    /// How many of its breakers are in which state and mode.
+    pub counts: FleetCounts,
+}
+
+/// The sums. Changed under the lock of a breaker's shard, so that nobody asks for a breaker while
+/// holding this one's.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    all: Group,
+    /// Those that have breakers.
+    namespaces: BTreeMap<Arc<str>, Group>,
+    /// Those with a breaker that is not healthy: the lowest health first.
+    ailing: BTreeSet<(u64, Arc<str>)>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    counts: FleetCounts,
+    /// Those for longest first.
+    ailing: BTreeSet<(Time, BreakerName)>,
+}
+
+impl Fleet {
+    /// A breaker is new, has changed or is gone.
+    pub(crate) fn change(&self, name: &BreakerName, from: Option<Standing>, to: Option<Standing>) {
+        self.0.lock().change(name, from, to);
+    }
+
+    /// How all breakers are doing, or those of a namespace.
+    pub(crate) fn counts(&self, namespace: Option<&str>) -> FleetCounts {
+        self.0.lock().group(namespace).map(|group| group.counts).unwrap_or_default()
+    }
+
+    /// The names of those that are not healthy: the first so many, those for longest first.
+    pub(crate) fn ailing(&self, namespace: Option<&str>, limit: usize) -> Vec<BreakerName> {
+        let kept = self.0.lock();
+        let ailing = kept.group(namespace).into_iter().flat_map(|group| &group.ailing);
+        ailing.take(limit).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// The first so many namespaces, those with the lowest health first, then by name; and how many
+    /// there are.
+    pub(crate) fn namespaces(&self, limit: usize) -> (Vec<NamespaceHealth>, usize) {
+        let kept = self.0.lock();
+        let shown = |name: &Arc<str>, group: &Group| NamespaceHealth {
+            name: Arc::clone(name),
+            counts: group.counts,
+        };
+        let ailing = kept
+            .ailing
+            .iter()
+            .filter_map(|(_, name)| kept.namespaces.get(name).map(|group| shown(name, group)));
+        // If there is room for healthy ones, those that are skipped here are few.
+        let healthy = kept.namespaces.iter().filter(|(_, group)| group.ailing.is_empty());
+        let all = ailing.chain(healthy.map(|(name, group)| shown(name, group)));
+        (all.take(limit).collect(), kept.namespaces.len())
+    }
+}
+
+impl Kept {
+    fn group(&self, namespace: Option<&str>) -> Option<&Group> {
+        match namespace {
+            None => Some(&self.all),
+            Some(namespace) => self.namespaces.get(namespace),
+        }
+    }
+
+    fn change(&mut self, name: &BreakerName, from: Option<Standing>, to: Option<Standing>) {
+        self.all.change(name, from, to);
+        let namespace = namespace_of(name);
+        let known = self.namespaces.get_key_value(namespace).map(|(known, _)| Arc::clone(known));
+        let namespace = known.unwrap_or_else(|| namespace.into());
+        let group = self.namespaces.entry(Arc::clone(&namespace)).or_default();
+        let before = group.counts.health();
+        group.change(name, from, to);
+        let after = group.counts.health();
+        if group.counts.breakers() == 0 {
+            self.namespaces.remove(&namespace);
+        }
+        if before != after {
+            self.ailing.remove(&(before, Arc::clone(&namespace)));
+            if after < HEALTHY {
+                self.ailing.insert((after, namespace));
+            }
+        }
+    }
+}
+
+impl Group {
+    fn change(&mut self, name: &BreakerName, from: Option<Standing>, to: Option<Standing>) {
+        self.counts.change(from, to);
+        if let Some(place) = from.and_then(|standing| standing.ailing(name)) {
+            self.ailing.remove(&place);
+        }
+        if let Some(place) = to.and_then(|standing| standing.ailing(name)) {
+            self.ailing.insert(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> BreakerName {
+        BreakerName::new(text).unwrap()
+    }
+
+    fn standing(state: StateKind, since_ms: u64) -> Standing {
+        Standing { state, mode: Mode::Normal, since: Time::from_millis(since_ms) }
+    }
+
+    #[test]
+    fn those_that_are_worst_come_first() {
+        let fleet = Fleet::default();
+        let (closed, open) = (StateKind::Closed, StateKind::Open);
+        for (text, state, since) in [
+            ("b/1", closed, 1),
+            ("b/2", open, 9),
+            ("a/1", closed, 1),
+            ("c/1", open, 7),
+            ("d/1", open, 8),
+            ("d/2", closed, 1),
+            ("d/3", closed, 1),
+        ] {
+            fleet.change(&name(text), None, Some(standing(state, since)));
+        }
+        let (namespaces, count) = fleet.namespaces(1_000);
+        let order: Vec<_> = namespaces.iter().map(|namespace| &*namespace.name).collect();
+        assert_eq!((order, count), (vec!["c", "b", "d", "a"], 4));
+        assert_eq!(fleet.namespaces(2).0, namespaces[..2]);
+        assert_eq!(fleet.ailing(None, 2), [name("c/1"), name("d/1")]);
+        assert_eq!(fleet.ailing(Some("b"), 9), [name("b/2")]);
+        assert_eq!(fleet.ailing(Some("e"), 9), []);
+        assert!((fleet.counts(Some("b")).health_percent() - 50.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_namespace_goes_with_its_last_breaker() {
+        let fleet = Fleet::default();
+        let open = Some(standing(StateKind::Open, 3));
+        for number in 0..1_000 {
+            let name = name(&format!("made-up-{number}/a"));
+            fleet.change(&name, None, open);
+            fleet.change(&name, open, None);
+        }
+        let kept = fleet.0.lock();
+        assert!(kept.namespaces.is_empty() && kept.ailing.is_empty() && kept.all.ailing.is_empty());
+        assert_eq!(kept.all.counts, FleetCounts::default());
+    }
+}
