@@ -11,6 +11,7 @@ mod logging;
 mod node;
 mod overload;
 mod program;
+mod rpcs;
 mod seat;
 mod server;
 mod settings;

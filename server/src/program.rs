@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use breaker_engine::SystemClock;
+use breaker_engine::{Selector, SystemClock};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
@@ -141,6 +141,8 @@ listen = \"{}\"
 http_listen = \"{}\"
 http_access = \"{}\"
 http_hosts = {}
+metrics_breakers = {}
+metrics_max_breakers = {}
 {advertise}lease = \"{}\"
 migrations = \"{}\"
 max_breakers = {}
@@ -158,6 +160,8 @@ history_retention = \"{}\"
         settings.http_listen,
         settings.http_access_word(),
         json!(settings.http_hosts),
+        json!(settings.metrics_breakers.iter().map(Selector::as_str).collect::<Vec<_>>()),
+        settings.metrics_max_breakers,
         humantime::format_duration(settings.lease),
         settings.migrations_word(),
         settings.max_breakers,

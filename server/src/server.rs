@@ -22,10 +22,11 @@ use crate::chance;
 use crate::grpc::{
     Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Peers, encode_status,
 };
-use crate::http::{self, Api, Hosts, Pages, ProtocolError, StreamGauge, router};
+use crate::http::{self, Api, Hosts, Pages, ProtocolError, Shown, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
 use crate::overload::{self, Overload};
+use crate::rpcs::Rpcs;
 use crate::seat::{NotLeading, Seat};
 use crate::settings::Settings;
 use crate::transport::{Connections, serve};
@@ -94,6 +95,11 @@ impl Server {
         let http_listener = listen("--http-listen", settings.http_listen).await?;
         let hosts = hosts(&settings);
         let http_access = settings.http_access;
+        let shown = Shown {
+            breakers: settings.metrics_breakers.clone(),
+            max_breakers: settings.metrics_max_breakers,
+            started_at: clock.now(),
+        };
         let grpc_address = address_of(&grpc_listener, settings.listen);
         let http_address = address_of(&http_listener, settings.http_listen);
         let database = open(&settings, grpc_address).await?;
@@ -134,11 +140,13 @@ impl Server {
         let overload_watch = settings
             .max_queue_delay
             .map(|delay| tokio::spawn(overload::watch(Arc::clone(&limits.overload), delay)));
+        let rpcs = Arc::new(Rpcs::new(&http::protocol()?));
         let services = Services::new(&seat, &streams)?;
         let inside = services.all();
-        let api = Api::new(inside, Arc::clone(&limits.overload), Arc::clone(&seat), http_access)?;
-        let grpc = serve_grpc(grpc_listener, services, &seat, &limits);
-        let pages = Pages::new(Arc::clone(&seat), streams, limits, api)?;
+        let overload = Arc::clone(&limits.overload);
+        let api = Api::new(inside, overload, Arc::clone(&rpcs), Arc::clone(&seat), http_access)?;
+        let grpc = serve_grpc(grpc_listener, services, &seat, &limits, &rpcs);
+        let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown)?;
         let http = tokio::spawn(http::serve(http_listener, router(pages, hosts), drain.clone()));
         Ok(Self {
             seat,
@@ -276,10 +284,11 @@ fn serve_grpc(
     services: Services,
     seat: &Seat,
     limits: &Limits,
+    rpcs: &Arc<Rpcs>,
 ) -> JoinHandle<io::Result<()>> {
     let Services { breakers, others } = services;
     let connections = Arc::clone(&limits.connections);
-    let front = Arc::new(Front::new(breakers, others.prepare(), limits.clone()));
+    let front = Arc::new(Front::new(breakers, others.prepare(), limits.clone(), Arc::clone(rpcs)));
     let drain = seat.drain().clone();
     tokio::spawn(serve(listener, connections, drain, move |brake, room| front.desk(brake, room)))
 }

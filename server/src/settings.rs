@@ -11,7 +11,7 @@ use std::{fs, io};
 use axum::http::Uri;
 use axum::http::uri::Authority;
 use breaker_core::{ConfigPatch, Violation};
-use breaker_engine::{Defaults, UnknownBreakers};
+use breaker_engine::{Defaults, Selector, UnknownBreakers};
 use breaker_store::MigrationMode;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -34,6 +34,10 @@ const MIN_MAX_QUEUE_DELAY: Duration = Duration::from_millis(1);
 /// and at least.
 const DEFAULT_IDLE_TTL: Duration = Duration::from_hours(24);
 const MIN_IDLE_TTL: Duration = Duration::from_secs(1);
+/// Most breakers that the page of metrics shows one by one, unless told otherwise, and what that can
+/// be. Each has a dozen lines.
+const DEFAULT_METRICS_MAX_BREAKERS: usize = 100;
+const METRICS_MAX_BREAKERS: RangeInclusive<usize> = 1..=10_000;
 /// How a limit is turned off.
 const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
@@ -108,6 +112,19 @@ struct CommandLine {
         global = true
     )]
     http_hosts: Option<Vec<String>>,
+    /// Breakers that /metrics shows one by one: a name, or a glob. Can be given several times
+    /// [default: none]
+    #[arg(
+        long,
+        env = "BREAKERD_METRICS_BREAKERS",
+        value_name = "SELECTOR",
+        value_delimiter = ',',
+        global = true
+    )]
+    metrics_breakers: Option<Vec<String>>,
+    /// Most breakers that /metrics shows one by one; the first by name, up to 10000 [default: 100]
+    #[arg(long, env = "BREAKERD_METRICS_MAX_BREAKERS", value_name = "COUNT", global = true)]
+    metrics_max_breakers: Option<usize>,
     /// Most breakers at a time [default: 1000000]
     #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
     max_breakers: Option<usize>,
@@ -185,6 +202,8 @@ struct File {
     http_listen: Option<SocketAddr>,
     http_access: Option<HttpAccess>,
     http_hosts: Option<Vec<String>>,
+    metrics_breakers: Option<Vec<String>>,
+    metrics_max_breakers: Option<usize>,
     advertise: Option<String>,
     lease: Option<String>,
     migrations: Option<MigrationsSetting>,
@@ -215,6 +234,10 @@ pub struct Settings {
     pub http_access: HttpAccess,
     /// The names under which browsers reach HTTP where it listens on loopback.
     pub http_hosts: Vec<String>,
+    /// The breakers that /metrics shows one by one.
+    pub metrics_breakers: Vec<Selector>,
+    /// Most of them.
+    pub metrics_max_breakers: usize,
     /// Where others reach gRPC, if not where it listens.
     pub advertise: Option<String>,
     /// How long the lead lasts without a sign of life.
@@ -310,6 +333,17 @@ pub enum SettingsError {
          breakers.example.com"
     )]
     HttpHost(String),
+    /// Neither a name nor a glob.
+    #[error("metrics_breakers has `{selector}`: {problem}")]
+    MetricsBreakers {
+        /// The text.
+        selector: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Too few, or more than a page of metrics can hold.
+    #[error("metrics_max_breakers is {0}; it must be 1 to 10000")]
+    MetricsMaxBreakers(usize),
     /// Transitions cannot be kept for so long.
     #[error("history_retention: {0}")]
     HistoryRetention(String),
@@ -344,6 +378,17 @@ impl Settings {
                 .into_iter()
                 .map(http_host)
                 .collect::<Result<_, _>>()?,
+            metrics_breakers: options
+                .metrics_breakers
+                .or(file.metrics_breakers)
+                .unwrap_or_default()
+                .into_iter()
+                .map(metrics_breakers)
+                .collect::<Result<_, _>>()?,
+            metrics_max_breakers: options
+                .metrics_max_breakers
+                .or(file.metrics_max_breakers)
+                .unwrap_or(DEFAULT_METRICS_MAX_BREAKERS),
             advertise: options.advertise.or(file.advertise).map(advertised).transpose()?,
             lease: options.lease.or(file.lease).map_or(Ok(DEFAULT_LEASE), |text| lease(&text))?,
             migrations: match options.migrations.or(file.migrations) {
@@ -384,6 +429,9 @@ impl Settings {
         };
         if settings.max_breakers == 0 {
             return Err(SettingsError::NoBreakers);
+        }
+        if !METRICS_MAX_BREAKERS.contains(&settings.metrics_max_breakers) {
+            return Err(SettingsError::MetricsMaxBreakers(settings.metrics_max_breakers));
         }
         if settings.max_connections == 0 {
             return Err(SettingsError::NoConnections);
@@ -440,6 +488,11 @@ fn advertised(address: String) -> Result<String, SettingsError> {
     }) && Uri::try_from(format!("http://{address}"))
         .is_ok_and(|uri| uri.path() == "/");
     if is_good { Ok(address) } else { Err(SettingsError::Advertise(address)) }
+}
+
+fn metrics_breakers(selector: String) -> Result<Selector, SettingsError> {
+    Selector::parse(&selector)
+        .map_err(|problem| SettingsError::MetricsBreakers { selector, problem })
 }
 
 fn http_host(name: String) -> Result<String, SettingsError> {

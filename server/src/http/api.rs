@@ -39,6 +39,7 @@ use super::openapi;
 use super::problem::{Problem, Problems};
 use crate::grpc::{MAX_MESSAGE_BYTES, invalid};
 use crate::overload::Overload;
+use crate::rpcs::Rpcs;
 use crate::seat::{NotLeading, Seat};
 use crate::settings::HttpAccess;
 
@@ -65,6 +66,11 @@ pub enum ProtocolError {
     Missing(String),
 }
 
+/// The descriptors of the protocol.
+pub(crate) fn protocol() -> Result<DescriptorPool, ProtocolError> {
+    Ok(DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET)?)
+}
+
 /// The API of one server.
 pub(crate) struct Api {
     table: Vec<(&'static Route, Rpc)>,
@@ -83,15 +89,16 @@ impl Api {
     pub(crate) fn new(
         services: Routes,
         overload: Arc<Overload>,
+        rpcs: Arc<Rpcs>,
         seat: Arc<Seat>,
         access: HttpAccess,
     ) -> Result<Self, ProtocolError> {
-        let pool = DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET)?;
+        let pool = protocol()?;
         let rpc = |route: &'static Route| Ok((route, Rpc::find(&pool, route.rpc)?));
         let table = ROUTES.iter().map(rpc).collect::<Result<_, ProtocolError>>()?;
         Ok(Self {
             table,
-            inside: Inside::new(services, overload),
+            inside: Inside::new(services, overload, rpcs),
             problems: Problems::load()?,
             access,
             seat,

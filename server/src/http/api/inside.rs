@@ -10,11 +10,12 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDes
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::service::Routes;
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::ProtocolError;
 use crate::grpc::overloaded;
 use crate::overload::{Call, Overload};
+use crate::rpcs::{Rpcs, Shard};
 
 /// One RPC.
 #[derive(Clone, Debug)]
@@ -39,7 +40,8 @@ impl Rpc {
             _ => None,
         };
         let path = PathAndQuery::from_str(&format!("/{full_name}/{method}"));
-        Ok(Self { path: path.map_err(|_| missing())?, method: found.ok_or_else(missing)?, limited })
+        let path = path.map_err(|_| missing())?;
+        Ok(Self { path, method: found.ok_or_else(missing)?, limited })
     }
 
     /// Its descriptor.
@@ -53,11 +55,14 @@ impl Rpc {
 pub(crate) struct Inside {
     services: Routes,
     overload: Arc<Overload>,
+    rpcs: Arc<Rpcs>,
+    shard: Arc<Shard>,
 }
 
 impl Inside {
-    pub(crate) const fn new(services: Routes, overload: Arc<Overload>) -> Self {
-        Self { services, overload }
+    pub(crate) fn new(services: Routes, overload: Arc<Overload>, rpcs: Arc<Rpcs>) -> Self {
+        let shard = rpcs.shard();
+        Self { services, overload, rpcs, shard }
     }
 
     /// Asks for one answer.
@@ -66,13 +71,13 @@ impl Inside {
         rpc: &Rpc,
         request: DynamicMessage,
     ) -> Result<DynamicMessage, Status> {
-        if rpc.limited.is_some_and(|call| self.overload.refuses(call)) {
-            return Err(overloaded());
-        }
-        let mut client = self.client().await?;
-        let codec = Reflected(rpc.method.output());
-        let answer = client.unary(Request::new(request), rpc.path.clone(), codec).await?;
-        Ok(answer.into_inner())
+        self.measured(rpc, async {
+            if rpc.limited.is_some_and(|call| self.overload.refuses(call)) {
+                return Err(overloaded());
+            }
+            self.ask(rpc, request).await
+        })
+        .await
     }
 
     /// Asks for a stream of answers.
@@ -81,11 +86,34 @@ impl Inside {
         rpc: &Rpc,
         request: DynamicMessage,
     ) -> Result<Streaming<DynamicMessage>, Status> {
+        self.measured(rpc, async {
+            let mut client = self.client().await?;
+            let (request, codec) = (Request::new(request), Reflected(rpc.method.output()));
+            let answer = client.server_streaming(request, rpc.path.clone(), codec).await?;
+            Ok(answer.into_inner())
+        })
+        .await
+    }
+
+    async fn ask(&self, rpc: &Rpc, request: DynamicMessage) -> Result<DynamicMessage, Status> {
         let mut client = self.client().await?;
         let codec = Reflected(rpc.method.output());
-        let answer =
-            client.server_streaming(Request::new(request), rpc.path.clone(), codec).await?;
+        let answer = client.unary(Request::new(request), rpc.path.clone(), codec).await?;
         Ok(answer.into_inner())
+    }
+
+    /// Counts a call as those that come by gRPC are counted.
+    async fn measured<R>(
+        &self,
+        rpc: &Rpc,
+        call: impl Future<Output = Result<R, Status>>,
+    ) -> Result<R, Status> {
+        let began = self.shard.now();
+        let answer = call.await;
+        let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        let took = self.shard.now().since(began);
+        self.shard.count(self.rpcs.method(rpc.path.as_str()), code, took);
+        answer
     }
 
     async fn client(&self) -> Result<Grpc<Routes>, Status> {

@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::{Status, Streaming};
 
+use super::Events;
 use super::changes::{Changes, Told};
-use super::{Events, resync};
 use crate::grpc::ended;
 use crate::http::api::{Rpc, error_frame, frame, from_value, to_json, unwritable};
 use crate::seat::Leading;
@@ -107,7 +107,7 @@ impl Feed {
             Told::Nothing => {}
             Told::Resync => {
                 self.has_news = true;
-                self.tell(resync());
+                self.tell(self.events.resync(self.frames.receiver_count()));
             }
             Told::Changes { changed, deleted } => {
                 self.has_news = true;
