@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Router, middleware};
+use breaker_core::Time;
 use breaker_engine::{Engine, Failing};
 use serde_json::json;
 
@@ -31,7 +32,7 @@ pub use self::api::ProtocolError;
 pub(crate) use self::api::{Api, protocol};
 pub(crate) use self::guard::Hosts;
 pub(crate) use self::listener::serve;
-pub(crate) use self::metrics::Shown;
+pub(crate) use self::metrics::{Family, Kind, Point, Shown, Value, read as read_numbers};
 pub(crate) use self::streams::{StreamGauge, StreamGuard};
 
 /// What the pages show.
@@ -59,6 +60,11 @@ impl Pages {
         let api = Arc::new(api);
         let events = Arc::new(Events::new(Arc::clone(&api))?);
         Ok(Self { seat, streams, limits, api, events, rpcs, shown: Arc::new(shown) })
+    }
+
+    /// When the server started.
+    pub(crate) fn started_at(&self) -> Time {
+        self.shown.started_at
     }
 }
 

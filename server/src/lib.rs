@@ -9,6 +9,7 @@ mod http;
 mod identity;
 mod logging;
 mod node;
+mod otlp;
 mod overload;
 mod program;
 mod rpcs;
@@ -20,6 +21,7 @@ mod transport;
 
 pub use http::ProtocolError;
 pub use node::NodeError;
+pub use otlp::{Otlp, OtlpError};
 pub use program::run;
 pub use server::{Server, StartError};
 pub use settings::{Arguments, Settings, SettingsError};

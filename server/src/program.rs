@@ -9,6 +9,7 @@ use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::logging;
+use crate::otlp::Otlp;
 use crate::server::Server;
 use crate::settings::{Arguments, Command, Settings};
 use crate::shutdown::StopSignals;
@@ -134,6 +135,9 @@ fn described(settings: &Settings) -> String {
     let table = toml::to_string(&json!({ "defaults": defaults })).unwrap_or_default();
     let advertise = settings.advertise.as_ref();
     let advertise = advertise.map_or(String::new(), |address| format!("advertise = {address:?}\n"));
+    let otlp = settings.otlp.as_ref().map_or(String::new(), |Otlp { endpoint, sample }| {
+        format!("otlp_endpoint = {endpoint:?}\notlp_sample = {sample:?}\n")
+    });
     format!(
         "The configuration is good:
 database = \"{}\"
@@ -143,7 +147,7 @@ http_access = \"{}\"
 http_hosts = {}
 metrics_breakers = {}
 metrics_max_breakers = {}
-{advertise}lease = \"{}\"
+{otlp}{advertise}lease = \"{}\"
 migrations = \"{}\"
 max_breakers = {}
 max_connections = {}

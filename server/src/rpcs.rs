@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use breaker_core::Time;
 use breaker_engine::{Clock as _, Histogram, SystemClock};
-use http::Response;
+use http::{HeaderMap, Response};
 use prost_reflect::DescriptorPool;
 use tonic::Code;
+
+use crate::otlp::{CallSpan, Traces};
 
 /// Shards, a power of two: as many as processors that serve, or nearly.
 const SHARDS: usize = 8;
@@ -54,6 +56,21 @@ pub(crate) struct Rpcs {
     by_path: HashMap<String, Method>,
     shards: [Arc<Shard>; SHARDS],
     given_out: AtomicUsize,
+}
+
+/// What every call is measured by.
+#[derive(Clone)]
+pub(crate) struct Measures {
+    pub(crate) rpcs: Arc<Rpcs>,
+    /// Where a collector is told of calls.
+    pub(crate) traces: Option<Arc<Traces>>,
+}
+
+impl Measures {
+    /// Begins to trace a call that came with these headers, if it is one that is traced.
+    pub(crate) fn trace(&self, method: Method, headers: &HeaderMap) -> Option<CallSpan> {
+        self.traces.as_ref()?.begin(headers, self.rpcs.name(method))
+    }
 }
 
 /// A part of the counts. One for each connection, of which several may have the same.
@@ -98,6 +115,11 @@ impl Rpcs {
     pub(crate) fn method(&self, path: &str) -> Method {
         let other = Method(self.names.len() - 1);
         self.by_path.get(path).copied().unwrap_or(other)
+    }
+
+    /// The name of a method.
+    pub(crate) fn name(&self, method: Method) -> &MethodName {
+        &self.names[method.0]
     }
 
     /// Where the calls of one more connection are counted.
@@ -152,14 +174,20 @@ impl Shard {
 /// An answer that counts itself when it is there. That of a stream is there when the stream begins.
 pub(crate) struct Measured<F> {
     answer: F,
+    span: Option<CallSpan>,
     shard: Arc<Shard>,
     method: Method,
     began: Time,
 }
 
 impl<F> Measured<F> {
-    pub(crate) fn new(answer: F, shard: &Arc<Shard>, method: Method) -> Self {
-        Self { answer, shard: Arc::clone(shard), method, began: shard.now() }
+    pub(crate) fn new(
+        answer: F,
+        span: Option<CallSpan>,
+        shard: &Arc<Shard>,
+        method: Method,
+    ) -> Self {
+        Self { answer, span, shard: Arc::clone(shard), method, began: shard.now() }
     }
 }
 
@@ -173,7 +201,11 @@ where
         let answer = ready!(Pin::new(&mut self.answer).poll(context));
         if let Ok(response) = &answer {
             let took = self.shard.now().since(self.began);
-            self.shard.count(self.method, code_of(response), took);
+            let code = code_of(response);
+            self.shard.count(self.method, code, took);
+            if let Some(span) = self.span.take() {
+                span.end(code);
+            }
         }
         Poll::Ready(answer)
     }
@@ -224,7 +256,7 @@ mod tests {
         refused.headers_mut().insert("grpc-status", 8.into());
         for response in [ok, refused] {
             let answer = std::future::ready(Ok::<_, ()>(response));
-            Measured::new(answer, &shard, method).now_or_never().unwrap().unwrap();
+            Measured::new(answer, None, &shard, method).now_or_never().unwrap().unwrap();
         }
         let codes: Vec<_> = rpcs.ended().iter().map(|ended| ended.code).collect();
         assert_eq!(codes, [Code::Ok, Code::ResourceExhausted]);

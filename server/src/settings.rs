@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::identity;
 use crate::logging::LogFormat;
+use crate::otlp::Otlp;
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
@@ -38,6 +39,8 @@ const MIN_IDLE_TTL: Duration = Duration::from_secs(1);
 /// be. Each has a dozen lines.
 const DEFAULT_METRICS_MAX_BREAKERS: usize = 100;
 const METRICS_MAX_BREAKERS: RangeInclusive<usize> = 1..=10_000;
+/// The share of the calls that are traced, unless told otherwise.
+const DEFAULT_OTLP_SAMPLE: f64 = 0.01;
 /// How a limit is turned off.
 const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
@@ -125,6 +128,14 @@ struct CommandLine {
     /// Most breakers that /metrics shows one by one; the first by name, up to 10000 [default: 100]
     #[arg(long, env = "BREAKERD_METRICS_MAX_BREAKERS", value_name = "COUNT", global = true)]
     metrics_max_breakers: Option<usize>,
+    /// A collector of OpenTelemetry, `http://HOST:PORT` of its gRPC, that spans of calls and the
+    /// numbers of /metrics are sent to [default: none]
+    #[arg(long, env = "BREAKERD_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    otlp_endpoint: Option<String>,
+    /// The share of calls that are traced, 0 to 1, where clients say nothing about it; a client that
+    /// sends a W3C trace context decides itself [default: 0.01]
+    #[arg(long, env = "BREAKERD_OTLP_SAMPLE", value_name = "SHARE", global = true)]
+    otlp_sample: Option<f64>,
     /// Most breakers at a time [default: 1000000]
     #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
     max_breakers: Option<usize>,
@@ -204,6 +215,8 @@ struct File {
     http_hosts: Option<Vec<String>>,
     metrics_breakers: Option<Vec<String>>,
     metrics_max_breakers: Option<usize>,
+    otlp_endpoint: Option<String>,
+    otlp_sample: Option<f64>,
     advertise: Option<String>,
     lease: Option<String>,
     migrations: Option<MigrationsSetting>,
@@ -238,6 +251,8 @@ pub struct Settings {
     pub metrics_breakers: Vec<Selector>,
     /// Most of them.
     pub metrics_max_breakers: usize,
+    /// The collector of OpenTelemetry, and what it gets.
+    pub otlp: Option<Otlp>,
     /// Where others reach gRPC, if not where it listens.
     pub advertise: Option<String>,
     /// How long the lead lasts without a sign of life.
@@ -344,6 +359,12 @@ pub enum SettingsError {
     /// Too few, or more than a page of metrics can hold.
     #[error("metrics_max_breakers is {0}; it must be 1 to 10000")]
     MetricsMaxBreakers(usize),
+    /// Not where a collector could be.
+    #[error("otlp_endpoint is `{0}`; it must be http://HOST:PORT of a collector's gRPC")]
+    OtlpEndpoint(String),
+    /// Not a share.
+    #[error("otlp_sample is {0}; it must be a share of the calls, 0 to 1")]
+    OtlpSample(f64),
     /// Transitions cannot be kept for so long.
     #[error("history_retention: {0}")]
     HistoryRetention(String),
@@ -389,6 +410,10 @@ impl Settings {
                 .metrics_max_breakers
                 .or(file.metrics_max_breakers)
                 .unwrap_or(DEFAULT_METRICS_MAX_BREAKERS),
+            otlp: otlp(
+                options.otlp_endpoint.or(file.otlp_endpoint),
+                options.otlp_sample.or(file.otlp_sample),
+            )?,
             advertise: options.advertise.or(file.advertise).map(advertised).transpose()?,
             lease: options.lease.or(file.lease).map_or(Ok(DEFAULT_LEASE), |text| lease(&text))?,
             migrations: match options.migrations.or(file.migrations) {
@@ -488,6 +513,22 @@ fn advertised(address: String) -> Result<String, SettingsError> {
     }) && Uri::try_from(format!("http://{address}"))
         .is_ok_and(|uri| uri.path() == "/");
     if is_good { Ok(address) } else { Err(SettingsError::Advertise(address)) }
+}
+
+fn otlp(endpoint: Option<String>, sample: Option<f64>) -> Result<Option<Otlp>, SettingsError> {
+    let sample = sample.unwrap_or(DEFAULT_OTLP_SAMPLE);
+    if !(0.0..=1.0).contains(&sample) {
+        return Err(SettingsError::OtlpSample(sample));
+    }
+    let Some(endpoint) = endpoint else { return Ok(None) };
+    let is_good = endpoint.parse::<Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.port().is_some() && uri.path() == "/"
+    });
+    if is_good {
+        Ok(Some(Otlp { endpoint, sample }))
+    } else {
+        Err(SettingsError::OtlpEndpoint(endpoint))
+    }
 }
 
 fn metrics_breakers(selector: String) -> Result<Selector, SettingsError> {

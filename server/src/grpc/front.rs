@@ -27,7 +27,7 @@ use tower::Service as _;
 use super::Breakers;
 use super::error::{over_client_rate, overloaded, too_many_connections};
 use crate::overload::Call;
-use crate::rpcs::{Measured, Method, Rpcs, Shard};
+use crate::rpcs::{Measured, Measures, Method, Shard};
 use crate::server::Limits;
 use crate::transport::{Brake, Room};
 
@@ -43,7 +43,7 @@ pub(crate) struct Front {
     breakers: BreakerServiceServer<Breakers>,
     others: Routes,
     limits: Limits,
-    rpcs: Arc<Rpcs>,
+    measures: Measures,
     acquire: Method,
     report: Method,
     /// What a refused call is answered; made once, because it is made so often.
@@ -87,15 +87,15 @@ impl Front {
         breakers: BreakerServiceServer<Breakers>,
         others: Routes,
         limits: Limits,
-        rpcs: Arc<Rpcs>,
+        measures: Measures,
     ) -> Self {
         let method = |name: &str| {
             let service = BreakerServiceServer::<Breakers>::NAME;
-            rpcs.method(&format!("/{service}/{name}"))
+            measures.rpcs.method(&format!("/{service}/{name}"))
         };
         let (acquire, report) = (method("Acquire"), method("Report"));
         let (overloaded, connections) = (overloaded(), AtomicU64::new(0));
-        Self { breakers, others, limits, rpcs, acquire, report, overloaded, connections }
+        Self { breakers, others, limits, measures, acquire, report, overloaded, connections }
     }
 
     /// The services for one connection, which `brake` belongs to.
@@ -106,7 +106,7 @@ impl Front {
             brake: Arc::clone(brake),
             limiter: self.limits.client_rate.limit.map(limiter),
             phase: Phase::of(self.connections.fetch_add(1, Ordering::Relaxed)),
-            shard: self.rpcs.shard(),
+            shard: self.measures.rpcs.shard(),
             room,
         }
     }
@@ -134,7 +134,7 @@ impl Desk {
         match breaker_method(path) {
             Some("Acquire") => self.front.acquire,
             Some("Report") => self.front.report,
-            Some(_) | None => self.front.rpcs.method(path),
+            Some(_) | None => self.front.measures.rpcs.method(path),
         }
     }
 
@@ -179,8 +179,9 @@ impl Service<Request<Incoming>> for Desk {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let method = self.method(request.uri().path());
+        let span = self.front.measures.trace(method, request.headers());
         let answer = self.answer(request).map(corrected as fn(Answer) -> Answer);
-        Measured::new(answer, &self.shard, method)
+        Measured::new(answer, span, &self.shard, method)
     }
 }
 

@@ -39,7 +39,7 @@ use super::openapi;
 use super::problem::{Problem, Problems};
 use crate::grpc::{MAX_MESSAGE_BYTES, invalid};
 use crate::overload::Overload;
-use crate::rpcs::Rpcs;
+use crate::rpcs::Measures;
 use crate::seat::{NotLeading, Seat};
 use crate::settings::HttpAccess;
 
@@ -89,7 +89,7 @@ impl Api {
     pub(crate) fn new(
         services: Routes,
         overload: Arc<Overload>,
-        rpcs: Arc<Rpcs>,
+        measures: Measures,
         seat: Arc<Seat>,
         access: HttpAccess,
     ) -> Result<Self, ProtocolError> {
@@ -98,7 +98,7 @@ impl Api {
         let table = ROUTES.iter().map(rpc).collect::<Result<_, ProtocolError>>()?;
         Ok(Self {
             table,
-            inside: Inside::new(services, overload, rpcs),
+            inside: Inside::new(services, overload, measures),
             problems: Problems::load()?,
             access,
             seat,
@@ -184,13 +184,14 @@ impl Api {
             return Err(Problem::crowded(message));
         };
         let message = self.message(&found, &head, body).await?;
+        let span = self.inside.trace(found.rpc, &head.headers);
         if found.rpc.method().is_server_streaming() {
             let permit = self.stream_permit()?;
-            let messages = self.inside.stream(found.rpc, message).await;
+            let messages = self.inside.stream(found.rpc, message, span).await;
             let messages = messages.map_err(|status| self.problems.of(&status))?;
             return Ok(stream::of_rpc(messages, self.problems.clone(), permit));
         }
-        let answer = self.inside.call(found.rpc, message).await;
+        let answer = self.inside.call(found.rpc, message, span).await;
         let json = answer.and_then(|answer| to_json(&answer).map_err(unwritable));
         let json = json.map_err(|status| self.problems.of(&status))?;
         Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())

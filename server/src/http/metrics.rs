@@ -14,7 +14,7 @@ use breaker_wire::cause_to_message;
 use tokio::runtime::Handle;
 
 use self::family::Page;
-pub(crate) use self::family::{Family, Kind, Value};
+pub(crate) use self::family::{Family, Kind, Point, Value};
 use super::Pages;
 use super::problem::name_of;
 use crate::overload::Call;

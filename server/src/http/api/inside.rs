@@ -3,6 +3,7 @@
 use std::str::FromStr as _;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use axum::http::uri::PathAndQuery;
 use bytes::Buf as _;
 use prost::Message as _;
@@ -14,8 +15,9 @@ use tonic::{Code, Request, Status, Streaming};
 
 use super::ProtocolError;
 use crate::grpc::overloaded;
+use crate::otlp::CallSpan;
 use crate::overload::{Call, Overload};
-use crate::rpcs::{Rpcs, Shard};
+use crate::rpcs::{Measures, Method, Shard};
 
 /// One RPC.
 #[derive(Clone, Debug)]
@@ -55,14 +57,19 @@ impl Rpc {
 pub(crate) struct Inside {
     services: Routes,
     overload: Arc<Overload>,
-    rpcs: Arc<Rpcs>,
+    measures: Measures,
     shard: Arc<Shard>,
 }
 
 impl Inside {
-    pub(crate) fn new(services: Routes, overload: Arc<Overload>, rpcs: Arc<Rpcs>) -> Self {
-        let shard = rpcs.shard();
-        Self { services, overload, rpcs, shard }
+    pub(crate) fn new(services: Routes, overload: Arc<Overload>, measures: Measures) -> Self {
+        let shard = measures.rpcs.shard();
+        Self { services, overload, measures, shard }
+    }
+
+    /// Begins to trace a call that came with these headers, if it is one that is traced.
+    pub(crate) fn trace(&self, rpc: &Rpc, headers: &HeaderMap) -> Option<CallSpan> {
+        self.measures.trace(self.method(rpc), headers)
     }
 
     /// Asks for one answer.
@@ -70,8 +77,9 @@ impl Inside {
         &self,
         rpc: &Rpc,
         request: DynamicMessage,
+        span: Option<CallSpan>,
     ) -> Result<DynamicMessage, Status> {
-        self.measured(rpc, async {
+        self.measured(rpc, span, async {
             if rpc.limited.is_some_and(|call| self.overload.refuses(call)) {
                 return Err(overloaded());
             }
@@ -85,8 +93,9 @@ impl Inside {
         &self,
         rpc: &Rpc,
         request: DynamicMessage,
+        span: Option<CallSpan>,
     ) -> Result<Streaming<DynamicMessage>, Status> {
-        self.measured(rpc, async {
+        self.measured(rpc, span, async {
             let mut client = self.client().await?;
             let (request, codec) = (Request::new(request), Reflected(rpc.method.output()));
             let answer = client.server_streaming(request, rpc.path.clone(), codec).await?;
@@ -102,17 +111,25 @@ impl Inside {
         Ok(answer.into_inner())
     }
 
+    fn method(&self, rpc: &Rpc) -> Method {
+        self.measures.rpcs.method(rpc.path.as_str())
+    }
+
     /// Counts a call as those that come by gRPC are counted.
     async fn measured<R>(
         &self,
         rpc: &Rpc,
+        span: Option<CallSpan>,
         call: impl Future<Output = Result<R, Status>>,
     ) -> Result<R, Status> {
         let began = self.shard.now();
         let answer = call.await;
         let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
         let took = self.shard.now().since(began);
-        self.shard.count(self.rpcs.method(rpc.path.as_str()), code, took);
+        self.shard.count(self.method(rpc), code, took);
+        if let Some(span) = span {
+            span.end(code);
+        }
         answer
     }
 

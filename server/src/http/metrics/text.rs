@@ -27,8 +27,8 @@ struct Read {
 impl Collector for Read {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         // A family without numbers is not a line.
-        let families = self.families.iter().filter(|family| !family.points.is_empty());
-        families.map(|family| encode_family(family, self.format, &mut encoder)).collect()
+        let mut families = self.families.iter().filter(|family| !family.points.is_empty());
+        families.try_for_each(|family| encode_family(family, self.format, &mut encoder))
     }
 }
 
@@ -74,7 +74,7 @@ fn encode_value(value: &Value, has_ending: bool, encoder: &mut MetricEncoder<'_>
 
 #[cfg(test)]
 mod tests {
-    use super::super::family::Point;
+    use super::super::Point;
     use super::*;
 
     #[test]
