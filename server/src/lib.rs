@@ -10,8 +10,10 @@ mod identity;
 mod logging;
 mod node;
 mod notify;
+mod otlp;
 mod overload;
 mod program;
+mod rpcs;
 mod seat;
 mod server;
 mod settings;
@@ -20,6 +22,7 @@ mod transport;
 
 pub use http::ProtocolError;
 pub use node::NodeError;
+pub use otlp::{Otlp, OtlpError};
 pub use program::run;
 pub use server::{Server, StartError};
 pub use settings::{Arguments, Settings, SettingsError};

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use breaker_engine::SystemClock;
+use breaker_engine::{Selector, SystemClock};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::logging;
+use crate::otlp::Otlp;
 use crate::server::Server;
 use crate::settings::{Arguments, Command, Settings};
 use crate::shutdown::StopSignals;
@@ -142,6 +143,9 @@ fn described(settings: &Settings) -> String {
         receivers.map(|receiver| format!("\n# alerts go to {}", receiver.shown())).collect();
     let advertise = settings.advertise.as_ref();
     let advertise = advertise.map_or(String::new(), |address| format!("advertise = {address:?}\n"));
+    let otlp = settings.otlp.as_ref().map_or(String::new(), |Otlp { endpoint, sample }| {
+        format!("otlp_endpoint = {endpoint:?}\notlp_sample = {sample:?}\n")
+    });
     format!(
         "The configuration is good:
 database = \"{}\"
@@ -149,7 +153,9 @@ listen = \"{}\"
 http_listen = \"{}\"
 http_access = \"{}\"
 http_hosts = {}
-{advertise}lease = \"{}\"
+metrics_breakers = {}
+metrics_max_breakers = {}
+{otlp}{advertise}lease = \"{}\"
 migrations = \"{}\"
 max_breakers = {}
 max_connections = {}
@@ -167,6 +173,8 @@ monitor_series = {}
         settings.http_listen,
         settings.http_access_word(),
         json!(settings.http_hosts),
+        json!(settings.metrics_breakers.iter().map(Selector::as_str).collect::<Vec<_>>()),
+        settings.metrics_max_breakers,
         humantime::format_duration(settings.lease),
         settings.migrations_word(),
         settings.max_breakers,

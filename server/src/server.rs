@@ -23,11 +23,13 @@ use crate::chance;
 use crate::grpc::{
     Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Monitor, Peers, encode_status,
 };
-use crate::http::{self, Api, Hosts, Pages, ProtocolError, StreamGauge, router};
+use crate::http::{self, Api, Hosts, Pages, ProtocolError, Shown, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
 use crate::notify::Notifier;
+use crate::otlp::{OtlpError, Teller, Traces};
 use crate::overload::{self, Overload};
+use crate::rpcs::{Measures, Rpcs};
 use crate::seat::{NotLeading, Seat};
 use crate::settings::Settings;
 use crate::transport::{Connections, serve};
@@ -43,6 +45,7 @@ pub struct Server {
     grpc: JoinHandle<io::Result<()>>,
     http: JoinHandle<io::Result<()>>,
     overload_watch: Option<JoinHandle<()>>,
+    teller: Option<Teller>,
     grpc_address: SocketAddr,
     http_address: SocketAddr,
     drain: CancellationToken,
@@ -87,6 +90,9 @@ pub enum StartError {
     /// The protocol lacks what is served of it over HTTP.
     #[error("cannot serve the JSON API: {0}")]
     Protocol(#[from] ProtocolError),
+    /// Nothing can be sent to the collector.
+    #[error("otlp_endpoint cannot be used: {0}")]
+    Otlp(#[from] OtlpError),
 }
 
 impl Server {
@@ -99,9 +105,16 @@ impl Server {
         let http_listener = listen("--http-listen", settings.http_listen).await?;
         let hosts = hosts(&settings);
         let http_access = settings.http_access;
+        let shown = Shown {
+            breakers: settings.metrics_breakers.clone(),
+            max_breakers: settings.metrics_max_breakers,
+            started_at: clock.now(),
+        };
         let grpc_address = address_of(&grpc_listener, settings.listen);
         let http_address = address_of(&http_listener, settings.http_listen);
         let database = open(&settings, grpc_address).await?;
+        let (otlp, advertised) = (settings.otlp.clone(), settings.advertised(grpc_address));
+        let told_by = Arc::clone(&clock);
 
         let drain = CancellationToken::new();
         let streams = StreamGauge::new(settings.max_watch_streams);
@@ -143,11 +156,22 @@ impl Server {
         let overload_watch = settings
             .max_queue_delay
             .map(|delay| tokio::spawn(overload::watch(Arc::clone(&limits.overload), delay)));
+        let trace = |otlp| Traces::start(otlp, advertised.clone()).map(Arc::new);
+        let traces = otlp.as_ref().map(trace).transpose()?;
+        let measures = Measures { rpcs: Arc::new(Rpcs::new(&http::protocol()?)), traces };
         let services = Services::new(&seat, &streams)?;
         let inside = services.all();
-        let api = Api::new(inside, Arc::clone(&limits.overload), Arc::clone(&seat), http_access)?;
-        let grpc = serve_grpc(grpc_listener, services, &seat, &limits);
-        let pages = Pages::new(Arc::clone(&seat), streams, limits, api)?;
+        let overload = Arc::clone(&limits.overload);
+        let api = Api::new(inside, overload, measures.clone(), Arc::clone(&seat), http_access)?;
+        let grpc = serve_grpc(grpc_listener, services, &seat, &limits, measures.clone());
+        let Measures { rpcs, traces } = measures;
+        let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown)?;
+        let teller = match otlp.as_ref().zip(traces) {
+            Some((otlp, traces)) => {
+                Some(Teller::start(otlp, traces, pages.clone(), told_by, advertised)?)
+            }
+            None => None,
+        };
         let http = tokio::spawn(http::serve(http_listener, router(pages, hosts), drain.clone()));
         Ok(Self {
             seat,
@@ -156,6 +180,7 @@ impl Server {
             grpc,
             http,
             overload_watch,
+            teller,
             grpc_address,
             http_address,
             drain,
@@ -211,6 +236,9 @@ impl Server {
         }
         if let Some(overload_watch) = &self.overload_watch {
             overload_watch.abort();
+        }
+        if let Some(teller) = self.teller.take() {
+            teller.finish().await;
         }
         self.stop_node.cancel();
         self.node.await.unwrap_or(Err(NodeError::Task("engine")))
@@ -287,10 +315,11 @@ fn serve_grpc(
     services: Services,
     seat: &Seat,
     limits: &Limits,
+    measures: Measures,
 ) -> JoinHandle<io::Result<()>> {
     let Services { breakers, others } = services;
     let connections = Arc::clone(&limits.connections);
-    let front = Arc::new(Front::new(breakers, others.prepare(), limits.clone()));
+    let front = Arc::new(Front::new(breakers, others.prepare(), limits.clone(), measures));
     let drain = seat.drain().clone();
     tokio::spawn(serve(listener, connections, drain, move |brake, room| front.desk(brake, room)))
 }

@@ -11,7 +11,7 @@ use std::{fs, io};
 use axum::http::Uri;
 use axum::http::uri::Authority;
 use breaker_core::{AlertPatch, ConfigPatch, Violation};
-use breaker_engine::{Defaults, UnknownBreakers};
+use breaker_engine::{Defaults, Selector, UnknownBreakers};
 use breaker_store::MigrationMode;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::identity;
 use crate::logging::LogFormat;
 use crate::notify::{Receiver, ReceiverError, ReceiverSettings};
+use crate::otlp::Otlp;
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
@@ -39,6 +40,12 @@ const MIN_IDLE_TTL: Duration = Duration::from_secs(1);
 /// to 25 kilobytes.
 const DEFAULT_MONITOR_SERIES: usize = 2_000;
 const MAX_MONITOR_SERIES: usize = 100_000;
+/// Most breakers that the page of metrics shows one by one, unless told otherwise, and what that can
+/// be. Each has a dozen lines.
+const DEFAULT_METRICS_MAX_BREAKERS: usize = 100;
+const METRICS_MAX_BREAKERS: RangeInclusive<usize> = 1..=10_000;
+/// The share of the calls that are traced, unless told otherwise.
+const DEFAULT_OTLP_SAMPLE: f64 = 0.01;
 /// How a limit is turned off.
 const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
@@ -118,6 +125,27 @@ struct CommandLine {
         global = true
     )]
     http_hosts: Option<Vec<String>>,
+    /// Breakers that /metrics shows one by one: a name, or a glob. Can be given several times
+    /// [default: none]
+    #[arg(
+        long,
+        env = "BREAKERD_METRICS_BREAKERS",
+        value_name = "SELECTOR",
+        value_delimiter = ',',
+        global = true
+    )]
+    metrics_breakers: Option<Vec<String>>,
+    /// Most breakers that /metrics shows one by one; the first by name, up to 10000 [default: 100]
+    #[arg(long, env = "BREAKERD_METRICS_MAX_BREAKERS", value_name = "COUNT", global = true)]
+    metrics_max_breakers: Option<usize>,
+    /// A collector of OpenTelemetry, `http://HOST:PORT` of its gRPC, that spans of calls and the
+    /// numbers of /metrics are sent to [default: none]
+    #[arg(long, env = "BREAKERD_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    otlp_endpoint: Option<String>,
+    /// The share of calls that are traced, 0 to 1, where clients say nothing about it; a client that
+    /// sends a W3C trace context decides itself [default: 0.01]
+    #[arg(long, env = "BREAKERD_OTLP_SAMPLE", value_name = "SHARE", global = true)]
+    otlp_sample: Option<f64>,
     /// Most breakers at a time [default: 1000000]
     #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
     max_breakers: Option<usize>,
@@ -199,6 +227,10 @@ struct File {
     http_listen: Option<SocketAddr>,
     http_access: Option<HttpAccess>,
     http_hosts: Option<Vec<String>>,
+    metrics_breakers: Option<Vec<String>>,
+    metrics_max_breakers: Option<usize>,
+    otlp_endpoint: Option<String>,
+    otlp_sample: Option<f64>,
     advertise: Option<String>,
     lease: Option<String>,
     migrations: Option<MigrationsSetting>,
@@ -233,6 +265,12 @@ pub struct Settings {
     pub http_access: HttpAccess,
     /// The names under which browsers reach HTTP where it listens on loopback.
     pub http_hosts: Vec<String>,
+    /// The breakers that /metrics shows one by one.
+    pub metrics_breakers: Vec<Selector>,
+    /// Most of them.
+    pub metrics_max_breakers: usize,
+    /// The collector of OpenTelemetry, and what it gets.
+    pub otlp: Option<Otlp>,
     /// Where others reach gRPC, if not where it listens.
     pub advertise: Option<String>,
     /// How long the lead lasts without a sign of life.
@@ -343,6 +381,23 @@ pub enum SettingsError {
          breakers.example.com"
     )]
     HttpHost(String),
+    /// Neither a name nor a glob.
+    #[error("metrics_breakers has `{selector}`: {problem}")]
+    MetricsBreakers {
+        /// The text.
+        selector: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Too few, or more than a page of metrics can hold.
+    #[error("metrics_max_breakers is {0}; it must be 1 to 10000")]
+    MetricsMaxBreakers(usize),
+    /// Not where a collector could be.
+    #[error("otlp_endpoint is `{0}`; it must be http://HOST:PORT of a collector's gRPC")]
+    OtlpEndpoint(String),
+    /// Not a share.
+    #[error("otlp_sample is {0}; it must be a share of the calls, 0 to 1")]
+    OtlpSample(f64),
     /// Transitions cannot be kept for so long.
     #[error("history_retention: {0}")]
     HistoryRetention(String),
@@ -380,6 +435,21 @@ impl Settings {
                 .into_iter()
                 .map(http_host)
                 .collect::<Result<_, _>>()?,
+            metrics_breakers: options
+                .metrics_breakers
+                .or(file.metrics_breakers)
+                .unwrap_or_default()
+                .into_iter()
+                .map(metrics_breakers)
+                .collect::<Result<_, _>>()?,
+            metrics_max_breakers: options
+                .metrics_max_breakers
+                .or(file.metrics_max_breakers)
+                .unwrap_or(DEFAULT_METRICS_MAX_BREAKERS),
+            otlp: otlp(
+                options.otlp_endpoint.or(file.otlp_endpoint),
+                options.otlp_sample.or(file.otlp_sample),
+            )?,
             advertise: options.advertise.or(file.advertise).map(advertised).transpose()?,
             lease: options.lease.or(file.lease).map_or(Ok(DEFAULT_LEASE), |text| lease(&text))?,
             migrations: match options.migrations.or(file.migrations) {
@@ -426,6 +496,9 @@ impl Settings {
         };
         if settings.max_breakers == 0 {
             return Err(SettingsError::NoBreakers);
+        }
+        if !METRICS_MAX_BREAKERS.contains(&settings.metrics_max_breakers) {
+            return Err(SettingsError::MetricsMaxBreakers(settings.metrics_max_breakers));
         }
         if settings.max_connections == 0 {
             return Err(SettingsError::NoConnections);
@@ -515,6 +588,27 @@ fn advertised(address: String) -> Result<String, SettingsError> {
     }) && Uri::try_from(format!("http://{address}"))
         .is_ok_and(|uri| uri.path() == "/");
     if is_good { Ok(address) } else { Err(SettingsError::Advertise(address)) }
+}
+
+fn otlp(endpoint: Option<String>, sample: Option<f64>) -> Result<Option<Otlp>, SettingsError> {
+    let sample = sample.unwrap_or(DEFAULT_OTLP_SAMPLE);
+    if !(0.0..=1.0).contains(&sample) {
+        return Err(SettingsError::OtlpSample(sample));
+    }
+    let Some(endpoint) = endpoint else { return Ok(None) };
+    let is_good = endpoint.parse::<Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.port().is_some() && uri.path() == "/"
+    });
+    if is_good {
+        Ok(Some(Otlp { endpoint, sample }))
+    } else {
+        Err(SettingsError::OtlpEndpoint(endpoint))
+    }
+}
+
+fn metrics_breakers(selector: String) -> Result<Selector, SettingsError> {
+    Selector::parse(&selector)
+        .map_err(|problem| SettingsError::MetricsBreakers { selector, problem })
 }
 
 fn http_host(name: String) -> Result<String, SettingsError> {

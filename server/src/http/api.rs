@@ -39,6 +39,7 @@ use super::openapi;
 use super::problem::{Problem, Problems};
 use crate::grpc::{MAX_MESSAGE_BYTES, invalid};
 use crate::overload::Overload;
+use crate::rpcs::Measures;
 use crate::seat::{NotLeading, Seat};
 use crate::settings::HttpAccess;
 
@@ -65,6 +66,11 @@ pub enum ProtocolError {
     Missing(String),
 }
 
+/// The descriptors of the protocol.
+pub(crate) fn protocol() -> Result<DescriptorPool, ProtocolError> {
+    Ok(DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET)?)
+}
+
 /// The API of one server.
 pub(crate) struct Api {
     table: Vec<(&'static Route, Rpc)>,
@@ -83,15 +89,16 @@ impl Api {
     pub(crate) fn new(
         services: Routes,
         overload: Arc<Overload>,
+        measures: Measures,
         seat: Arc<Seat>,
         access: HttpAccess,
     ) -> Result<Self, ProtocolError> {
-        let pool = DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET)?;
+        let pool = protocol()?;
         let rpc = |route: &'static Route| Ok((route, Rpc::find(&pool, route.rpc)?));
         let table = ROUTES.iter().map(rpc).collect::<Result<_, ProtocolError>>()?;
         Ok(Self {
             table,
-            inside: Inside::new(services, overload),
+            inside: Inside::new(services, overload, measures),
             problems: Problems::load()?,
             access,
             seat,
@@ -177,13 +184,14 @@ impl Api {
             return Err(Problem::crowded(message));
         };
         let message = self.message(&found, &head, body).await?;
+        let span = self.inside.trace(found.rpc, &head.headers);
         if found.rpc.method().is_server_streaming() {
             let permit = self.stream_permit()?;
-            let messages = self.inside.stream(found.rpc, message).await;
+            let messages = self.inside.stream(found.rpc, message, span).await;
             let messages = messages.map_err(|status| self.problems.of(&status))?;
             return Ok(stream::of_rpc(messages, self.problems.clone(), permit));
         }
-        let answer = self.inside.call(found.rpc, message).await;
+        let answer = self.inside.call(found.rpc, message, span).await;
         let json = answer.and_then(|answer| to_json(&answer).map_err(unwritable));
         let json = json.map_err(|status| self.problems.of(&status))?;
         Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())

@@ -22,7 +22,7 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let cases: [(&[&str], &str, &str); 22] = [
+    let cases: [(&[&str], &str, &str); 28] = [
         (&[], "listne = 'x'", "listne"),
         (&[], "max_breakers = 'many'", "max_breakers"),
         (&[], "[defaults]\nfailure_treshold = 3", "failure_treshold"),
@@ -31,6 +31,12 @@ fn what_is_wrong_is_named() {
         (&[], "http_access = 'some'", "http_access"),
         (&["--http-host=http://a"], "", "http_hosts"),
         (&[], "http_hosts = ['a:80']", "http_hosts"),
+        (&["--metrics-breakers=a"], "", "metrics_breakers"),
+        (&[], "metrics_breakers = ['A/b']", "metrics_breakers"),
+        (&["--metrics-max-breakers=0"], "", "metrics_max_breakers"),
+        (&["--otlp-endpoint=collector:4317"], "", "otlp_endpoint"),
+        (&[], "otlp_endpoint = 'https://a:1/b'", "otlp_endpoint"),
+        (&["--otlp-sample=1.5"], "", "otlp_sample"),
         (&["--max-breakers=0"], "", "max_breakers"),
         (&["--max-connections=0"], "", "max_connections"),
         (&["--max-watch-streams=0"], "", "max_watch_streams"),
