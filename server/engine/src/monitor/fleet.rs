@@ -1,8 +1,9 @@
 //! How many breakers are in which state and mode, in all and by namespace, and which are not
 //! healthy. Kept as breakers come, change and go; a call that changes no state comes nowhere near.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use breaker_core::{Breaker, BreakerName, Mode, StateKind, Time};
 use parking_lot::Mutex;
@@ -91,10 +92,53 @@ impl FleetCounts {
 /// How the breakers of a namespace are doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamespaceHealth {
-    /// The namespace.
-    pub name: Arc<str>,
+    namespace: Namespace,
     /// How many of its breakers are in which state and mode.
     pub counts: FleetCounts,
+}
+
+impl NamespaceHealth {
+    /// The namespace.
+    pub fn name(&self) -> &str {
+        self.namespace.as_str()
+    }
+}
+
+/// A namespace, as the first part of the name that one of its breakers has, or had: a fleet can make
+/// up as many namespaces as breakers, and a text of its own for each would take a tenth of all memory.
+#[derive(Clone, Debug)]
+struct Namespace(BreakerName);
+
+impl Namespace {
+    fn as_str(&self) -> &str {
+        namespace_of(&self.0)
+    }
+}
+
+impl Borrow<str> for Namespace {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq for Namespace {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Namespace {}
+
+impl PartialOrd for Namespace {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Namespace {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
 }
 
 /// The sums. Changed under the lock of a breaker's shard, so that nobody asks for a breaker while
@@ -106,16 +150,17 @@ pub(crate) struct Fleet(Mutex<Kept>);
 struct Kept {
     all: Group,
     /// Those that have breakers.
-    namespaces: BTreeMap<Arc<str>, Group>,
+    namespaces: BTreeMap<Namespace, Group>,
     /// Those with a breaker that is not healthy: the lowest health first.
-    ailing: BTreeSet<(u64, Arc<str>)>,
+    ailing: BTreeSet<(u64, Namespace)>,
 }
 
 #[derive(Debug, Default)]
 struct Group {
     counts: FleetCounts,
-    /// Those for longest first.
-    ailing: BTreeSet<(Time, BreakerName)>,
+    /// Those that are not healthy: those for longest first. `None` while all are, as most groups.
+    #[allow(clippy::box_collection, reason = "an empty set takes three times as much")]
+    ailing: Option<Box<BTreeSet<(Time, BreakerName)>>>,
 }
 
 impl Fleet {
@@ -132,7 +177,8 @@ impl Fleet {
     /// The names of those that are not healthy: the first so many, those for longest first.
     pub(crate) fn ailing(&self, namespace: Option<&str>, limit: usize) -> Vec<BreakerName> {
         let kept = self.0.lock();
-        let ailing = kept.group(namespace).into_iter().flat_map(|group| &group.ailing);
+        let ailing =
+            kept.group(namespace).and_then(|group| group.ailing.as_deref()).into_iter().flatten();
         ailing.take(limit).map(|(_, name)| name.clone()).collect()
     }
 
@@ -140,8 +186,8 @@ impl Fleet {
     /// there are.
     pub(crate) fn namespaces(&self, limit: usize) -> (Vec<NamespaceHealth>, usize) {
         let kept = self.0.lock();
-        let shown = |name: &Arc<str>, group: &Group| NamespaceHealth {
-            name: Arc::clone(name),
+        let shown = |namespace: &Namespace, group: &Group| NamespaceHealth {
+            namespace: namespace.clone(),
             counts: group.counts,
         };
         let ailing = kept
@@ -149,7 +195,7 @@ impl Fleet {
             .iter()
             .filter_map(|(_, name)| kept.namespaces.get(name).map(|group| shown(name, group)));
         // If there is room for healthy ones, those that are skipped here are few.
-        let healthy = kept.namespaces.iter().filter(|(_, group)| group.ailing.is_empty());
+        let healthy = kept.namespaces.iter().filter(|(_, group)| group.ailing.is_none());
         let all = ailing.chain(healthy.map(|(name, group)| shown(name, group)));
         (all.take(limit).collect(), kept.namespaces.len())
     }
@@ -165,10 +211,8 @@ impl Kept {
 
     fn change(&mut self, name: &BreakerName, from: Option<Standing>, to: Option<Standing>) {
         self.all.change(name, from, to);
-        let namespace = namespace_of(name);
-        let known = self.namespaces.get_key_value(namespace).map(|(known, _)| Arc::clone(known));
-        let namespace = known.unwrap_or_else(|| namespace.into());
-        let group = self.namespaces.entry(Arc::clone(&namespace)).or_default();
+        let namespace = Namespace(name.clone());
+        let group = self.namespaces.entry(namespace.clone()).or_default();
         let before = group.counts.health();
         group.change(name, from, to);
         let after = group.counts.health();
@@ -176,7 +220,7 @@ impl Kept {
             self.namespaces.remove(&namespace);
         }
         if before != after {
-            self.ailing.remove(&(before, Arc::clone(&namespace)));
+            self.ailing.remove(&(before, namespace.clone()));
             if after < HEALTHY {
                 self.ailing.insert((after, namespace));
             }
@@ -188,10 +232,10 @@ impl Group {
     fn change(&mut self, name: &BreakerName, from: Option<Standing>, to: Option<Standing>) {
         self.counts.change(from, to);
         if let Some(place) = from.and_then(|standing| standing.ailing(name)) {
-            self.ailing.remove(&place);
+            self.ailing.take_if(|ailing| ailing.remove(&place) && ailing.is_empty());
         }
         if let Some(place) = to.and_then(|standing| standing.ailing(name)) {
-            self.ailing.insert(place);
+            self.ailing.get_or_insert_default().insert(place);
         }
     }
 }
@@ -224,7 +268,7 @@ mod tests {
             fleet.change(&name(text), None, Some(standing(state, since)));
         }
         let (namespaces, count) = fleet.namespaces(1_000);
-        let order: Vec<_> = namespaces.iter().map(|namespace| &*namespace.name).collect();
+        let order: Vec<_> = namespaces.iter().map(NamespaceHealth::name).collect();
         assert_eq!((order, count), (vec!["c", "b", "d", "a"], 4));
         assert_eq!(fleet.namespaces(2).0, namespaces[..2]);
         assert_eq!(fleet.ailing(None, 2), [name("c/1"), name("d/1")]);
@@ -243,7 +287,7 @@ mod tests {
             fleet.change(&name, open, None);
         }
         let kept = fleet.0.lock();
-        assert!(kept.namespaces.is_empty() && kept.ailing.is_empty() && kept.all.ailing.is_empty());
+        assert!(kept.namespaces.is_empty() && kept.ailing.is_empty() && kept.all.ailing.is_none());
         assert_eq!(kept.all.counts, FleetCounts::default());
     }
 }

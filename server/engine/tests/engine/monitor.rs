@@ -341,7 +341,7 @@ impl World {
         for namespace in ["a", "b", "c"] {
             let counts = self.engine.health(Some(namespace)).counts;
             check(namespace, &counts)?;
-            let listed = health.namespaces.iter().find(|of| &*of.name == namespace);
+            let listed = health.namespaces.iter().find(|of| of.name() == namespace);
             prop_assert_eq!(listed.map(|of| of.counts), (counts.breakers() > 0).then_some(counts));
             found += usize::from(counts.breakers() > 0);
             self.check_unhealthy(Some(namespace), of(namespace))?;
