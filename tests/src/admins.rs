@@ -352,8 +352,14 @@ impl Admin {
         let next = Facts::Policy { priority, threshold };
         if *now == Facts::Gone {
             let selector = "auto/*".to_owned();
-            let request =
-                v1::CreatePolicyRequest { name, selector, priority, config, require_durable };
+            let request = v1::CreatePolicyRequest {
+                name,
+                selector,
+                priority,
+                config,
+                alerts: None,
+                require_durable,
+            };
             let answer = clients.admin.create_policy(request).await;
             (next, answer.map(|answer| answer.get_ref().durable))
         } else if self.chance.one_in(4) {

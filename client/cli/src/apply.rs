@@ -96,7 +96,13 @@ impl ExportArguments {
         let mut declared = Declared::default();
         for policy in policy::all(&context.connection).await? {
             let v1::Policy { name, selector, priority, config, .. } = policy;
-            declared.policies.push(v1::PolicySpec { name, selector, priority, config });
+            declared.policies.push(v1::PolicySpec {
+                name,
+                selector,
+                priority,
+                config,
+                alerts: None,
+            });
         }
         list::each(&context.connection, |v1::Breaker { name, own_config: config, .. }| {
             if has_values(config.as_ref()) {
