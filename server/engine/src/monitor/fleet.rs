@@ -141,6 +141,17 @@ impl Ord for Namespace {
     }
 }
 
+/// What the sums say at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) counts: FleetCounts,
+    /// Those that are not healthy: those for longest first.
+    pub(crate) ailing: Vec<BreakerName>,
+    /// Those with the lowest health first, then by name.
+    pub(crate) namespaces: Vec<NamespaceHealth>,
+    pub(crate) namespace_count: usize,
+}
+
 /// The sums. Changed under the lock of a breaker's shard, so that nobody asks for a breaker while
 /// holding this one's.
 #[derive(Debug, Default)]
@@ -169,35 +180,23 @@ impl Fleet {
         self.0.lock().change(name, from, to);
     }
 
-    /// How all breakers are doing, or those of a namespace.
-    pub(crate) fn counts(&self, namespace: Option<&str>) -> FleetCounts {
-        self.0.lock().group(namespace).map(|group| group.counts).unwrap_or_default()
-    }
-
-    /// The names of those that are not healthy: the first so many, those for longest first.
-    pub(crate) fn ailing(&self, namespace: Option<&str>, limit: usize) -> Vec<BreakerName> {
+    /// How all breakers are doing, or those of a namespace, at one moment: with the first so many of
+    /// those that are not healthy, and of the namespaces.
+    pub(crate) fn read(
+        &self,
+        namespace: Option<&str>,
+        max_ailing: usize,
+        max_namespaces: usize,
+    ) -> Reading {
         let kept = self.0.lock();
-        let ailing =
-            kept.group(namespace).and_then(|group| group.ailing.as_deref()).into_iter().flatten();
-        ailing.take(limit).map(|(_, name)| name.clone()).collect()
-    }
-
-    /// The first so many namespaces, those with the lowest health first, then by name; and how many
-    /// there are.
-    pub(crate) fn namespaces(&self, limit: usize) -> (Vec<NamespaceHealth>, usize) {
-        let kept = self.0.lock();
-        let shown = |namespace: &Namespace, group: &Group| NamespaceHealth {
-            namespace: namespace.clone(),
-            counts: group.counts,
-        };
-        let ailing = kept
-            .ailing
-            .iter()
-            .filter_map(|(_, name)| kept.namespaces.get(name).map(|group| shown(name, group)));
-        // If there is room for healthy ones, those that are skipped here are few.
-        let healthy = kept.namespaces.iter().filter(|(_, group)| group.ailing.is_none());
-        let all = ailing.chain(healthy.map(|(name, group)| shown(name, group)));
-        (all.take(limit).collect(), kept.namespaces.len())
+        let group = kept.group(namespace);
+        let ailing = group.and_then(|group| group.ailing.as_deref()).into_iter().flatten();
+        Reading {
+            counts: group.map(|group| group.counts).unwrap_or_default(),
+            ailing: ailing.take(max_ailing).map(|(_, name)| name.clone()).collect(),
+            namespaces: kept.by_health().take(max_namespaces).collect(),
+            namespace_count: kept.namespaces.len(),
+        }
     }
 }
 
@@ -207,6 +206,20 @@ impl Kept {
             None => Some(&self.all),
             Some(namespace) => self.namespaces.get(namespace),
         }
+    }
+
+    /// The namespaces, those with the lowest health first, then by name.
+    fn by_health(&self) -> impl Iterator<Item = NamespaceHealth> {
+        let shown = |namespace: &Namespace, group: &Group| NamespaceHealth {
+            namespace: namespace.clone(),
+            counts: group.counts,
+        };
+        let ailing = self.ailing.iter().filter_map(move |(_, namespace)| {
+            self.namespaces.get(namespace).map(|group| shown(namespace, group))
+        });
+        // Whoever comes to the healthy ones has gone through all others, and skips no more of them.
+        let healthy = self.namespaces.iter().filter(|(_, group)| group.ailing.is_none());
+        ailing.chain(healthy.map(move |(namespace, group)| shown(namespace, group)))
     }
 
     fn change(&mut self, name: &BreakerName, from: Option<Standing>, to: Option<Standing>) {
@@ -267,14 +280,16 @@ mod tests {
         ] {
             fleet.change(&name(text), None, Some(standing(state, since)));
         }
-        let (namespaces, count) = fleet.namespaces(1_000);
-        let order: Vec<_> = namespaces.iter().map(NamespaceHealth::name).collect();
-        assert_eq!((order, count), (vec!["c", "b", "d", "a"], 4));
-        assert_eq!(fleet.namespaces(2).0, namespaces[..2]);
-        assert_eq!(fleet.ailing(None, 2), [name("c/1"), name("d/1")]);
-        assert_eq!(fleet.ailing(Some("b"), 9), [name("b/2")]);
-        assert_eq!(fleet.ailing(Some("e"), 9), []);
-        assert!((fleet.counts(Some("b")).health_percent() - 50.0).abs() < 1e-9);
+        let all = fleet.read(None, 2, 1_000);
+        let order: Vec<_> = all.namespaces.iter().map(NamespaceHealth::name).collect();
+        assert_eq!((order, all.namespace_count), (vec!["c", "b", "d", "a"], 4));
+        assert_eq!(all.ailing, [name("c/1"), name("d/1")]);
+        assert_eq!(fleet.read(None, 0, 2).namespaces, all.namespaces[..2]);
+        let of_b = fleet.read(Some("b"), 9, 0);
+        assert_eq!((of_b.ailing, of_b.namespace_count), (vec![name("b/2")], 4));
+        assert!((of_b.counts.health_percent() - 50.0).abs() < 1e-9);
+        let of_none = fleet.read(Some("e"), 9, 0);
+        assert_eq!((of_none.ailing, of_none.counts), (Vec::new(), FleetCounts::default()));
     }
 
     #[test]
