@@ -63,7 +63,7 @@ impl BreakerMonitor for Monitor {
             namespaces: health
                 .namespaces
                 .iter()
-                .map(|of| summary_to_message(&of.name, &of.counts))
+                .map(|of| summary_to_message(of.name(), &of.counts))
                 .collect(),
             namespace_count: u32::try_from(health.namespace_count).unwrap_or(u32::MAX),
             unhealthy: health.unhealthy.iter().map(unhealthy_to_message).collect(),

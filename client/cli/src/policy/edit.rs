@@ -70,6 +70,7 @@ impl CreateArguments {
             selector: self.selector.clone(),
             priority: self.priority,
             config: Some(patch_to_message(&self.set.patch()?)),
+            alerts: None,
             require_durable: self.require_durable,
         };
         let answer = context
@@ -115,6 +116,7 @@ impl UpdateArguments {
             selector: self.selector.clone().unwrap_or_default(),
             priority: self.priority,
             config: Some(patch_to_message(&patch)),
+            alerts: None,
             update_mask: Some(prost_types::FieldMask { paths }),
             etag: self.etag.clone(),
             require_durable: self.require_durable,

@@ -1,8 +1,9 @@
 //! How many breakers are in which state and mode, in all and by namespace, and which are not
 //! healthy. Kept as breakers come, change and go; a call that changes no state comes nowhere near.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use breaker_core::{Breaker, BreakerName, Mode, StateKind, Time};
 use parking_lot::Mutex;
@@ -91,10 +92,64 @@ impl FleetCounts {
 /// How the breakers of a namespace are doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamespaceHealth {
-    /// The namespace.
-    pub name: Arc<str>,
+    namespace: Namespace,
     /// How many of its breakers are in which state and mode.
     pub counts: FleetCounts,
+}
+
+impl NamespaceHealth {
+    /// The namespace.
+    pub fn name(&self) -> &str {
+        self.namespace.as_str()
+    }
+}
+
+/// A namespace, as the first part of the name that one of its breakers has, or had: a fleet can make
+/// up as many namespaces as breakers, and a text of its own for each would take a tenth of all memory.
+#[derive(Clone, Debug)]
+struct Namespace(BreakerName);
+
+impl Namespace {
+    fn as_str(&self) -> &str {
+        namespace_of(&self.0)
+    }
+}
+
+impl Borrow<str> for Namespace {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq for Namespace {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Namespace {}
+
+impl PartialOrd for Namespace {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Namespace {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+/// What the sums say at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Reading {
+    pub(crate) counts: FleetCounts,
+    /// Those that are not healthy: those for longest first.
+    pub(crate) ailing: Vec<BreakerName>,
+    /// Those with the lowest health first, then by name.
+    pub(crate) namespaces: Vec<NamespaceHealth>,
+    pub(crate) namespace_count: usize,
 }
 
 /// The sums. Changed under the lock of a breaker's shard, so that nobody asks for a breaker while
@@ -106,16 +161,17 @@ pub(crate) struct Fleet(Mutex<Kept>);
 struct Kept {
     all: Group,
     /// Those that have breakers.
-    namespaces: BTreeMap<Arc<str>, Group>,
+    namespaces: BTreeMap<Namespace, Group>,
     /// Those with a breaker that is not healthy: the lowest health first.
-    ailing: BTreeSet<(u64, Arc<str>)>,
+    ailing: BTreeSet<(u64, Namespace)>,
 }
 
 #[derive(Debug, Default)]
 struct Group {
     counts: FleetCounts,
-    /// Those for longest first.
-    ailing: BTreeSet<(Time, BreakerName)>,
+    /// Those that are not healthy: those for longest first. `None` while all are, as most groups.
+    #[allow(clippy::box_collection, reason = "an empty set takes three times as much")]
+    ailing: Option<Box<BTreeSet<(Time, BreakerName)>>>,
 }
 
 impl Fleet {
@@ -124,34 +180,23 @@ impl Fleet {
         self.0.lock().change(name, from, to);
     }
 
-    /// How all breakers are doing, or those of a namespace.
-    pub(crate) fn counts(&self, namespace: Option<&str>) -> FleetCounts {
-        self.0.lock().group(namespace).map(|group| group.counts).unwrap_or_default()
-    }
-
-    /// The names of those that are not healthy: the first so many, those for longest first.
-    pub(crate) fn ailing(&self, namespace: Option<&str>, limit: usize) -> Vec<BreakerName> {
+    /// How all breakers are doing, or those of a namespace, at one moment: with the first so many of
+    /// those that are not healthy, and of the namespaces.
+    pub(crate) fn read(
+        &self,
+        namespace: Option<&str>,
+        max_ailing: usize,
+        max_namespaces: usize,
+    ) -> Reading {
         let kept = self.0.lock();
-        let ailing = kept.group(namespace).into_iter().flat_map(|group| &group.ailing);
-        ailing.take(limit).map(|(_, name)| name.clone()).collect()
-    }
-
-    /// The first so many namespaces, those with the lowest health first, then by name; and how many
-    /// there are.
-    pub(crate) fn namespaces(&self, limit: usize) -> (Vec<NamespaceHealth>, usize) {
-        let kept = self.0.lock();
-        let shown = |name: &Arc<str>, group: &Group| NamespaceHealth {
-            name: Arc::clone(name),
-            counts: group.counts,
-        };
-        let ailing = kept
-            .ailing
-            .iter()
-            .filter_map(|(_, name)| kept.namespaces.get(name).map(|group| shown(name, group)));
-        // If there is room for healthy ones, those that are skipped here are few.
-        let healthy = kept.namespaces.iter().filter(|(_, group)| group.ailing.is_empty());
-        let all = ailing.chain(healthy.map(|(name, group)| shown(name, group)));
-        (all.take(limit).collect(), kept.namespaces.len())
+        let group = kept.group(namespace);
+        let ailing = group.and_then(|group| group.ailing.as_deref()).into_iter().flatten();
+        Reading {
+            counts: group.map(|group| group.counts).unwrap_or_default(),
+            ailing: ailing.take(max_ailing).map(|(_, name)| name.clone()).collect(),
+            namespaces: kept.by_health().take(max_namespaces).collect(),
+            namespace_count: kept.namespaces.len(),
+        }
     }
 }
 
@@ -163,12 +208,24 @@ impl Kept {
         }
     }
 
+    /// The namespaces, those with the lowest health first, then by name.
+    fn by_health(&self) -> impl Iterator<Item = NamespaceHealth> {
+        let shown = |namespace: &Namespace, group: &Group| NamespaceHealth {
+            namespace: namespace.clone(),
+            counts: group.counts,
+        };
+        let ailing = self.ailing.iter().filter_map(move |(_, namespace)| {
+            self.namespaces.get(namespace).map(|group| shown(namespace, group))
+        });
+        // Whoever comes to the healthy ones has gone through all others, and skips no more of them.
+        let healthy = self.namespaces.iter().filter(|(_, group)| group.ailing.is_none());
+        ailing.chain(healthy.map(move |(namespace, group)| shown(namespace, group)))
+    }
+
     fn change(&mut self, name: &BreakerName, from: Option<Standing>, to: Option<Standing>) {
         self.all.change(name, from, to);
-        let namespace = namespace_of(name);
-        let known = self.namespaces.get_key_value(namespace).map(|(known, _)| Arc::clone(known));
-        let namespace = known.unwrap_or_else(|| namespace.into());
-        let group = self.namespaces.entry(Arc::clone(&namespace)).or_default();
+        let namespace = Namespace(name.clone());
+        let group = self.namespaces.entry(namespace.clone()).or_default();
         let before = group.counts.health();
         group.change(name, from, to);
         let after = group.counts.health();
@@ -176,7 +233,7 @@ impl Kept {
             self.namespaces.remove(&namespace);
         }
         if before != after {
-            self.ailing.remove(&(before, Arc::clone(&namespace)));
+            self.ailing.remove(&(before, namespace.clone()));
             if after < HEALTHY {
                 self.ailing.insert((after, namespace));
             }
@@ -188,10 +245,10 @@ impl Group {
     fn change(&mut self, name: &BreakerName, from: Option<Standing>, to: Option<Standing>) {
         self.counts.change(from, to);
         if let Some(place) = from.and_then(|standing| standing.ailing(name)) {
-            self.ailing.remove(&place);
+            self.ailing.take_if(|ailing| ailing.remove(&place) && ailing.is_empty());
         }
         if let Some(place) = to.and_then(|standing| standing.ailing(name)) {
-            self.ailing.insert(place);
+            self.ailing.get_or_insert_default().insert(place);
         }
     }
 }
@@ -223,14 +280,16 @@ mod tests {
         ] {
             fleet.change(&name(text), None, Some(standing(state, since)));
         }
-        let (namespaces, count) = fleet.namespaces(1_000);
-        let order: Vec<_> = namespaces.iter().map(|namespace| &*namespace.name).collect();
-        assert_eq!((order, count), (vec!["c", "b", "d", "a"], 4));
-        assert_eq!(fleet.namespaces(2).0, namespaces[..2]);
-        assert_eq!(fleet.ailing(None, 2), [name("c/1"), name("d/1")]);
-        assert_eq!(fleet.ailing(Some("b"), 9), [name("b/2")]);
-        assert_eq!(fleet.ailing(Some("e"), 9), []);
-        assert!((fleet.counts(Some("b")).health_percent() - 50.0).abs() < 1e-9);
+        let all = fleet.read(None, 2, 1_000);
+        let order: Vec<_> = all.namespaces.iter().map(NamespaceHealth::name).collect();
+        assert_eq!((order, all.namespace_count), (vec!["c", "b", "d", "a"], 4));
+        assert_eq!(all.ailing, [name("c/1"), name("d/1")]);
+        assert_eq!(fleet.read(None, 0, 2).namespaces, all.namespaces[..2]);
+        let of_b = fleet.read(Some("b"), 9, 0);
+        assert_eq!((of_b.ailing, of_b.namespace_count), (vec![name("b/2")], 4));
+        assert!((of_b.counts.health_percent() - 50.0).abs() < 1e-9);
+        let of_none = fleet.read(Some("e"), 9, 0);
+        assert_eq!((of_none.ailing, of_none.counts), (Vec::new(), FleetCounts::default()));
     }
 
     #[test]
@@ -243,7 +302,7 @@ mod tests {
             fleet.change(&name, open, None);
         }
         let kept = fleet.0.lock();
-        assert!(kept.namespaces.is_empty() && kept.ailing.is_empty() && kept.all.ailing.is_empty());
+        assert!(kept.namespaces.is_empty() && kept.ailing.is_empty() && kept.all.ailing.is_none());
         assert_eq!(kept.all.counts, FleetCounts::default());
     }
 }

@@ -75,14 +75,11 @@ impl Taken {
 pub(super) struct Sample {
     /// How long it is.
     pub(super) interval: Duration,
-    all: Group<Lists>,
-    namespaces: HashMap<Box<str>, Group<Option<Box<Lists>>>>,
-}
-
-#[derive(Debug, Default)]
-struct Group<L> {
     sums: Sums,
-    lists: L,
+    lists: Lists,
+    sums_of: HashMap<Box<str>, Sums>,
+    /// Of those that do most.
+    lists_of: HashMap<Box<str>, Lists>,
 }
 
 /// The breakers that do most, the first of each list first.
@@ -99,10 +96,8 @@ pub(super) struct Lists {
 impl Sample {
     pub(super) fn rates(&self, namespace: Option<&str>) -> CallRates {
         let sums = match namespace {
-            None => self.all.sums,
-            Some(namespace) => {
-                self.namespaces.get(namespace).map(|group| group.sums).unwrap_or_default()
-            }
+            None => self.sums,
+            Some(namespace) => self.sums_of.get(namespace).copied().unwrap_or_default(),
         };
         sums.per_second(self.interval)
     }
@@ -110,8 +105,8 @@ impl Sample {
     /// The lists; `None` of a namespace that does nothing, or less than many others.
     pub(super) fn lists(&self, namespace: Option<&str>) -> Option<&Lists> {
         match namespace {
-            None => Some(&self.all.lists),
-            Some(namespace) => self.namespaces.get(namespace)?.lists.as_deref(),
+            None => Some(&self.lists),
+            Some(namespace) => self.lists_of.get(namespace),
         }
     }
 }
@@ -120,58 +115,58 @@ impl Sample {
 pub(super) struct Making {
     sums: Sums,
     tops: Tops,
-    namespaces: HashMap<Box<str>, Group<Option<Tops>>>,
+    sums_of: HashMap<Box<str>, Sums>,
+    tops_of: HashMap<Box<str>, Tops>,
 }
 
 impl Making {
     pub(super) fn new() -> Self {
-        let (sums, tops) = (Sums::default(), Tops::new(MAX_LISTED));
-        Self { sums, tops, namespaces: HashMap::new() }
+        let (sums_of, tops_of) = (HashMap::new(), HashMap::new());
+        Self { sums: Sums::default(), tops: Tops::new(MAX_LISTED), sums_of, tops_of }
     }
 
     pub(super) fn add(&mut self, taken: &Taken) {
         self.sums.add(&taken.sample);
         self.tops.offer(taken);
         let namespace = namespace_of(&taken.name);
-        if let Some(group) = self.namespaces.get_mut(namespace) {
-            group.sums.add(&taken.sample);
+        if let Some(sums) = self.sums_of.get_mut(namespace) {
+            sums.add(&taken.sample);
             return;
         }
         let mut sums = Sums::default();
         sums.add(&taken.sample);
-        self.namespaces.insert(namespace.into(), Group { sums, lists: None });
+        self.sums_of.insert(namespace.into(), sums);
     }
 
     /// Gives the namespaces that do most lists of their own. All breakers were added.
     pub(super) fn choose_namespaces(&mut self) {
-        let mut groups: Vec<_> = self.namespaces.iter_mut().collect();
         let does = |sums: &Sums| sums.calls.saturating_add(sums.denied);
-        if groups.len() > MAX_NAMESPACES {
-            groups.select_nth_unstable_by(MAX_NAMESPACES, |(a_name, a), (b_name, b)| {
-                does(&b.sums).cmp(&does(&a.sums)).then_with(|| a_name.cmp(b_name))
+        let mut all: Vec<_> = self.sums_of.iter().collect();
+        if all.len() > MAX_NAMESPACES {
+            all.select_nth_unstable_by(MAX_NAMESPACES, |(a_name, a), (b_name, b)| {
+                does(b).cmp(&does(a)).then_with(|| a_name.cmp(b_name))
             });
         }
-        for (_, group) in groups.into_iter().take(MAX_NAMESPACES) {
-            group.lists = Some(Tops::new(MAX_LISTED_OF_NAMESPACE));
-        }
+        let chosen = all.into_iter().take(MAX_NAMESPACES);
+        let tops = || Tops::new(MAX_LISTED_OF_NAMESPACE);
+        self.tops_of = chosen.map(|(name, _)| (name.clone(), tops())).collect();
     }
 
     /// Lets a breaker into the lists of its namespace.
     pub(super) fn list(&mut self, taken: &Taken) {
-        let group = self.namespaces.get_mut(namespace_of(&taken.name));
-        if let Some(tops) = group.and_then(|group| group.lists.as_mut()) {
+        if let Some(tops) = self.tops_of.get_mut(namespace_of(&taken.name)) {
             tops.offer(taken);
         }
     }
 
     pub(super) fn finish(self, interval: Duration) -> Sample {
-        let finished = |(name, Group { sums, lists }): (_, Group<Option<Tops>>)| {
-            (name, Group { sums, lists: lists.map(|tops| Box::new(tops.finish())) })
-        };
+        let lists_of = self.tops_of.into_iter().map(|(name, tops)| (name, tops.finish()));
         Sample {
             interval,
-            all: Group { sums: self.sums, lists: self.tops.finish() },
-            namespaces: self.namespaces.into_iter().map(finished).collect(),
+            sums: self.sums,
+            lists: self.tops.finish(),
+            sums_of: self.sums_of,
+            lists_of: lists_of.collect(),
         }
     }
 }

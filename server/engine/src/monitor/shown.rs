@@ -98,13 +98,14 @@ pub struct Activity {
 impl Engine {
     /// How all breakers are doing, or those of a namespace.
     pub fn health(&self, namespace: Option<&str>) -> Health {
-        let fleet = &self.signals().fleet;
-        let (namespaces, namespace_count) = match namespace {
-            None => fleet.namespaces(MAX_NAMESPACES),
-            Some(_) => (Vec::new(), fleet.namespaces(0).1),
-        };
-        let unhealthy = self.unhealthy(namespace, MAX_UNHEALTHY);
-        Health { counts: fleet.counts(namespace), namespaces, namespace_count, unhealthy }
+        let max_namespaces = if namespace.is_none() { MAX_NAMESPACES } else { 0 };
+        let read = self.signals().fleet.read(namespace, MAX_UNHEALTHY, max_namespaces);
+        Health {
+            counts: read.counts,
+            namespaces: read.namespaces,
+            namespace_count: read.namespace_count,
+            unhealthy: self.unhealthy(&read.ailing),
+        }
     }
 
     /// What the first page of a dashboard shows of all breakers, or of those of a namespace: at most
@@ -117,9 +118,10 @@ impl Engine {
             list.filter_map(|taken| self.busy(taken, sample.interval)).collect()
         };
         let lists = sample.lists(namespace);
+        let read = self.signals().fleet.read(namespace, limit, 0);
         Dashboard {
-            counts: self.signals().fleet.counts(namespace),
-            unhealthy: self.unhealthy(namespace, limit),
+            counts: read.counts,
+            unhealthy: self.unhealthy(&read.ailing),
             busiest: shown(lists.map(|lists| &lists.busiest)),
             slowest: shown(lists.map(|lists| &lists.slowest)),
             most_denied: shown(lists.map(|lists| &lists.most_denied)),
@@ -147,8 +149,7 @@ impl Engine {
         self.now().since(self.monitor().started_at)
     }
 
-    fn unhealthy(&self, namespace: Option<&str>, limit: usize) -> Vec<UnhealthyBreaker> {
-        let names = self.signals().fleet.ailing(namespace, limit);
+    fn unhealthy(&self, names: &[BreakerName]) -> Vec<UnhealthyBreaker> {
         let now = self.now();
         let shown = |name: &BreakerName| {
             self.breakers().with(name.as_str(), |name, live| unhealthy_of(name, live, now))
