@@ -165,7 +165,7 @@ impl Server {
         let api = Api::new(inside, overload, measures.clone(), Arc::clone(&seat), http_access)?;
         let grpc = serve_grpc(grpc_listener, services, &seat, &limits, measures.clone());
         let Measures { rpcs, traces } = measures;
-        let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown)?;
+        let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown, notifier)?;
         let teller = match otlp.as_ref().zip(traces) {
             Some((otlp, traces)) => {
                 Some(Teller::start(otlp, traces, pages.clone(), told_by, advertised)?)
