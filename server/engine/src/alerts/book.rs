@@ -183,7 +183,7 @@ impl Book {
             followed.reported_at = None;
         }
         let verdicts = followed.judge(name.as_str(), rules, now);
-        let is_calm = followed.is_calm();
+        let (is_calm, is_reported) = (followed.is_calm(), followed.reported_at.is_some());
         let mut next: Option<Time> = None;
         let mut fires = false;
         for Verdict { rule, severity, holds, changes_at } in verdicts {
@@ -191,6 +191,8 @@ impl Book {
             let is_over = match (rule, &holds) {
                 // It has to calm down first.
                 (AlertRule::Flapping, None) => changes_at.is_none(),
+                // After a restart nobody knows of reports that came before.
+                (AlertRule::ReportersLost, None) => is_reported || rules.reporters_lost.is_none(),
                 (_, holds) => holds.is_none(),
             };
             if let Some(summary) = holds {
