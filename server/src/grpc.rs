@@ -9,6 +9,8 @@ mod configs;
 mod error;
 mod front;
 mod health;
+mod monitor;
+mod monitor_answers;
 mod page_token;
 mod peers;
 mod policies;
@@ -23,6 +25,7 @@ pub(crate) use breakers::Breakers;
 pub(crate) use error::{ended, invalid, not_leading, overloaded};
 pub(crate) use front::{ClientRate, Front};
 pub(crate) use health::Health;
+pub(crate) use monitor::Monitor;
 pub(crate) use peers::Peers;
 
 /// Most bytes of a message that the server takes.

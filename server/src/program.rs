@@ -157,6 +157,7 @@ max_queue_delay = \"{}\"
 unknown_breakers = \"{}\"
 idle_ttl = \"{}\"
 history_retention = \"{}\"
+monitor_series = {}
 
 {table}",
         without_password(&settings.database),
@@ -176,5 +177,6 @@ history_retention = \"{}\"
         settings.unknown_breakers_word(),
         settings.idle_ttl.map_or("off".to_owned(), days_text),
         days_text(settings.history_retention),
+        settings.monitor_series,
     )
 }

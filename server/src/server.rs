@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use breaker_engine::{Clock, Member, Options, StoreError};
 use breaker_proto::server::breaker_admin_server::BreakerAdminServer;
+use breaker_proto::server::breaker_monitor_server::BreakerMonitorServer;
 use breaker_proto::server::breaker_peer_server::BreakerPeerServer;
 use breaker_proto::server::breaker_service_server::BreakerServiceServer;
 use breaker_store::Connected;
@@ -20,7 +21,7 @@ use tonic_health::pb::health_server::HealthServer;
 
 use crate::chance;
 use crate::grpc::{
-    Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Peers, encode_status,
+    Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Monitor, Peers, encode_status,
 };
 use crate::http::{self, Api, Hosts, Pages, ProtocolError, Shown, StreamGauge, router};
 use crate::identity;
@@ -124,6 +125,7 @@ impl Server {
                 unknown_breakers: settings.unknown_breakers,
                 idle_ttl: settings.idle_ttl,
                 history_retention: settings.history_retention,
+                monitor_series: settings.monitor_series,
                 life: chance::life,
                 encode: encode_status,
             },
@@ -279,12 +281,14 @@ impl Services {
     fn new(seat: &Arc<Seat>, streams: &StreamGauge) -> Result<Self, StartError> {
         let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
         let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
+        let monitor = BreakerMonitorServer::new(Monitor::new(Arc::clone(seat), streams.clone()));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let others = Routes::new(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(monitor.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
             .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
             .add_service(reflection().build_v1()?)

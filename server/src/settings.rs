@@ -41,6 +41,10 @@ const DEFAULT_METRICS_MAX_BREAKERS: usize = 100;
 const METRICS_MAX_BREAKERS: RangeInclusive<usize> = 1..=10_000;
 /// The share of the calls that are traced, unless told otherwise.
 const DEFAULT_OTLP_SAMPLE: f64 = 0.01;
+/// Of how many breakers the monitor keeps samples, unless told otherwise, and at most: each takes up
+/// to 25 kilobytes.
+const DEFAULT_MONITOR_SERIES: usize = 2_000;
+const MAX_MONITOR_SERIES: usize = 100_000;
 /// How a limit is turned off.
 const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
@@ -164,6 +168,10 @@ struct CommandLine {
     /// How long transitions are kept, at least; 1m or more [default: 30d]
     #[arg(long, env = "BREAKERD_HISTORY_RETENTION", value_name = "DURATION", global = true)]
     history_retention: Option<String>,
+    /// What so many breakers did in the last half hour is kept for people to look at, of those that
+    /// are used most lately; each takes up to 25 kB, and 0 turns it off [default: 2000]
+    #[arg(long, env = "BREAKERD_MONITOR_SERIES", value_name = "COUNT", global = true)]
+    monitor_series: Option<usize>,
     /// Listen beyond loopback although nobody is asked who they are.
     #[arg(long, env = "BREAKERD_INSECURE", value_parser = BoolishValueParser::new(), global = true)]
     insecure: bool,
@@ -228,6 +236,7 @@ struct File {
     unknown_breakers: Option<UnknownBreakersSetting>,
     idle_ttl: Option<String>,
     history_retention: Option<String>,
+    monitor_series: Option<usize>,
     insecure: Option<bool>,
     log_format: Option<LogFormat>,
     log: Option<String>,
@@ -275,6 +284,8 @@ pub struct Settings {
     pub idle_ttl: Option<Duration>,
     /// How long transitions are kept.
     pub history_retention: Duration,
+    /// Of how many breakers samples are kept.
+    pub monitor_series: usize,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines come out.
@@ -325,6 +336,9 @@ pub enum SettingsError {
     /// Nobody could watch.
     #[error("max_watch_streams is 0; it must be 1 or more")]
     NoWatchStreams,
+    /// They would take too much memory.
+    #[error("monitor_series is {0}; it must be {MAX_MONITOR_SERIES} or less, or 0 for none")]
+    MonitorSeries(usize),
     /// Not a number of calls.
     #[error("client_rate is `{0}`; it must be 1 to 4294967295 calls a second, or `off`")]
     ClientRate(String),
@@ -448,6 +462,10 @@ impl Settings {
                 .idle_ttl
                 .or(file.idle_ttl)
                 .map_or(Ok(Some(DEFAULT_IDLE_TTL)), |text| idle_ttl(&text))?,
+            monitor_series: options
+                .monitor_series
+                .or(file.monitor_series)
+                .unwrap_or(DEFAULT_MONITOR_SERIES),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             log: options.log.or(file.log).unwrap_or("info".into()),
             defaults,
@@ -463,6 +481,9 @@ impl Settings {
         }
         if settings.max_watch_streams == 0 {
             return Err(SettingsError::NoWatchStreams);
+        }
+        if settings.monitor_series > MAX_MONITOR_SERIES {
+            return Err(SettingsError::MonitorSeries(settings.monitor_series));
         }
         if !options.insecure && !file.insecure.unwrap_or(false) {
             refuse_beyond_loopback("--listen", settings.listen)?;

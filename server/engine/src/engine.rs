@@ -18,6 +18,7 @@ use crate::error::EngineError;
 use crate::forgetter::Forgetter;
 use crate::idle::{self, Idleness};
 use crate::journal::Journal;
+use crate::monitor::{Monitor, Sampler};
 use crate::policies::Policies;
 use crate::reporters::Reporters;
 use crate::selectors::Selectors;
@@ -25,7 +26,7 @@ use crate::signals::Signals;
 use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
-use crate::view::{BreakerStatus, BreakerView};
+use crate::view::{BreakerOutline, BreakerStatus, BreakerView};
 use crate::watch::{Encoded, Phase, Place, States, Subscription, WatchLog, WatchStats};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
 use crate::{deadlines, loading, recorder};
@@ -47,6 +48,8 @@ pub struct Options {
     pub idle_ttl: Option<Duration>,
     /// How long transitions are kept, at least.
     pub history_retention: Duration,
+    /// The samples of at most so many breakers are kept, those that are used most lately; 0 for none.
+    pub monitor_series: usize,
     /// Chooses by chance what tells one life of the server, from its start or from when it took the
     /// lead, from all others.
     pub life: fn() -> u64,
@@ -69,6 +72,7 @@ pub struct Engine {
     watch_log: Arc<WatchLog>,
     journal: Journal,
     reporters: Reporters,
+    monitor: Monitor,
     desk: WriterDesk,
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
@@ -86,6 +90,7 @@ pub struct Tasks {
     deadlines: JoinHandle<()>,
     recorder: JoinHandle<()>,
     idle: JoinHandle<()>,
+    sampler: JoinHandle<()>,
     writer: JoinHandle<Result<(), StoreError>>,
     engine: Arc<Engine>,
     stop_writer: CancellationToken,
@@ -141,6 +146,7 @@ impl Engine {
                 first_of_incarnation(opened.incarnation),
             ),
             reporters,
+            monitor: Monitor::new(options.monitor_series, clock.now()),
             desk,
             lenient_until: AtomicU64::new((clock.now() + lost).as_nanos()),
             incarnation: AtomicU64::new(opened.incarnation),
@@ -161,6 +167,7 @@ impl Engine {
             deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),
             idle: tokio::spawn(idle::run(Arc::clone(&engine))),
+            sampler: tokio::spawn(Sampler::new(Arc::clone(&engine)).run()),
             writer: tokio::spawn(writer.run(stop_writer.clone())),
             engine: Arc::clone(&engine),
             stop_writer,
@@ -178,6 +185,20 @@ impl Engine {
             .with(name.as_str(), |name, live| {
                 live.advance(name, self.signals(), now);
                 BreakerView::of(name, live, self.policies().defaults(), now)
+            })
+            .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
+    }
+
+    /// One breaker as a list shows it.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn outline(&self, name: &BreakerName) -> Result<BreakerOutline, EngineError> {
+        let now = self.clock.now();
+        self.breakers
+            .with(name.as_str(), |name, live| {
+                live.advance(name, self.signals(), now);
+                BreakerOutline::of(name, live, now)
             })
             .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
     }
@@ -276,6 +297,10 @@ impl Engine {
 
     pub(crate) const fn reporters(&self) -> &Reporters {
         &self.reporters
+    }
+
+    pub(crate) const fn monitor(&self) -> &Monitor {
+        &self.monitor
     }
 
     pub(crate) const fn unknown_breakers(&self) -> UnknownBreakers {
@@ -386,6 +411,7 @@ impl Tasks {
             _ = &mut self.deadlines => TaskFailure { task: "deadline task", error: None },
             _ = &mut self.recorder => TaskFailure { task: "recorder", error: None },
             _ = &mut self.idle => TaskFailure { task: "idle task", error: None },
+            _ = &mut self.sampler => TaskFailure { task: "sampler", error: None },
             ended = &mut self.writer => {
                 TaskFailure { task: "writer", error: ended.ok().and_then(Result::err) }
             }
@@ -397,6 +423,7 @@ impl Tasks {
         self.deadlines.abort();
         self.recorder.abort();
         self.idle.abort();
+        self.sampler.abort();
         self.writer.abort();
     }
 
@@ -409,9 +436,11 @@ impl Tasks {
         self.deadlines.abort();
         self.recorder.abort();
         self.idle.abort();
+        self.sampler.abort();
         let _ = self.deadlines.await;
         let _ = self.recorder.await;
         let _ = self.idle.await;
+        let _ = self.sampler.await;
         while recorder::record(&self.engine) > 0 {}
         self.stop_writer.cancel();
         match self.writer.await {

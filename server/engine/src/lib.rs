@@ -10,7 +10,8 @@
 //!                                                 └──► writer ──► store
 //! ```
 //!
-//! Another task lets go of the breakers that nobody uses any more.
+//! Another task takes a sample every few seconds of the breakers that were used, for people who look
+//! at all of them, and one lets go of the breakers that nobody uses any more.
 //!
 //! A report is noted before its calls are counted, and the writer stores what was noted with every
 //! row that may hold the calls: a report that is repeated counts once, over a crash too.
@@ -43,6 +44,7 @@ mod lease;
 mod list;
 mod live;
 mod loading;
+mod monitor;
 mod names;
 mod plan;
 mod policies;
@@ -77,6 +79,10 @@ pub use histogram::Histogram;
 pub use history::{HistoryFilter, HistoryPage};
 pub use lease::{Lease, LeaseView, Member, SharedDatabase, Standby, Term};
 pub use list::{BreakerPage, Order, Place, Query};
+pub use monitor::{
+    Activity, ActivitySample, BusyBreaker, CallRates, Dashboard, FleetCounts, Health,
+    HeardReporter, NamespaceHealth, SAMPLE_INTERVAL, SAMPLES_KEPT_FOR, UnhealthyBreaker,
+};
 pub use plan::Change;
 pub use policies::MAX_POLICIES;
 pub use policy::{PolicyDeletion, PolicyName, PolicyNameError, PolicyRow, PolicySpec};
@@ -90,6 +96,6 @@ pub use store::{
     Batch, BreakerRow, Deletion, Floors, Forgotten, HistoryRange, HistoryScope, MAX_NUMBER, Moment,
     Opened, ReporterRow, RestoreStep, Silence, Store, StoreError, TransitionRecord, Trimmed,
 };
-pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
+pub use view::{Acquired, BreakerOutline, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Phase, Subscription, Update, WatchStats};
 pub use writer::{Failing, StorageStatus};

@@ -6,6 +6,7 @@ use breaker_core::{Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Tra
 
 use crate::defaults::Configured;
 use crate::idle::LastUse;
+use crate::monitor::{Heard, Standing};
 use crate::policy::{Policy, PolicyName};
 use crate::signals::Signals;
 use crate::store::{BreakerRow, Deletion};
@@ -31,6 +32,10 @@ pub(crate) struct Live {
     /// `None` once an admin has created or configured the breaker, which stays then however long
     /// nobody uses it.
     pub(crate) last_use: Option<LastUse>,
+    /// When calls were last reported, since the server leads.
+    pub(crate) last_report: Option<LastUse>,
+    /// Who reported them; `None` while nobody has for long.
+    pub(crate) heard: Option<Box<Heard>>,
     pub(crate) marks: Marks,
 }
 
@@ -56,6 +61,8 @@ pub(crate) struct Marks {
     pub(crate) to_write: bool,
     /// In the queue of breakers of which only counters changed.
     pub(crate) touched: bool,
+    /// The number of its entry in the sampler's queue; 0 while it is not there.
+    pub(crate) ticket: u64,
     /// When the deadline task will look at it.
     pub(crate) deadline: Option<Time>,
     /// The revision up to which the recorder has recorded.
@@ -80,13 +87,16 @@ impl Live {
             config_revision: revision,
             created_at,
             last_use: None,
+            last_report: None,
+            heard: None,
             marks: Marks::default(),
         }
     }
 
     /// Lets the core change the breaker. All that a change entails happens here: each transition
     /// gets the next revision, as does a change of what clients see that is none, the recorder is
-    /// told, and the deadline task if it has to look earlier than it meant to.
+    /// told, and the deadline task if it has to look earlier than it meant to. What is kept of all
+    /// breakers is changed with it, and the sampler hears of one that has counted something.
     pub(crate) fn change<R>(
         &mut self,
         name: &BreakerName,
@@ -119,7 +129,10 @@ impl Live {
         act: impl FnOnce(&mut Breaker, &Config) -> (R, Vec<Transition>),
     ) -> R {
         let aspect = self.breaker.aspect(&self.configured.config);
+        let (standing, totals) = (Standing::of(&self.breaker), self.totals_before());
         let (result, transitions) = act(&mut self.breaker, &self.configured.config);
+        signals.moved(name, standing, Standing::of(&self.breaker));
+        self.note_counted(name, signals, totals);
         if !transitions.is_empty() {
             self.stamp(name, signals, transitions);
         } else if aspect != self.breaker.aspect(&self.configured.config) {

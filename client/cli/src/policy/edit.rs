@@ -65,11 +65,11 @@ pub(super) struct DeleteArguments {
 impl CreateArguments {
     pub(super) async fn command(&self, context: &Context) -> anyhow::Result<()> {
         let request = v1::CreatePolicyRequest {
-            alerts: None,
             name: self.name.clone(),
             selector: self.selector.clone(),
             priority: self.priority,
             config: Some(patch_to_message(&self.set.patch()?)),
+            alerts: None,
             require_durable: self.require_durable,
         };
         let answer = context
@@ -110,11 +110,11 @@ impl UpdateArguments {
             return Err(Error::Usage(message.to_owned()).into());
         }
         Ok(v1::UpdatePolicyRequest {
-            alerts: None,
             name: self.name.clone(),
             selector: self.selector.clone().unwrap_or_default(),
             priority: self.priority,
             config: Some(patch_to_message(&patch)),
+            alerts: None,
             update_mask: Some(prost_types::FieldMask { paths }),
             etag: self.etag.clone(),
             require_durable: self.require_durable,
