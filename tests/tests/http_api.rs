@@ -271,7 +271,11 @@ async fn a_dashboard_hears_of_every_change_within_a_moment() -> anyhow::Result<(
             let changes = viewer.named("changes").await?;
             let breaker = &changes["breakers"][0];
             assert_eq!(breaker["name"], "new/one", "what was there before is not told: {changes}");
-            assert_eq!(breaker["state"].get("config"), None, "what a list does not show: {changes}");
+            assert_eq!(
+                breaker["state"].get("config"),
+                None,
+                "what a list does not show: {changes}"
+            );
             if breaker["state"]["mode"] == "MODE_FORCED_OPEN" {
                 break;
             }
