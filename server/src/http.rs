@@ -24,6 +24,7 @@ use serde_json::json;
 use self::events::{Events, events};
 use self::guard::guard;
 use crate::grpc::now_to_message;
+use crate::notify::Notifier;
 use crate::rpcs::Rpcs;
 use crate::seat::{NotLeading, Seat};
 use crate::server::Limits;
@@ -45,6 +46,7 @@ pub(crate) struct Pages {
     pub(crate) events: Arc<Events>,
     pub(crate) rpcs: Arc<Rpcs>,
     pub(crate) shown: Arc<Shown>,
+    pub(crate) notifier: Notifier,
 }
 
 impl Pages {
@@ -56,10 +58,11 @@ impl Pages {
         rpcs: Arc<Rpcs>,
         api: Api,
         shown: Shown,
+        notifier: Notifier,
     ) -> Result<Self, ProtocolError> {
         let api = Arc::new(api);
         let events = Arc::new(Events::new(Arc::clone(&api))?);
-        Ok(Self { seat, streams, limits, api, events, rpcs, shown: Arc::new(shown) })
+        Ok(Self { seat, streams, limits, api, events, rpcs, shown: Arc::new(shown), notifier })
     }
 
     /// When the server started.

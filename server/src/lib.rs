@@ -9,6 +9,7 @@ mod http;
 mod identity;
 mod logging;
 mod node;
+mod notify;
 mod otlp;
 mod overload;
 mod program;

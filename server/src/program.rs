@@ -132,7 +132,15 @@ fn days_text(duration: Duration) -> String {
 fn described(settings: &Settings) -> String {
     let defaults = breaker_wire::patch_to_value(&settings.defaults.values());
     // Written as one file, because tables within the table are named by it.
-    let table = toml::to_string(&json!({ "defaults": defaults })).unwrap_or_default();
+    let mut alerts = breaker_wire::alerts_to_value(&settings.defaults.alert_rules().to_patch());
+    alerts["storage_degraded"] = settings
+        .storage_degraded
+        .map_or(false.into(), |limit| breaker_wire::duration_text(limit).into());
+    let table = json!({ "defaults": defaults, "alerts": alerts });
+    let table = toml::to_string(&table).unwrap_or_default();
+    let receivers = settings.receivers.iter();
+    let receivers: String =
+        receivers.map(|receiver| format!("\n# alerts go to {}", receiver.shown())).collect();
     let advertise = settings.advertise.as_ref();
     let advertise = advertise.map_or(String::new(), |address| format!("advertise = {address:?}\n"));
     let otlp = settings.otlp.as_ref().map_or(String::new(), |Otlp { endpoint, sample }| {
@@ -159,7 +167,7 @@ idle_ttl = \"{}\"
 history_retention = \"{}\"
 monitor_series = {}
 
-{table}",
+{table}{receivers}",
         without_password(&settings.database),
         settings.listen,
         settings.http_listen,

@@ -26,6 +26,7 @@ use crate::grpc::{
 use crate::http::{self, Api, Hosts, Pages, ProtocolError, Shown, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
+use crate::notify::Notifier;
 use crate::otlp::{OtlpError, Teller, Traces};
 use crate::overload::{self, Overload};
 use crate::rpcs::{Measures, Rpcs};
@@ -83,6 +84,9 @@ pub enum StartError {
     /// The descriptors of the protocol are malformed.
     #[error("cannot serve reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Nobody can be told of alerts.
+    #[error("cannot tell receivers of alerts: {0}")]
+    Notifier(#[from] reqwest::Error),
     /// The protocol lacks what is served of it over HTTP.
     #[error("cannot serve the JSON API: {0}")]
     Protocol(#[from] ProtocolError),
@@ -115,6 +119,7 @@ impl Server {
         let drain = CancellationToken::new();
         let streams = StreamGauge::new(settings.max_watch_streams);
         let seat = Arc::new(Seat::new(Arc::clone(&clock), drain.clone()));
+        let notifier = Notifier::new(settings.receivers, Arc::clone(&clock))?;
         let stop_node = CancellationToken::new();
         let (ready, is_ready) = oneshot::channel();
         let node = Node {
@@ -125,12 +130,14 @@ impl Server {
                 unknown_breakers: settings.unknown_breakers,
                 idle_ttl: settings.idle_ttl,
                 history_retention: settings.history_retention,
+                storage_degraded: settings.storage_degraded,
                 monitor_series: settings.monitor_series,
                 life: chance::life,
                 encode: encode_status,
             },
             clock,
             stop: stop_node.clone(),
+            notifier: notifier.clone(),
             ready: Some(ready),
         };
         let node = tokio::spawn(node.run(database));
@@ -158,7 +165,7 @@ impl Server {
         let api = Api::new(inside, overload, measures.clone(), Arc::clone(&seat), http_access)?;
         let grpc = serve_grpc(grpc_listener, services, &seat, &limits, measures.clone());
         let Measures { rpcs, traces } = measures;
-        let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown)?;
+        let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown, notifier)?;
         let teller = match otlp.as_ref().zip(traces) {
             Some((otlp, traces)) => {
                 Some(Teller::start(otlp, traces, pages.clone(), told_by, advertised)?)

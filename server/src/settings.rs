@@ -10,7 +10,7 @@ use std::{fs, io};
 
 use axum::http::Uri;
 use axum::http::uri::Authority;
-use breaker_core::{ConfigPatch, Violation};
+use breaker_core::{AlertPatch, ConfigPatch, Violation};
 use breaker_engine::{Defaults, Selector, UnknownBreakers};
 use breaker_store::MigrationMode;
 use clap::builder::BoolishValueParser;
@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use crate::identity;
 use crate::logging::LogFormat;
+use crate::notify::{Receiver, ReceiverError, ReceiverSettings};
 use crate::otlp::Otlp;
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
@@ -35,22 +36,27 @@ const MIN_MAX_QUEUE_DELAY: Duration = Duration::from_millis(1);
 /// and at least.
 const DEFAULT_IDLE_TTL: Duration = Duration::from_hours(24);
 const MIN_IDLE_TTL: Duration = Duration::from_secs(1);
+/// Of how many breakers the monitor keeps samples, unless told otherwise, and at most: each takes up
+/// to 25 kilobytes.
+const DEFAULT_MONITOR_SERIES: usize = 2_000;
+const MAX_MONITOR_SERIES: usize = 100_000;
 /// Most breakers that the page of metrics shows one by one, unless told otherwise, and what that can
 /// be. Each has a dozen lines.
 const DEFAULT_METRICS_MAX_BREAKERS: usize = 100;
 const METRICS_MAX_BREAKERS: RangeInclusive<usize> = 1..=10_000;
 /// The share of the calls that are traced, unless told otherwise.
 const DEFAULT_OTLP_SAMPLE: f64 = 0.01;
-/// Of how many breakers the monitor keeps samples, unless told otherwise, and at most: each takes up
-/// to 25 kilobytes.
-const DEFAULT_MONITOR_SERIES: usize = 2_000;
-const MAX_MONITOR_SERIES: usize = 100_000;
 /// How a limit is turned off.
 const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 /// What it can last. A shorter one would be lost whenever a machine is busy.
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+
+/// How long storage fails before there is an alert, unless told otherwise, and what can be told.
+const DEFAULT_STORAGE_DEGRADED: Duration = Duration::from_secs(30);
+const STORAGE_DEGRADED: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(24);
 
 /// How long transitions are kept, unless told otherwise, and at least.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -241,6 +247,9 @@ struct File {
     log_format: Option<LogFormat>,
     log: Option<String>,
     defaults: Option<serde_json::Value>,
+    alerts: Option<serde_json::Value>,
+    #[serde(default)]
+    receivers: Vec<ReceiverSettings>,
 }
 
 /// What all of it amounts to.
@@ -290,6 +299,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Which log lines come out.
     pub log: String,
+    /// For how long storage fails before there is an alert.
+    pub storage_degraded: Option<Duration>,
+    /// Who is told of alerts.
+    pub(crate) receivers: Vec<Receiver>,
     /// The configuration of breakers that have none of their own.
     pub defaults: Defaults,
 }
@@ -316,6 +329,12 @@ pub enum SettingsError {
     /// Values of the breakers' default configuration.
     #[error("in [defaults] of the configuration file:{}", lines(.0))]
     Defaults(Vec<Violation>),
+    /// Values of the rules of alerts.
+    #[error("in [alerts] of the configuration file:{}", lines(.0))]
+    Alerts(Vec<Violation>),
+    /// Who is to be told of alerts.
+    #[error("in [[receivers]] of the configuration file: {0}")]
+    Receivers(#[from] ReceiverError),
     /// An address beyond loopback.
     #[error(
         "{option} {address} is reachable from other machines, and nobody is asked who they are; \
@@ -396,6 +415,9 @@ impl Settings {
             .defaults
             .map_or(Ok(ConfigPatch::default()), |value| breaker_wire::patch_from_value(&value));
         let defaults = defaults.and_then(Defaults::new).map_err(SettingsError::Defaults)?;
+        let (alerts, storage_degraded) =
+            alerts_of(file.alerts.unwrap_or_default()).map_err(SettingsError::Alerts)?;
+        let defaults = defaults.with_alerts(alerts);
         let unknown = options.unknown_breakers.or(file.unknown_breakers);
         let retention = options.history_retention.or(file.history_retention);
         let settings = Self {
@@ -468,6 +490,8 @@ impl Settings {
                 .unwrap_or(DEFAULT_MONITOR_SERIES),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             log: options.log.or(file.log).unwrap_or("info".into()),
+            storage_degraded,
+            receivers: Receiver::check_all(file.receivers)?,
             defaults,
         };
         if settings.max_breakers == 0 {
@@ -524,6 +548,36 @@ impl Settings {
         match self.unknown_breakers {
             UnknownBreakers::Create => "create",
             UnknownBreakers::Refuse => "refuse",
+        }
+    }
+}
+
+/// The rules of alerts, and the one that is not about breakers and so of no policy.
+fn alerts_of(
+    mut table: serde_json::Value,
+) -> Result<(AlertPatch, Option<Duration>), Vec<Violation>> {
+    const KEY: &str = "storage_degraded";
+    let storage = table.as_object_mut().and_then(|table| table.remove(KEY));
+    let storage = match storage {
+        None => Ok(Some(DEFAULT_STORAGE_DEGRADED)),
+        Some(serde_json::Value::Bool(false)) => Ok(None),
+        Some(value) => match value.as_str().map(breaker_wire::parse_duration) {
+            Some(Ok(duration)) if STORAGE_DEGRADED.contains(&duration) => Ok(Some(duration)),
+            _ => Err(Violation::new(
+                KEY,
+                format!("{value} is not a duration from 1s to 1d, such as \"30s\", or false"),
+            )),
+        },
+    };
+    let rules = match table {
+        serde_json::Value::Null => Ok(AlertPatch::default()),
+        table => breaker_wire::alerts_from_value(&table),
+    };
+    match (rules, storage) {
+        (Ok(rules), Ok(storage)) => Ok((rules, storage)),
+        (rules, storage) => {
+            let refused = rules.err().into_iter().flatten();
+            Err(refused.chain(storage.err()).collect())
         }
     }
 }

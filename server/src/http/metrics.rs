@@ -1,6 +1,7 @@
 //! The numbers of the server. They are read when somebody asks: Prometheus at `/metrics`, and those
 //! whom OpenTelemetry tells.
 
+mod alerts;
 mod breakers;
 mod family;
 mod text;
@@ -89,11 +90,13 @@ pub(crate) fn read(pages: &Pages) -> Vec<Family> {
     read_process(pages, &mut page);
     read_limits(pages, &mut page);
     read_rpcs(pages, &mut page);
+    alerts::read_receivers(&pages.notifier, &mut page);
     // What a server that stands by knows of breakers is nothing.
     if let Ok(engine) = pages.seat.engine() {
         read_breakers(&engine, &mut page);
         read_watch(&engine, &mut page);
         read_storage(&engine, &mut page);
+        alerts::read(&engine, &mut page);
         breakers::read(&engine, &pages.shown, &mut page);
     }
     page.finish()

@@ -101,10 +101,27 @@ async fn a_permit_that_expires_counts_in_the_next_sample() {
     let half_open = START + Duration::from_mins(1);
     pass(&clock, half_open).await;
     assert!(engine.acquire("a/a").unwrap().decision.permit().is_some());
-    pass(&clock, half_open + Duration::from_secs(10)).await;
+    // It expires right after its deadline, and not at it.
+    pass(&clock, half_open + Duration::from_secs(10) + Duration::from_millis(1)).await;
     pass(&clock, half_open + Duration::from_secs(20)).await;
     let timeouts: Vec<_> = activity(&engine, "a/a").samples.iter().map(|s| s.timeouts).collect();
     assert_eq!(timeouts, [1]);
+    tasks.shut_down().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_is_made_anew_is_sampled_as_itself() {
+    let (store, clock) = (Arc::new(Flaky::default()), Arc::new(ManualClock::at(START)));
+    let (engine, tasks) = start_at(&store, &clock).await;
+    report(&engine, "", "a/a", &[(Outcome::Success, 5)]);
+    pass(&clock, START + SAMPLE_INTERVAL).await;
+    report(&engine, "", "a/a", &[(Outcome::Success, 3)]);
+    engine.delete(&name("a/a"), None, Durability::Preferred).await.unwrap();
+    report(&engine, "", "a/a", &[(Outcome::Success, 7)]);
+    pass(&clock, START + 2 * SAMPLE_INTERVAL).await;
+    let successes: Vec<_> = activity(&engine, "a/a").samples.iter().map(|s| s.successes).collect();
+    assert_eq!(successes, [5, 7]);
+    assert_eq!(activity(&engine, "a/a").reporters[0].calls, 7);
     tasks.shut_down().await.unwrap();
 }
 
