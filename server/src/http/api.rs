@@ -4,6 +4,7 @@
 //! check, each error and who leads come from there. What stands here is only which request is which
 //! RPC, and how messages look as JSON.
 
+mod body;
 mod inside;
 mod json;
 mod query;
@@ -37,7 +38,7 @@ pub(crate) use self::routes::{Effect, Fields, ROUTES, Route, Verb};
 pub(crate) use self::stream::{error_frame, frame, response, unwritable};
 use super::openapi;
 use super::problem::{Problem, Problems};
-use crate::grpc::{MAX_MESSAGE_BYTES, invalid};
+use crate::grpc::invalid;
 use crate::overload::Overload;
 use crate::rpcs::Measures;
 use crate::seat::{NotLeading, Seat};
@@ -246,18 +247,14 @@ impl Api {
         kind: &MessageDescriptor,
         body: Body,
     ) -> Result<DynamicMessage, Problem> {
-        let bytes = timeout(MAX_BODY_WAIT, axum::body::to_bytes(body, MAX_MESSAGE_BYTES)).await;
-        let Ok(bytes) = bytes else {
+        let Ok(bytes) = timeout(MAX_BODY_WAIT, body::read(body)).await else {
             return Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 Code::DeadlineExceeded,
                 format!("the body did not come within {MAX_BODY_WAIT:?}"),
             ));
         };
-        let bytes = bytes.map_err(|error| {
-            let message = format!("the body cannot be read, or has more than 4 MiB: {error}");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, message)
-        })?;
+        let bytes = bytes?;
         json::from_bytes(kind, &bytes).map_err(|violation| self.invalid(vec![violation]))
     }
 
