@@ -1,26 +1,40 @@
-//! What is served over HTTP: health, readiness and metrics.
+//! What is served over HTTP: the dashboard, the JSON API, health, readiness and metrics.
 
+mod api;
+mod events;
+mod files;
+mod guard;
+mod listener;
 mod metrics;
+mod openapi;
+mod problem;
 mod streams;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Router, middleware};
+use breaker_core::Time;
 use breaker_engine::{Engine, Failing};
 use serde_json::json;
 
+use self::events::{Events, events};
+use self::guard::guard;
 use crate::grpc::now_to_message;
+use crate::notify::Notifier;
+use crate::rpcs::Rpcs;
 use crate::seat::{NotLeading, Seat};
 use crate::server::Limits;
 
-pub(crate) use streams::{StreamGauge, StreamGuard};
-
-/// The content type of OpenMetrics.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub use self::api::ProtocolError;
+pub(crate) use self::api::{Api, protocol};
+pub(crate) use self::guard::Hosts;
+pub(crate) use self::listener::serve;
+pub(crate) use self::metrics::{Family, Kind, Point, Shown, Value, read as read_numbers};
+pub(crate) use self::streams::{StreamGauge, StreamGuard};
 
 /// What the pages show.
 #[derive(Clone)]
@@ -28,21 +42,56 @@ pub(crate) struct Pages {
     pub(crate) seat: Arc<Seat>,
     pub(crate) streams: StreamGauge,
     pub(crate) limits: Limits,
+    pub(crate) api: Arc<Api>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) rpcs: Arc<Rpcs>,
+    pub(crate) shown: Arc<Shown>,
+    pub(crate) notifier: Notifier,
 }
 
-/// The routes.
-pub(crate) fn router(pages: Pages) -> Router {
-    Router::new()
-        .route("/", get(index))
+impl Pages {
+    /// The pages of a server.
+    pub(crate) fn new(
+        seat: Arc<Seat>,
+        streams: StreamGauge,
+        limits: Limits,
+        rpcs: Arc<Rpcs>,
+        api: Api,
+        shown: Shown,
+        notifier: Notifier,
+    ) -> Result<Self, ProtocolError> {
+        let api = Arc::new(api);
+        let events = Arc::new(Events::new(Arc::clone(&api))?);
+        Ok(Self { seat, streams, limits, api, events, rpcs, shown: Arc::new(shown), notifier })
+    }
+
+    /// When the server started.
+    pub(crate) fn started_at(&self) -> Time {
+        self.shown.started_at
+    }
+}
+
+/// The routes, for a server that is called by these names.
+pub(crate) fn router(pages: Pages, hosts: Hosts) -> Router {
+    let feed =
+        Router::new().route("/api/v1/events", get(events)).with_state(Arc::clone(&pages.events));
+    api::router(Arc::clone(&pages.api))
+        .merge(feed)
         .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(pages)
+        .merge(
+            Router::new()
+                .route("/readyz", get(readyz))
+                .route("/metrics", get(metrics))
+                .with_state(pages),
+        )
+        .fallback(files::serve)
+        .layer(middleware::from_fn_with_state(hosts, guard))
 }
 
-async fn index() -> &'static str {
+/// What there is, where there is no dashboard.
+const fn index() -> &'static str {
     "breakerd\n\n/healthz  the process is alive\n/readyz   it takes calls, and how storage is doing\n\
-     /metrics  for Prometheus\n"
+     /metrics  for Prometheus\n/api/v1/  the RPCs as JSON; /api/v1/openapi.json describes them\n"
 }
 
 async fn healthz() -> &'static str {
@@ -91,9 +140,10 @@ fn storage(engine: &Engine, failing: Option<Failing>) -> serde_json::Value {
     storage
 }
 
-async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
-    match metrics::render(&pages) {
-        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+async fn metrics(State(pages): State<Pages>, headers: HeaderMap) -> impl IntoResponse {
+    let format = metrics::Format::asked_for(&headers);
+    match metrics::render(&pages, format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

@@ -23,10 +23,13 @@ use crate::chance;
 use crate::grpc::{
     Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Monitor, Peers, encode_status,
 };
-use crate::http::{Pages, StreamGauge, router};
+use crate::http::{self, Api, Hosts, Pages, ProtocolError, Shown, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
+use crate::notify::Notifier;
+use crate::otlp::{OtlpError, Teller, Traces};
 use crate::overload::{self, Overload};
+use crate::rpcs::{Measures, Rpcs};
 use crate::seat::{NotLeading, Seat};
 use crate::settings::Settings;
 use crate::transport::{Connections, serve};
@@ -42,6 +45,7 @@ pub struct Server {
     grpc: JoinHandle<io::Result<()>>,
     http: JoinHandle<io::Result<()>>,
     overload_watch: Option<JoinHandle<()>>,
+    teller: Option<Teller>,
     grpc_address: SocketAddr,
     http_address: SocketAddr,
     drain: CancellationToken,
@@ -80,6 +84,15 @@ pub enum StartError {
     /// The descriptors of the protocol are malformed.
     #[error("cannot serve reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Nobody can be told of alerts.
+    #[error("cannot tell receivers of alerts: {0}")]
+    Notifier(#[from] reqwest::Error),
+    /// The protocol lacks what is served of it over HTTP.
+    #[error("cannot serve the JSON API: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// Nothing can be sent to the collector.
+    #[error("otlp_endpoint cannot be used: {0}")]
+    Otlp(#[from] OtlpError),
 }
 
 impl Server {
@@ -90,13 +103,23 @@ impl Server {
     pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let grpc_listener = listen("--listen", settings.listen).await?;
         let http_listener = listen("--http-listen", settings.http_listen).await?;
+        let hosts = hosts(&settings);
+        let http_access = settings.http_access;
+        let shown = Shown {
+            breakers: settings.metrics_breakers.clone(),
+            max_breakers: settings.metrics_max_breakers,
+            started_at: clock.now(),
+        };
         let grpc_address = address_of(&grpc_listener, settings.listen);
         let http_address = address_of(&http_listener, settings.http_listen);
         let database = open(&settings, grpc_address).await?;
+        let (otlp, advertised) = (settings.otlp.clone(), settings.advertised(grpc_address));
+        let told_by = Arc::clone(&clock);
 
         let drain = CancellationToken::new();
         let streams = StreamGauge::new(settings.max_watch_streams);
         let seat = Arc::new(Seat::new(Arc::clone(&clock), drain.clone()));
+        let notifier = Notifier::new(settings.receivers, Arc::clone(&clock))?;
         let stop_node = CancellationToken::new();
         let (ready, is_ready) = oneshot::channel();
         let node = Node {
@@ -107,12 +130,14 @@ impl Server {
                 unknown_breakers: settings.unknown_breakers,
                 idle_ttl: settings.idle_ttl,
                 history_retention: settings.history_retention,
+                storage_degraded: settings.storage_degraded,
                 monitor_series: settings.monitor_series,
                 life: chance::life,
                 encode: encode_status,
             },
             clock,
             stop: stop_node.clone(),
+            notifier: notifier.clone(),
             ready: Some(ready),
         };
         let node = tokio::spawn(node.run(database));
@@ -131,11 +156,23 @@ impl Server {
         let overload_watch = settings
             .max_queue_delay
             .map(|delay| tokio::spawn(overload::watch(Arc::clone(&limits.overload), delay)));
-        let grpc = serve_grpc(grpc_listener, &seat, &streams, &limits)?;
-        let pages = Pages { seat: Arc::clone(&seat), streams, limits };
-        let drained = drain.clone().cancelled_owned();
-        let serving = axum::serve(http_listener, router(pages)).with_graceful_shutdown(drained);
-        let http = tokio::spawn(async { serving.await });
+        let trace = |otlp| Traces::start(otlp, advertised.clone()).map(Arc::new);
+        let traces = otlp.as_ref().map(trace).transpose()?;
+        let measures = Measures { rpcs: Arc::new(Rpcs::new(&http::protocol()?)), traces };
+        let services = Services::new(&seat, &streams)?;
+        let inside = services.all();
+        let overload = Arc::clone(&limits.overload);
+        let api = Api::new(inside, overload, measures.clone(), Arc::clone(&seat), http_access)?;
+        let grpc = serve_grpc(grpc_listener, services, &seat, &limits, measures.clone());
+        let Measures { rpcs, traces } = measures;
+        let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown, notifier)?;
+        let teller = match otlp.as_ref().zip(traces) {
+            Some((otlp, traces)) => {
+                Some(Teller::start(otlp, traces, pages.clone(), told_by, advertised)?)
+            }
+            None => None,
+        };
+        let http = tokio::spawn(http::serve(http_listener, router(pages, hosts), drain.clone()));
         Ok(Self {
             seat,
             node,
@@ -143,6 +180,7 @@ impl Server {
             grpc,
             http,
             overload_watch,
+            teller,
             grpc_address,
             http_address,
             drain,
@@ -199,6 +237,9 @@ impl Server {
         if let Some(overload_watch) = &self.overload_watch {
             overload_watch.abort();
         }
+        if let Some(teller) = self.teller.take() {
+            teller.finish().await;
+        }
         self.stop_node.cancel();
         self.node.await.unwrap_or(Err(NodeError::Task("engine")))
     }
@@ -226,32 +267,59 @@ fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
+/// The names that the server answers to over HTTP. Of one that other machines reach nobody knows
+/// them all.
+fn hosts(settings: &Settings) -> Hosts {
+    if !settings.http_listen.ip().is_loopback() {
+        return Hosts::Any;
+    }
+    let advertised = settings.advertise.as_deref().and_then(|address| address.rsplit_once(':'));
+    let advertised = advertised.map(|(host, _)| host.to_owned());
+    Hosts::Local(settings.http_hosts.iter().cloned().chain(advertised).collect())
+}
+
+/// What is served, over gRPC and over HTTP.
+struct Services {
+    breakers: BreakerServiceServer<Breakers>,
+    others: Routes,
+}
+
+impl Services {
+    fn new(seat: &Arc<Seat>, streams: &StreamGauge) -> Result<Self, StartError> {
+        let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
+        let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
+        let monitor = BreakerMonitorServer::new(Monitor::new(Arc::clone(seat), streams.clone()));
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let others = Routes::new(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(monitor.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
+            .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let breakers = breakers.max_decoding_message_size(MAX_MESSAGE_BYTES);
+        Ok(Self { breakers, others })
+    }
+
+    /// All of them by their paths, for calls from within.
+    fn all(&self) -> Routes {
+        self.others.clone().add_service(self.breakers.clone()).prepare()
+    }
+}
+
 fn serve_grpc(
     listener: TcpListener,
-    seat: &Arc<Seat>,
-    streams: &StreamGauge,
+    services: Services,
+    seat: &Seat,
     limits: &Limits,
-) -> Result<JoinHandle<io::Result<()>>, StartError> {
-    let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
-    let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
-    let monitor = BreakerMonitorServer::new(Monitor::new(Arc::clone(seat), streams.clone()));
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    let others = Routes::new(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(monitor.max_decoding_message_size(MAX_MESSAGE_BYTES))
-        .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
-        .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .prepare();
+    measures: Measures,
+) -> JoinHandle<io::Result<()>> {
+    let Services { breakers, others } = services;
     let connections = Arc::clone(&limits.connections);
-    let breakers = breakers.max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let front = Arc::new(Front::new(breakers, others, limits.clone()));
+    let front = Arc::new(Front::new(breakers, others.prepare(), limits.clone(), measures));
     let drain = seat.drain().clone();
-    Ok(tokio::spawn(serve(listener, connections, drain, move |brake, room| {
-        front.desk(brake, room)
-    })))
+    tokio::spawn(serve(listener, connections, drain, move |brake, room| front.desk(brake, room)))
 }

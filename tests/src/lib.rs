@@ -18,6 +18,7 @@ mod raw;
 mod requests;
 mod teller;
 mod ticks;
+pub mod web;
 mod witness;
 
 pub use admins::{Admin, Tally, is_refused_for_storage};

@@ -19,12 +19,18 @@ fn threshold(failure_threshold: u32) -> Option<v1::BreakerConfig> {
 }
 
 fn policy(name: &str, selector: &str, config: Option<v1::BreakerConfig>) -> v1::PolicySpec {
-    v1::PolicySpec { name: name.into(), selector: selector.into(), priority: 10, config }
+    v1::PolicySpec {
+        name: name.into(),
+        selector: selector.into(),
+        priority: 10,
+        config,
+        alerts: None,
+    }
 }
 
 fn creation(spec: v1::PolicySpec) -> v1::CreatePolicyRequest {
-    let v1::PolicySpec { name, selector, priority, config } = spec;
-    v1::CreatePolicyRequest { name, selector, priority, config, require_durable: false }
+    let v1::PolicySpec { name, selector, priority, config, alerts } = spec;
+    v1::CreatePolicyRequest { name, selector, priority, config, require_durable: false, alerts }
 }
 
 async fn look(clients: &mut Clients, name: &str) -> anyhow::Result<v1::Breaker> {

@@ -45,6 +45,31 @@ pub enum Cause {
     Reset,
 }
 
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::FailureThreshold,
+        Self::ConsecutiveFailures,
+        Self::FailureRate,
+        Self::SlowCallRate,
+        Self::OpenElapsed,
+        Self::ProbesSucceeded,
+        Self::RampCompleted,
+        Self::ProbeFailed,
+        Self::ProbeRate,
+        Self::ProbeExpired,
+        Self::Deescalated,
+        Self::ForcedOpen,
+        Self::ForcedClosed,
+        Self::Disabled,
+        Self::Shadowed,
+        Self::Released,
+        Self::OverrideExpired,
+        Self::Tripped,
+        Self::Reset,
+    ];
+}
+
 /// The counts at the moment of a transition, the outcome that caused it included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

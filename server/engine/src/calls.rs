@@ -151,6 +151,7 @@ impl Engine {
             });
             let id = || self.reporters().shared_id(reporter);
             live.note_reporter(name, signals, (key, id), calls_in(&report.runs), now);
+            live.tell_report(name, signals, self.policies().defaults());
             signals
                 .stats
                 .count_reported(report.runs.iter().map(|(run, _)| (run.outcome, run.count)));

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::Alerts;
 use crate::breakers::{Breakers, first_of_incarnation};
 use crate::clock::Clock;
 use crate::damage::Damage;
@@ -27,9 +28,9 @@ use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
 use crate::view::{BreakerOutline, BreakerStatus, BreakerView};
-use crate::watch::{Encoded, Phase, Place, States, Subscription, WatchLog};
+use crate::watch::{Encoded, Phase, Place, States, Subscription, WatchLog, WatchStats};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
-use crate::{deadlines, loading, recorder};
+use crate::{alerts, deadlines, loading, recorder};
 
 /// Turns a status into the bytes that watchers get. Called once for each change.
 pub type Encode = fn(&BreakerStatus) -> Bytes;
@@ -48,6 +49,8 @@ pub struct Options {
     pub idle_ttl: Option<Duration>,
     /// How long transitions are kept, at least.
     pub history_retention: Duration,
+    /// For how long storage fails before there is an alert; `None` for never.
+    pub storage_degraded: Option<Duration>,
     /// The samples of at most so many breakers are kept, those that are used most lately; 0 for none.
     pub monitor_series: usize,
     /// Chooses by chance what tells one life of the server, from its start or from when it took the
@@ -72,6 +75,7 @@ pub struct Engine {
     watch_log: Arc<WatchLog>,
     journal: Journal,
     reporters: Reporters,
+    alerts: Alerts,
     monitor: Monitor,
     desk: WriterDesk,
     clock: Arc<dyn Clock>,
@@ -90,6 +94,7 @@ pub struct Tasks {
     deadlines: JoinHandle<()>,
     recorder: JoinHandle<()>,
     idle: JoinHandle<()>,
+    alerts: JoinHandle<()>,
     sampler: JoinHandle<()>,
     writer: JoinHandle<Result<(), StoreError>>,
     engine: Arc<Engine>,
@@ -131,21 +136,24 @@ impl Engine {
         leave_damaged(&stored.damaged, &breakers.signals.stats);
         loading::load(&*store, &breakers, &opened, clock.now()).await?;
         let reporters = loading::reporters(&*store, &breakers.signals.stats, clock.now()).await?;
+        let stored = store.alerts().await?;
+        leave_damaged_alerts(&stored.damaged, &breakers.signals.stats);
         let (desk, durable_changes) = WriterDesk::new();
         let idle_ttl = match options.unknown_breakers {
             UnknownBreakers::Create => options.idle_ttl,
             UnknownBreakers::Refuse => None,
         };
         let lost = if opened.after_crash { LENIENCY } else { Duration::ZERO };
+        let first_number = first_of_incarnation(opened.incarnation);
+        let journal = Journal::new(&opened, latest.last.map(|last| last.at), first_number);
+        let alerts =
+            Alerts::new(stored.rows, first_number, options.storage_degraded, journal.latest());
         let engine = Arc::new(Self {
             breakers,
             watch_log: Arc::new(WatchLog::new((options.life)())),
-            journal: Journal::new(
-                &opened,
-                latest.last.map(|last| last.at),
-                first_of_incarnation(opened.incarnation),
-            ),
+            journal,
             reporters,
+            alerts,
             monitor: Monitor::new(options.monitor_series, clock.now()),
             desk,
             lenient_until: AtomicU64::new((clock.now() + lost).as_nanos()),
@@ -159,6 +167,7 @@ impl Engine {
         // Watchers that come at once find every breaker.
         engine.watch_log.fill(|place| engine.breakers.place_unchanged(place));
         while recorder::record(&engine) > 0 {}
+        alerts::find_all(&engine);
         let stop_writer = CancellationToken::new();
         let trimmer = Trimmer::new(Arc::clone(&engine), options.history_retention);
         let forgetter = Forgetter::new(Arc::clone(&engine));
@@ -167,6 +176,7 @@ impl Engine {
             deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),
             idle: tokio::spawn(idle::run(Arc::clone(&engine))),
+            alerts: tokio::spawn(alerts::run(Arc::clone(&engine))),
             sampler: tokio::spawn(Sampler::new(Arc::clone(&engine)).run()),
             writer: tokio::spawn(writer.run(stop_writer.clone())),
             engine: Arc::clone(&engine),
@@ -213,6 +223,32 @@ impl Engine {
     ) -> Subscription {
         let states: Arc<Self> = Arc::clone(self);
         self.watch_log.subscribe(states, selectors, token, phase)
+    }
+
+    /// The first breakers by name that are selected, `limit` at most, and how many more there are,
+    /// counted up to `count_up_to` of them. Without selectors all are.
+    pub fn select(
+        &self,
+        selectors: &Selectors,
+        limit: usize,
+        count_up_to: usize,
+    ) -> (Vec<BreakerView>, usize) {
+        let wanted = limit.saturating_add(count_up_to);
+        let names = States::names(self, selectors, None, wanted);
+        let mut there = names.iter().filter(|name| self.breakers.contains(name));
+        let first = there.by_ref().take(limit).filter_map(|name| self.get(name).ok()).collect();
+        (first, there.count())
+    }
+
+    /// Follows the changes of all breakers from now on, without a snapshot.
+    pub fn follow_changes(self: &Arc<Self>) -> Subscription {
+        let states: Arc<Self> = Arc::clone(self);
+        self.watch_log.follow(states)
+    }
+
+    /// How well watchers keep up.
+    pub fn watch_stats(&self) -> &WatchStats {
+        self.watch_log.stats()
     }
 
     /// The time that breakers live by.
@@ -273,6 +309,10 @@ impl Engine {
         &self.reporters
     }
 
+    pub(crate) const fn alerts(&self) -> &Alerts {
+        &self.alerts
+    }
+
     pub(crate) const fn monitor(&self) -> &Monitor {
         &self.monitor
     }
@@ -331,6 +371,14 @@ fn leave_damaged(damaged: &[(String, Damage)], stats: &Stats) {
     }
 }
 
+/// Logs the alerts that nothing can be made of.
+fn leave_damaged_alerts(damaged: &[(u64, Damage)], stats: &Stats) {
+    stats.count_damaged_rows(damaged.len());
+    for (alert, Damage { column, problem }) in damaged {
+        tracing::error!(alert, column, problem, "the row of an alert in storage is damaged");
+    }
+}
+
 impl States for Engine {
     fn names(
         &self,
@@ -371,6 +419,10 @@ impl States for Engine {
             None => Encoded::Gone,
         }
     }
+
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
 }
 
 impl Tasks {
@@ -381,6 +433,7 @@ impl Tasks {
             _ = &mut self.deadlines => TaskFailure { task: "deadline task", error: None },
             _ = &mut self.recorder => TaskFailure { task: "recorder", error: None },
             _ = &mut self.idle => TaskFailure { task: "idle task", error: None },
+            _ = &mut self.alerts => TaskFailure { task: "alert task", error: None },
             _ = &mut self.sampler => TaskFailure { task: "sampler", error: None },
             ended = &mut self.writer => {
                 TaskFailure { task: "writer", error: ended.ok().and_then(Result::err) }
@@ -393,6 +446,7 @@ impl Tasks {
         self.deadlines.abort();
         self.recorder.abort();
         self.idle.abort();
+        self.alerts.abort();
         self.sampler.abort();
         self.writer.abort();
     }
@@ -406,6 +460,8 @@ impl Tasks {
         self.deadlines.abort();
         self.recorder.abort();
         self.idle.abort();
+        self.alerts.abort();
+        let _ = self.alerts.await;
         self.sampler.abort();
         let _ = self.deadlines.await;
         let _ = self.recorder.await;

@@ -29,7 +29,8 @@ pub(crate) const DURATIONS: &[u64] = &{
 pub(crate) const ROWS: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
 
 impl Histogram {
-    pub(crate) fn new(bounds: &'static [u64]) -> Self {
+    /// An empty one. The bounds rise.
+    pub fn new(bounds: &'static [u64]) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Self { bounds, counts, sum: AtomicU64::new(0) }
     }
@@ -40,7 +41,8 @@ impl Histogram {
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_duration(&self, duration: Duration) {
+    /// Counts a duration in nanoseconds.
+    pub fn count_duration(&self, duration: Duration) {
         self.count(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 

@@ -23,6 +23,7 @@
 //! The edges come in from outside: the clock, the store, and how a status is encoded. There is no
 //! transport and no database in here.
 
+mod alerts;
 mod backup;
 mod breakers;
 mod calls;
@@ -65,11 +66,17 @@ mod view;
 mod watch;
 mod writer;
 
+pub use alerts::{
+    Acknowledgement, AlertCounts, AlertFilter, AlertRow, AlertRule, MAX_ALERTS, MAX_FIRING,
+    Severity,
+};
 pub use backup::{Backup, BackupOrigin, BackupPart, BackupScope};
 pub use calls::{Admitted, BreakerReport, Reported};
 pub use changes::{Action, Changed, ConfigUpdate, Matched};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use damage::{Damage, DamagedRow, Loaded, LoadedReporter, StoredPolicies, TransitionPage};
+pub use damage::{
+    Damage, DamagedRow, Loaded, LoadedReporter, StoredAlerts, StoredPolicies, TransitionPage,
+};
 pub use defaults::Defaults;
 pub use durably::Durability;
 pub use election::{Candidate, Tenure};
@@ -97,5 +104,5 @@ pub use store::{
     Opened, ReporterRow, RestoreStep, Silence, Store, StoreError, TransitionRecord, Trimmed,
 };
 pub use view::{Acquired, BreakerOutline, BreakerStatus, BreakerView, CurrentLevel};
-pub use watch::{Phase, Subscription, Update};
+pub use watch::{Phase, Subscription, Update, WatchStats};
 pub use writer::{Failing, StorageStatus};

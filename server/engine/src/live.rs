@@ -2,9 +2,11 @@
 //! about it. Whoever changes it holds its shard of the map, and every change passes through
 //! [`Live::change`], which stamps it and marks the breaker for those who work behind.
 
-use breaker_core::{Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition};
+use breaker_core::{
+    AlertRules, Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition,
+};
 
-use crate::defaults::Configured;
+use crate::defaults::{Configured, Defaults};
 use crate::idle::LastUse;
 use crate::monitor::{Heard, Standing};
 use crate::policy::{Policy, PolicyName};
@@ -62,6 +64,8 @@ pub(crate) struct Marks {
     pub(crate) to_write: bool,
     /// In the queue of breakers of which only counters changed.
     pub(crate) touched: bool,
+    /// The alert task knows that it is reported for.
+    pub(crate) is_report_told: bool,
     /// The number of its entry in the sampler's queue; 0 while it is not there.
     pub(crate) ticket: u64,
     /// When the deadline task will look at it.
@@ -219,6 +223,25 @@ impl Live {
         if used.is_worth_writing_after(earlier) {
             self.touch(name, signals);
         }
+    }
+
+    /// Tells the alert task that calls of the breaker were reported, where a rule asks for that: once,
+    /// and it looks for itself from then on.
+    pub(crate) fn tell_report(
+        &mut self,
+        name: &BreakerName,
+        signals: &Signals,
+        defaults: &Defaults,
+    ) {
+        if !self.marks.is_report_told && self.alert_rules(defaults).reporters_lost.is_some() {
+            self.marks.is_report_told = true;
+            signals.reported.push(name.clone());
+        }
+    }
+
+    /// The rules of alerts about the breaker.
+    pub(crate) fn alert_rules<'a>(&'a self, defaults: &'a Defaults) -> &'a AlertRules {
+        self.configured.policy.as_deref().map_or(defaults.alert_rules(), |policy| &policy.alerts)
     }
 
     /// Tells the writer that a counter has changed, which can wait for seconds.

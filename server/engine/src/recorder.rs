@@ -37,7 +37,7 @@ pub(crate) fn record(engine: &Engine) -> usize {
         recorded += 1;
     }
     if recorded > 0 {
-        engine.watch_log().publish();
+        engine.watch_log().publish(engine.now());
     }
     recorded
 }
@@ -77,6 +77,7 @@ fn record_deletion(engine: &Engine, deletion: Deletion, position: u64) {
     if engine.breakers().contains(&deletion.name) {
         engine.watch_log().forget(position, &deletion.name);
     } else {
+        engine.alerts().forget(engine, &deletion.name);
         engine.watch_log().bury(position, deletion.name);
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Signals {
     pub(crate) to_write: Queue<BreakerName>,
     /// For the writer, every few seconds.
     pub(crate) touched: Queue<BreakerName>,
+    /// For the alert task: breakers that were reported for, and whose rules ask for that.
+    pub(crate) reported: Queue<BreakerName>,
     /// For the sampler.
     pub(crate) used: Queue<Used>,
     /// For the sampler: breakers that have reporters, once each.

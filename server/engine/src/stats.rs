@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use breaker_core::{Decision, Mode, Outcome, StateKind, Transition};
+use breaker_core::{Cause, Decision, Mode, Outcome, StateKind, Transition};
 use parking_lot::Mutex;
 
 use crate::histogram::{DURATIONS, Histogram, ROWS};
@@ -59,6 +59,7 @@ pub struct Stats {
     reports: AtomicU64,
     duplicate_reports: AtomicU64,
     transitions: [AtomicU64; 3],
+    causes: [AtomicU64; Cause::ALL.len()],
     dropped_transitions: AtomicU64,
     idle_dropped: AtomicU64,
     damaged_rows: AtomicU64,
@@ -106,6 +107,11 @@ impl Stats {
     /// Transitions into this state; changes of the mode alone count for the state they leave.
     pub fn transitions_to(&self, state: StateKind) -> u64 {
         self.transitions[state as usize].load(Ordering::Relaxed)
+    }
+
+    /// Transitions of this cause.
+    pub fn transitions_by(&self, cause: Cause) -> u64 {
+        self.causes[cause as usize].load(Ordering::Relaxed)
     }
 
     /// Transitions that found their queue full and are missing in the history.
@@ -183,6 +189,7 @@ impl Stats {
 
     pub(crate) fn count_transition(&self, transition: &Transition) {
         add(&self.transitions[transition.to as usize], 1);
+        add(&self.causes[transition.cause as usize], 1);
     }
 
     pub(crate) fn enter(&self, state: StateKind, mode: Mode) {

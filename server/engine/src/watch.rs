@@ -25,7 +25,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use breaker_core::BreakerName;
+use breaker_core::{BreakerName, Time};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
@@ -35,10 +35,34 @@ use self::index::Index;
 use self::log::{Entry, Log};
 use self::token::Token;
 use crate::clock::timer_now;
+use crate::histogram::{DURATIONS, Histogram};
 use crate::selectors::Selectors;
 
 pub use self::beat::Phase;
 pub use self::subscription::{Subscription, Update};
+
+/// How well watchers keep up.
+#[derive(Debug)]
+pub struct WatchStats {
+    /// How long changes waited, from when watchers were woken for them to when they were read. A
+    /// watcher that does not read lets them wait.
+    pub lag: Histogram,
+    resets: AtomicU64,
+}
+
+impl Default for WatchStats {
+    fn default() -> Self {
+        Self { lag: Histogram::new(DURATIONS), resets: AtomicU64::new(0) }
+    }
+}
+
+impl WatchStats {
+    /// Watchers whose copy had to begin anew: their token was of no use, or they had not read for
+    /// so long that deletions were forgotten.
+    pub fn resets(&self) -> u64 {
+        self.resets.load(Ordering::Relaxed)
+    }
+}
 
 /// The logs of the latest change of every breaker.
 pub(crate) struct WatchLog {
@@ -50,6 +74,7 @@ pub(crate) struct WatchLog {
     published: AtomicU64,
     /// Groups with changes that their subscribers were not woken for.
     stirred: Mutex<Vec<Arc<Group>>>,
+    stats: WatchStats,
     /// Tells one life of the server from another: positions mean nothing in the next one.
     life: u64,
     /// What the moments of signs of life are counted from.
@@ -71,6 +96,9 @@ pub(crate) trait States: Send + Sync {
 
     /// The state of the breaker that stands at a position.
     fn encoded(&self, name: &BreakerName, position: u64) -> Encoded;
+
+    /// The time that breakers live by.
+    fn now(&self) -> Time;
 }
 
 /// Where a breaker stands in the log.
@@ -100,6 +128,7 @@ impl WatchLog {
             last: AtomicU64::new(0),
             published: AtomicU64::new(0),
             stirred: Mutex::default(),
+            stats: WatchStats::default(),
             life,
             epoch: timer_now(),
         }
@@ -108,6 +137,11 @@ impl WatchLog {
     /// The next position. Only the recorder asks, and fills a position before it asks again.
     pub(crate) fn reserve(&self) -> u64 {
         self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How well watchers keep up.
+    pub(crate) const fn stats(&self) -> &WatchStats {
+        &self.stats
     }
 
     /// Puts the state of a breaker at a reserved position, in place of the one at `old`.
@@ -138,11 +172,11 @@ impl WatchLog {
     }
 
     /// Wakes the subscribers whom what was put since the last time concerns.
-    pub(crate) fn publish(&self) {
+    pub(crate) fn publish(&self, now: Time) {
         let head = self.log.read().head();
         self.published.store(head, Ordering::Release);
         for group in mem::take(&mut *self.stirred.lock()) {
-            group.wake();
+            group.wake(now);
         }
     }
 
@@ -162,6 +196,16 @@ impl WatchLog {
         let must_reset = resumed.is_none() && !token.is_empty();
         let watch_log = Arc::clone(self);
         Subscription::new(watch_log, states, group, selectors_hash, resumed, must_reset, phase)
+    }
+
+    /// A subscription to all breakers that begins with the next change.
+    pub(crate) fn follow(self: &Arc<Self>, states: Arc<dyn States>) -> Subscription {
+        let selectors = Selectors::default();
+        let selectors_hash = token::hash(&selectors);
+        let here = self.published.load(Ordering::Acquire);
+        let group = self.group_of(selectors);
+        let (watch_log, phase) = (Arc::clone(self), Phase::default());
+        Subscription::new(watch_log, states, group, selectors_hash, Some(here), false, phase)
     }
 
     /// How many groups there are.

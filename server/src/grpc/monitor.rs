@@ -1,33 +1,33 @@
 //! BreakerMonitor: how the fleet is doing.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use breaker_core::BreakerName;
-use breaker_engine::{Engine, SAMPLE_INTERVAL, SAMPLES_KEPT_FOR};
+use breaker_core::{BreakerName, Time};
+use breaker_engine::{AlertFilter, AlertRow, Engine, SAMPLE_INTERVAL, SAMPLES_KEPT_FOR};
 use breaker_proto::server::breaker_monitor_server::BreakerMonitor;
 use breaker_proto::v1;
 use breaker_wire::duration_to_message;
-use futures::{Stream, stream};
 use tonic::{Request, Response, Status};
 
-use super::error::{ended, not_leading, to_status};
+use super::alerts::{self, AlertStream};
+use super::error::{not_leading, to_status, too_many_streams};
 use super::monitor_answers::{
     busy_to_message, rates_to_message, reporter_to_message, sample_to_message, storage_of,
     summary_to_message, unhealthy_to_message,
 };
 use super::now_to_message;
-use super::requests::{Check, name, page_size, selector};
+use super::requests::{Check, name};
 use crate::http::StreamGauge;
-use crate::seat::{Leading, Seat};
+use crate::seat::Seat;
 
 /// Entries of each list of a dashboard, unless told otherwise, and at most.
 const DEFAULT_LISTED: usize = 10;
 const MAX_LISTED: u32 = 100;
 
-/// A follower hears something at least this often; the protocol promises 5 s.
-const HEARTBEAT: Duration = Duration::from_secs(4);
+/// Alerts of a dashboard: so many at most, of the last while.
+const LATEST_ALERTS: usize = 10;
+const LATELY: Duration = Duration::from_hours(1);
 
 /// The service on top of the engine.
 pub(crate) struct Monitor {
@@ -45,8 +45,6 @@ impl Monitor {
         self.seat.engine().map_err(not_leading)
     }
 }
-
-type AlertStream = Pin<Box<dyn Stream<Item = Result<v1::WatchAlertsResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl BreakerMonitor for Monitor {
@@ -87,9 +85,8 @@ impl BreakerMonitor for Monitor {
         Ok(Response::new(v1::GetDashboardResponse {
             summary: Some(summary_to_message(&namespace, &dashboard.counts)),
             unhealthy: dashboard.unhealthy.iter().map(unhealthy_to_message).collect(),
-            // The alert book is read here once there is one.
-            alerts: Vec::new(),
-            alert_counts: Some(v1::AlertCounts::default()),
+            alerts: latest_alerts(&engine),
+            alert_counts: Some(alert_counts(&engine)),
             busiest: dashboard.busiest.iter().map(busy_to_message).collect(),
             slowest: dashboard.slowest.iter().map(busy_to_message).collect(),
             most_denied: dashboard.most_denied.iter().map(busy_to_message).collect(),
@@ -120,19 +117,11 @@ impl BreakerMonitor for Monitor {
         }))
     }
 
-    // The three below answer from the alert book once there is one. Nothing raises alerts until then.
-
     async fn list_alerts(
         &self,
         request: Request<v1::ListAlertsRequest>,
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
-        let request = request.into_inner();
-        let mut check = Check::default();
-        let _ = selector(&mut check, &request.selector);
-        let _ = page_size(&mut check, request.page_size);
-        check.finish(Some(()))?;
-        self.engine()?;
-        Ok(Response::new(v1::ListAlertsResponse::default()))
+        Ok(Response::new(alerts::list(&*self.engine()?, request.get_ref())?))
     }
 
     type WatchAlertsStream = AlertStream;
@@ -141,40 +130,39 @@ impl BreakerMonitor for Monitor {
         &self,
         request: Request<v1::WatchAlertsRequest>,
     ) -> Result<Response<AlertStream>, Status> {
-        let request = request.into_inner();
-        let mut check = Check::default();
-        let _ = selector(&mut check, &request.selector);
-        check.finish(Some(()))?;
         let leading = self.seat.leading().map_err(not_leading)?;
-        let position = request.after.unwrap_or_default();
-        Ok(Response::new(beats(Arc::clone(&self.seat), leading, position)))
+        let guard = self.streams.enter();
+        let guard = guard.ok_or_else(|| too_many_streams(self.streams.limit()))?;
+        let seat = Arc::clone(&self.seat);
+        Ok(Response::new(alerts::stream(seat, leading, request.get_ref(), guard)?))
     }
 
     async fn acknowledge_alert(
         &self,
         request: Request<v1::AcknowledgeAlertRequest>,
     ) -> Result<Response<v1::AcknowledgeAlertResponse>, Status> {
-        self.engine()?;
-        let id = request.into_inner().id;
-        Err(Status::not_found(format!("there is no alert {id}; it is not kept any more")))
+        let acknowledged = alerts::acknowledge(&*self.engine()?, request.into_inner())?;
+        Ok(Response::new(acknowledged))
     }
 }
 
-/// Signs of life until the server drains or leads no more.
-fn beats(seat: Arc<Seat>, leading: Arc<Leading>, position: u64) -> AlertStream {
-    let beat = move |(seat, leading): (Arc<Seat>, Arc<Leading>)| async move {
-        if leading.over.is_cancelled() {
-            return None;
-        }
-        tokio::select! {
-            () = leading.over.cancelled() => Some((Err(ended(&seat)), (seat, leading))),
-            () = tokio::time::sleep(HEARTBEAT) => {
-                let alerts = Vec::new();
-                Some((Ok(v1::WatchAlertsResponse { alerts, position }), (seat, leading)))
-            }
-        }
-    };
-    Box::pin(stream::unfold((seat, leading), beat))
+/// How many alerts there were in the last while, or still are.
+fn alert_counts(engine: &Engine) -> v1::AlertCounts {
+    let counts = engine.alert_counts(lately(engine));
+    let [medium, high, critical] = counts.by_severity;
+    v1::AlertCounts { medium, high, critical, firing: counts.firing }
+}
+
+/// The alerts of the last while, those that changed last first.
+fn latest_alerts(engine: &Engine) -> Vec<v1::Alert> {
+    let since = lately(engine);
+    let (rows, _) = engine.list_alerts(&AlertFilter::default(), u64::MAX, LATEST_ALERTS);
+    let is_late = |row: &Arc<AlertRow>| row.is_firing() || row.notified_at >= since;
+    rows.iter().filter(|row| is_late(row)).map(|row| alerts::row_to_message(row)).collect()
+}
+
+fn lately(engine: &Engine) -> Time {
+    Time::EPOCH + engine.now().since(Time::EPOCH + LATELY)
 }
 
 /// The namespace that is asked for; `None` for all.

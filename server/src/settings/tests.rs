@@ -22,12 +22,21 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let cases: [(&[&str], &str, &str); 19] = [
+    let cases: [(&[&str], &str, &str); 28] = [
         (&[], "listne = 'x'", "listne"),
         (&[], "max_breakers = 'many'", "max_breakers"),
         (&[], "[defaults]\nfailure_treshold = 3", "failure_treshold"),
         (&[], "[defaults]\nopen_duration = '-5s'", "open_duration"),
         (&["--listen=0.0.0.0:0"], "", "--insecure"),
+        (&[], "http_access = 'some'", "http_access"),
+        (&["--http-host=http://a"], "", "http_hosts"),
+        (&[], "http_hosts = ['a:80']", "http_hosts"),
+        (&["--metrics-breakers=a"], "", "metrics_breakers"),
+        (&[], "metrics_breakers = ['A/b']", "metrics_breakers"),
+        (&["--metrics-max-breakers=0"], "", "metrics_max_breakers"),
+        (&["--otlp-endpoint=collector:4317"], "", "otlp_endpoint"),
+        (&[], "otlp_endpoint = 'https://a:1/b'", "otlp_endpoint"),
+        (&["--otlp-sample=1.5"], "", "otlp_sample"),
         (&["--max-breakers=0"], "", "max_breakers"),
         (&["--max-connections=0"], "", "max_connections"),
         (&["--max-watch-streams=0"], "", "max_watch_streams"),
@@ -53,6 +62,19 @@ fn what_is_wrong_is_named() {
 fn listening_to_the_world_takes_a_word() {
     assert!(settle(&["--listen=0.0.0.0:0", "--insecure"], "").is_ok());
     assert!(settle(&[], "listen = '0.0.0.0:0'\ninsecure = true").is_ok());
+}
+
+#[test]
+fn what_http_may_do_and_is_called_can_be_said_in_both_places() {
+    let of = |arguments: &[&str], file: &str| {
+        let settings = settle(arguments, file).unwrap();
+        (settings.http_access, settings.http_hosts)
+    };
+    assert_eq!(of(&[], ""), (HttpAccess::Write, vec![]));
+    let file = "http_access = 'read'\nhttp_hosts = ['a', 'b.example.com']";
+    assert_eq!(of(&[], file), (HttpAccess::Read, vec!["a".into(), "b.example.com".into()]));
+    let given = ["--http-access=write", "--http-host=c", "--http-host=d"];
+    assert_eq!(of(&given, file), (HttpAccess::Write, vec!["c".into(), "d".into()]));
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub(super) struct DeleteArguments {
 impl CreateArguments {
     pub(super) async fn command(&self, context: &Context) -> anyhow::Result<()> {
         let request = v1::CreatePolicyRequest {
+            alerts: None,
             name: self.name.clone(),
             selector: self.selector.clone(),
             priority: self.priority,
@@ -110,6 +111,7 @@ impl UpdateArguments {
             return Err(Error::Usage(message.to_owned()).into());
         }
         Ok(v1::UpdatePolicyRequest {
+            alerts: None,
             name: self.name.clone(),
             selector: self.selector.clone().unwrap_or_default(),
             priority: self.priority,

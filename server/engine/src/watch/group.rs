@@ -1,6 +1,7 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use breaker_core::Time;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use slab::Slab;
@@ -26,17 +27,23 @@ pub(super) struct Group {
 #[derive(Default)]
 pub(super) struct Listener {
     pub(super) waker: AtomicWaker,
-    has_news: AtomicBool,
+    /// Since when there is news, in nanoseconds; 0 while there is none.
+    news_since: AtomicU64,
 }
 
 impl Listener {
-    /// Whether there may be news since the last call.
-    pub(super) fn take_news(&self) -> bool {
-        self.has_news.swap(false, Ordering::AcqRel)
+    /// Since when there may be news that this was not asked for.
+    pub(super) fn take_news(&self) -> Option<Time> {
+        match self.news_since.swap(0, Ordering::AcqRel) {
+            0 => None,
+            nanos => Some(Time::from_nanos(nanos)),
+        }
     }
 
-    fn wake(&self) {
-        self.has_news.store(true, Ordering::Release);
+    fn wake(&self, now: Time) {
+        let nanos = now.as_nanos().max(1);
+        // What waits already has waited for longer. Either way the swap that takes it sees this one.
+        let _ = self.news_since.compare_exchange(0, nanos, Ordering::AcqRel, Ordering::Acquire);
         self.waker.wake();
     }
 }
@@ -96,10 +103,10 @@ impl Group {
     }
 
     /// Wakes those who wait.
-    pub(super) fn wake(&self) {
+    pub(super) fn wake(&self, now: Time) {
         self.is_stirred.store(false, Ordering::Release);
         for (_, listener) in &*self.listeners.lock() {
-            listener.wake();
+            listener.wake(now);
         }
     }
 

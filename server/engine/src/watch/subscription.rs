@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use breaker_core::BreakerName;
+use breaker_core::{BreakerName, Time};
 use bytes::Bytes;
 
 use super::beat::{Beat, Phase};
@@ -56,6 +56,8 @@ pub struct Subscription {
     is_complete: bool,
     must_reset: bool,
     beat: Beat,
+    /// Since when there is news that was not read.
+    news_since: Option<Time>,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +99,7 @@ impl Subscription {
             is_complete: false,
             must_reset,
             beat: Beat::new(phase, watch_log.epoch),
+            news_since: None,
             watch_log,
             states,
             group,
@@ -110,10 +113,12 @@ impl Subscription {
     /// Waits for what the subscriber does not know yet; an empty update is a sign of life.
     pub async fn next(&mut self) -> Update {
         loop {
-            self.listener.take_news();
+            let news_since = self.listener.take_news();
+            self.news_since = self.news_since.or(news_since);
             let (update, reached) = self.read_on();
             if update.says_something() {
                 self.beat.heard();
+                self.count_lag();
                 return update;
             }
             if reached == Reached::Enough {
@@ -121,10 +126,20 @@ impl Subscription {
                 tokio::task::yield_now().await;
                 continue;
             }
-            if self.wait().await == Waited::Beat {
-                self.beat.heard();
-                return update;
+            match self.wait().await {
+                Waited::News(since) => self.news_since = self.news_since.or(Some(since)),
+                Waited::Beat => {
+                    self.beat.heard();
+                    return update;
+                }
             }
+        }
+    }
+
+    /// Notes how long what is told has waited.
+    fn count_lag(&mut self) {
+        if let Some(since) = self.news_since.take() {
+            self.watch_log.stats.lag.count_duration(self.states.now().since(since));
         }
     }
 
@@ -150,8 +165,8 @@ impl Subscription {
         let (listener, beat) = (&self.listener, &mut self.beat);
         let waited = poll_fn(|context| {
             listener.waker.register(context.waker());
-            if listener.take_news() {
-                return Poll::Ready(Waited::News);
+            if let Some(since) = listener.take_news() {
+                return Poll::Ready(Waited::News(since));
             }
             beat.poll(context).map(|()| Waited::Beat)
         });
@@ -162,6 +177,7 @@ impl Subscription {
         let mut update = Update::default();
         if std::mem::take(&mut self.must_reset) || self.has_missed_a_deletion() {
             update.reset = true;
+            self.watch_log.stats.resets.fetch_add(1, Ordering::Relaxed);
             self.begin_snapshot();
         }
         let mut reached = match self.snapshot.take() {
@@ -348,7 +364,7 @@ impl Drop for Subscription {
 /// Why a wait has ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Waited {
-    News,
+    News(Time),
     Beat,
 }
 

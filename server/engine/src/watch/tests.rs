@@ -41,6 +41,10 @@ impl States for Places {
     fn encoded(&self, name: &BreakerName, _: u64) -> Encoded {
         panic!("{name} was put with its state")
     }
+
+    fn now(&self) -> Time {
+        Time::EPOCH + Duration::from_millis(3)
+    }
 }
 
 fn name(text: &str) -> BreakerName {
@@ -72,13 +76,13 @@ impl World {
     fn put(&mut self, text: &str, version: u32) {
         let (old, position) = self.begin_to_put(text, version);
         self.watch_log.put(old, position, name(text), Bytes::from(format!("{text}={version}")));
-        self.watch_log.publish();
+        self.watch_log.publish(Time::EPOCH);
     }
 
     fn delete(&mut self, text: &str) {
         if let Some(old) = self.places.0.lock().remove(&name(text)) {
             self.watch_log.bury(old.unwrap_or(0), name(text));
-            self.watch_log.publish();
+            self.watch_log.publish(Time::EPOCH);
             self.truth.remove(text);
         }
     }
@@ -256,7 +260,7 @@ async fn a_snapshot_is_complete_only_with_what_was_changing_when_it_came_by() {
     let update = subscription.read();
     assert_eq!((update.changed, update.snapshot_complete), (vec!["a/a=1".into()], false));
     world.watch_log.put(old, position, name("a/b"), "a/b=2".into());
-    world.watch_log.publish();
+    world.watch_log.publish(Time::EPOCH);
     let update = subscription.read();
     assert_eq!((update.changed, update.snapshot_complete), (vec!["a/b=2".into()], true));
 }
@@ -341,4 +345,40 @@ proptest! {
             prop_assert_eq!(&copy.states, &world.truth_of(selectors));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_news_waits_and_who_begins_anew_is_counted() {
+    let mut world = World::new();
+    world.put("a/b", 1);
+    let mut reader = world.subscribe(&[]);
+    reader.next().await;
+    let counts = |world: &World| -> u64 {
+        world.watch_log.stats().lag.buckets().map(|(_, count)| count).sum()
+    };
+    assert_eq!(counts(&world), 0, "a snapshot has not waited");
+    world.put("a/b", 2);
+    world.put("a/b", 3);
+    reader.next().await;
+    assert_eq!(counts(&world), 1, "what is read together has waited together");
+    // The world publishes at the first moment and is read three milliseconds later.
+    assert_eq!(world.watch_log.stats().lag.sum(), 3_000_000 - 1);
+    assert_eq!(world.watch_log.stats().resets(), 0);
+    world.subscribe(b"nonsense").next().await;
+    assert_eq!(world.watch_log.stats().resets(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_follows_from_here_hears_nothing_of_what_was() {
+    let mut world = World::new();
+    world.put("a/b", 1);
+    world.put("a/c", 1);
+    let states: Arc<dyn States> = Arc::<Places>::clone(&world.places);
+    let mut follower = world.watch_log.follow(states);
+    world.put("a/c", 2);
+    world.delete("a/b");
+    let update = follower.next().await;
+    assert_eq!(update.changed, [Bytes::from("a/c=2")]);
+    assert_eq!(update.deleted, [name("a/b")]);
+    assert!(!update.reset);
 }
