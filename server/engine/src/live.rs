@@ -34,8 +34,9 @@ pub(crate) struct Live {
     /// `None` once an admin has created or configured the breaker, which stays then however long
     /// nobody uses it.
     pub(crate) last_use: Option<LastUse>,
-    /// When calls were last reported, since the server leads.
-    pub(crate) last_report: Option<LastUse>,
+    /// When calls were last reported, since the server leads; the epoch before the first report. Read it
+    /// by `last_report_at`.
+    pub(crate) last_report: Time,
     /// Who reported them; `None` while nobody has for long.
     pub(crate) heard: Option<Box<Heard>>,
     pub(crate) marks: Marks,
@@ -91,7 +92,7 @@ impl Live {
             config_revision: revision,
             created_at,
             last_use: None,
-            last_report: None,
+            last_report: Time::EPOCH,
             heard: None,
             marks: Marks::default(),
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use breaker_core::{BreakerName, ReporterId, Time};
 
-use crate::idle::LastUse;
 use crate::live::Live;
 use crate::signals::Signals;
 
@@ -69,7 +68,7 @@ impl Live {
         calls: u64,
         now: Time,
     ) {
-        self.last_report = Some(LastUse::at(now)).max(self.last_report);
+        self.last_report = self.last_report.max(now);
         let heard = self.heard.get_or_insert_with(|| {
             signals.heard.push(name.clone());
             Box::default()
@@ -77,10 +76,9 @@ impl Live {
         heard.note(key, now, calls, id);
     }
 
-    /// When calls of the breaker were last reported, since the server leads; up to a second later
-    /// than it was.
+    /// When calls of the breaker were last reported, since the server leads.
     pub(crate) fn last_report_at(&self) -> Option<Time> {
-        self.last_report.map(LastUse::time)
+        (self.last_report > Time::EPOCH).then_some(self.last_report)
     }
 
     /// Forgets the reporters if all were silent for long. Returns whether there are any still.

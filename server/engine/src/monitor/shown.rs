@@ -91,7 +91,7 @@ pub struct Activity {
     pub samples: Vec<ActivitySample>,
     /// Who reported its calls, the last first.
     pub reporters: Vec<HeardReporter>,
-    /// When calls of it were last reported since the server leads, in whole seconds.
+    /// When calls of it were last reported since the server leads.
     pub last_report_at: Option<Time>,
 }
 
