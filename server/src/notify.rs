@@ -15,9 +15,9 @@ mod receiver;
 mod signature;
 
 use std::collections::{HashSet, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use async_trait::async_trait;
 use breaker_core::Time;
@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::delivery::Courier;
+use self::delivery::{Courier, Http};
 
 pub(crate) use self::feed::EngineFeed;
 pub(crate) use self::ledger::{Dropped, Ledger};
@@ -78,7 +78,8 @@ pub(crate) struct Notice {
 pub(crate) struct Notifier {
     receivers: Arc<[Arc<Receiver>]>,
     ledgers: Arc<[Arc<Ledger>]>,
-    http: reqwest::Client,
+    /// None where there is nobody to tell.
+    http: Option<Http>,
     clock: Arc<dyn Clock>,
 }
 
@@ -114,14 +115,13 @@ impl Notice {
 
 impl Notifier {
     /// # Errors
-    /// If there is no TLS to be had.
-    pub(crate) fn new(
-        receivers: Vec<Receiver>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, reqwest::Error> {
+    /// If the certificates that this machine trusts cannot be read.
+    pub(crate) fn new(receivers: Vec<Receiver>, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        // Without receivers nothing is asked of the machine.
+        let http = (!receivers.is_empty()).then(delivery::client).transpose()?;
         let ledgers = receivers.iter().map(|_| Arc::<Ledger>::default()).collect();
         let receivers = receivers.into_iter().map(Arc::new).collect();
-        Ok(Self { receivers, ledgers, http: delivery::client()?, clock })
+        Ok(Self { receivers, ledgers, http, clock })
     }
 
     /// What became of what was to be told, by the names of the receivers.
@@ -132,9 +132,7 @@ impl Notifier {
 
     /// Tells of alerts until the lead is over, and then for a little while what is left.
     pub(crate) async fn run(&self, feed: Arc<dyn Feed>, over: CancellationToken) {
-        if self.receivers.is_empty() {
-            return;
-        }
+        let Some(http) = &self.http else { return };
         let mut couriers = JoinSet::new();
         let mut queues = Vec::with_capacity(self.receivers.len());
         for (receiver, ledger) in self.receivers.iter().zip(self.ledgers.iter()) {
@@ -143,7 +141,7 @@ impl Notifier {
                 receiver: Arc::clone(receiver),
                 ledger: Arc::clone(ledger),
                 feed: Arc::clone(&feed),
-                http: self.http.clone(),
+                http: http.clone(),
                 clock: Arc::clone(&self.clock),
             };
             couriers.spawn(courier.run(notices));

@@ -85,8 +85,8 @@ pub enum StartError {
     #[error("cannot serve reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// Nobody can be told of alerts.
-    #[error("cannot tell receivers of alerts: {0}")]
-    Notifier(#[from] reqwest::Error),
+    #[error("cannot tell receivers of alerts: the certificates that this machine trusts: {0}")]
+    Notifier(#[source] io::Error),
     /// The protocol lacks what is served of it over HTTP.
     #[error("cannot serve the JSON API: {0}")]
     Protocol(#[from] ProtocolError),
@@ -119,7 +119,8 @@ impl Server {
         let drain = CancellationToken::new();
         let streams = StreamGauge::new(settings.max_watch_streams);
         let seat = Arc::new(Seat::new(Arc::clone(&clock), drain.clone()));
-        let notifier = Notifier::new(settings.receivers, Arc::clone(&clock))?;
+        let notifier = Notifier::new(settings.receivers, Arc::clone(&clock));
+        let notifier = notifier.map_err(StartError::Notifier)?;
         let stop_node = CancellationToken::new();
         let (ready, is_ready) = oneshot::channel();
         let node = Node {

@@ -2,17 +2,24 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::{error, io};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use breaker_engine::Clock;
 use breaker_proto::v1;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
-use reqwest::Response;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::crypto::ring;
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::receiver::Kind;
 use super::{Dropped, Feed, Ledger, Notice, Receiver, body, signature};
@@ -23,6 +30,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
 /// An Alertmanager forgets what it does not hear of for five minutes.
 const REMIND_EVERY: Duration = Duration::from_secs(60);
+/// Of an answer no more is read.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
 /// Most alerts that an Alertmanager is reminded of at once.
 const MAX_REMINDED: usize = 1_000;
 
@@ -31,27 +40,42 @@ pub(super) struct Courier {
     pub(super) receiver: Arc<Receiver>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) feed: Arc<dyn Feed>,
-    pub(super) http: reqwest::Client,
+    pub(super) http: Http,
     pub(super) clock: Arc<dyn Clock>,
 }
+
+/// The client for all receivers. It follows no redirect: whoever moves says so to an admin.
+pub(super) type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Why an attempt failed. The URL is in none of them: it can hold a secret.
 #[derive(Debug, Error)]
 enum Failure {
-    #[error("{0}")]
-    Transport(#[source] reqwest::Error),
+    #[error("the receiver cannot be reached: {}", root(.0))]
+    Transport(#[source] hyper_util::client::legacy::Error),
+    #[error("the receiver has not answered within {0:?}")]
+    Timeout(Duration),
+    #[error("the request cannot be made: {0}")]
+    Request(#[from] http::Error),
     #[error("the receiver answered {status}")]
     Answer { status: StatusCode, retry_after: Option<Duration> },
 }
 
-/// The client for all receivers.
-pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    // sqlx has its own way; whoever was first has chosen the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(concat!("breakerd/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+pub(super) fn client() -> io::Result<Http> {
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+/// The last of the causes of an error, which tells most.
+fn root(error: &dyn error::Error) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
 }
 
 impl Courier {
@@ -127,16 +151,14 @@ impl Courier {
     }
 
     async fn post(&self, body: &Value, key: Option<&str>) -> Result<(), Failure> {
-        let Receiver { kind, url, secret, timeout, .. } = &*self.receiver;
-        let mut url = url.clone();
-        if *kind == Kind::Alertmanager
-            && let Ok(mut path) = url.path_segments_mut()
-        {
-            path.pop_if_empty().extend(["api", "v2", "alerts"]);
-        }
+        let Receiver { url, secret, timeout: patience, .. } = &*self.receiver;
         let body = body.to_string();
-        let mut request = self.http.post(url).timeout(*timeout);
-        request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut request = Request::post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, concat!("breakerd/", env!("CARGO_PKG_VERSION")));
+        if let Some(authority) = url.authority() {
+            request = request.header(HOST, authority.as_str());
+        }
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -145,25 +167,30 @@ impl Courier {
             request =
                 request.header(signature::HEADER, signature::sign(secret, now, body.as_bytes()));
         }
-        let answer = request.body(body).send().await;
-        let answer = answer.map_err(|error| Failure::Transport(error.without_url()))?;
-        if answer.status().is_success() { Ok(()) } else { Err(Failure::of(&answer)) }
+        let request = request.body(Full::from(body))?;
+        let answer = timeout(*patience, self.http.request(request));
+        let answer = answer.await.map_err(|_| Failure::Timeout(*patience))?;
+        let (head, rest) = answer.map_err(Failure::Transport)?.into_parts();
+        // Read, so that the connection serves again; whatever it says.
+        let _ = timeout(*patience, Limited::new(rest, MAX_ANSWER_BYTES).collect()).await;
+        if head.status.is_success() { Ok(()) } else { Err(Failure::of(head.status, &head.headers)) }
     }
 }
 
 impl Failure {
-    fn of(answer: &Response) -> Self {
-        let retry_after = answer.headers().get(RETRY_AFTER);
-        let retry_after = retry_after
+    fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+        let retry_after = headers
+            .get(RETRY_AFTER)
             .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
             .map(|seconds| Duration::from_secs(seconds).min(PAUSE.1));
-        Self::Answer { status: answer.status(), retry_after }
+        Self::Answer { status, retry_after }
     }
 
     /// Whether another attempt may succeed.
     fn is_passing(&self) -> bool {
         match self {
-            Self::Transport(_) => true,
+            Self::Transport(_) | Self::Timeout(_) => true,
+            Self::Request(_) => false,
             Self::Answer { status, .. } => {
                 status.is_server_error()
                     || matches!(
@@ -177,7 +204,7 @@ impl Failure {
     /// How long the receiver asked to be left alone.
     const fn pause(&self) -> Option<Duration> {
         match self {
-            Self::Transport(_) => None,
+            Self::Transport(_) | Self::Timeout(_) | Self::Request(_) => None,
             Self::Answer { retry_after, .. } => *retry_after,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use breaker_core::BreakerName;
 use breaker_engine::{Selector, Selectors};
 use breaker_proto::v1;
-use reqwest::Url;
+use http::Uri;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -71,7 +71,7 @@ pub(super) struct Secret(String);
 pub(crate) struct Receiver {
     name: String,
     pub(super) kind: Kind,
-    pub(super) url: Url,
+    pub(super) url: Uri,
     pub(super) secret: Option<Secret>,
     pub(super) timeout: Duration,
     min_severity: v1::AlertSeverity,
@@ -141,11 +141,7 @@ impl Receiver {
                 "the name must be 1 to {MAX_NAME_BYTES} letters, digits, `.`, `_` and `-`"
             ));
         }
-        let url = Url::parse(&url)
-            .map_err(|error| format!("url is no URL ({error}); write `https://host/path`"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("url begins with `{}:`; it must be http or https", url.scheme()));
-        }
+        let url = url_of(&url, kind)?;
         let secret = secret_of(secret, secret_file)?;
         if secret.is_some() && kind != Kind::Webhook {
             return Err("only a webhook is signed; leave out its secret".into());
@@ -180,7 +176,7 @@ impl Receiver {
             Kind::Slack => "slack",
             Kind::Alertmanager => "alertmanager",
         };
-        format!("{} ({kind} at {})", self.name, self.url.host_str().unwrap_or("nowhere"))
+        format!("{} ({kind} at {})", self.name, self.url.host().unwrap_or("nowhere"))
     }
 }
 
@@ -192,6 +188,28 @@ impl From<Severity> for v1::AlertSeverity {
             Severity::Critical => Self::Critical,
         }
     }
+}
+
+fn url_of(text: &str, kind: Kind) -> Result<Uri, String> {
+    let text = match kind {
+        Kind::Webhook | Kind::Slack => text.to_owned(),
+        Kind::Alertmanager => format!("{}/api/v2/alerts", text.trim_end_matches('/')),
+    };
+    let url: Uri = text
+        .parse()
+        .map_err(|error| format!("url is no URL ({error}); write `https://host/path`"))?;
+    let (Some(scheme), Some(authority)) = (url.scheme_str(), url.authority()) else {
+        return Err("url is no URL of its own; write `https://host/path`".into());
+    };
+    if !matches!(scheme, "http" | "https") {
+        return Err(format!("url begins with `{scheme}:`; it must be http or https"));
+    }
+    if authority.as_str().contains('@') {
+        return Err(
+            "url holds a user or a password, which would not be sent; leave them out".into()
+        );
+    }
+    Ok(url)
 }
 
 fn secret_of(secret: Option<Secret>, file: Option<PathBuf>) -> Result<Option<Secret>, String> {
@@ -251,6 +269,7 @@ mod tests {
             (("'ops'", "'o ps'"), "the name must be"),
             (("https:", "ftp:"), "must be http or https"),
             (("'https://example.com/hook?key=1'", "'x'"), "url is no URL"),
+            (("https://", "https://me:secret@"), "a user or a password"),
             (("'webhook'", "'pager'"), "unknown variant `pager`"),
             (("kind", "secret = ''\nkind"), "the secret is empty"),
             (("kind", "secret = 'a'\nsecret_file = 'b'\nkind"), "exclude each other"),
