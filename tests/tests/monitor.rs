@@ -259,6 +259,21 @@ async fn a_sample_and_a_summary_over_the_wire() -> anyhow::Result<()> {
     assert_eq!(known.sample_interval.map(|interval| interval.seconds), Some(5));
     assert_eq!(known.kept_for.map(|kept_for| kept_for.seconds), Some(1_800));
 
+    eventually("the alert is raised", PATIENCE, async || {
+        Ok(!dashboard(clients).await?.alerts.is_empty())
+    })
+    .await?;
+    for (namespace, expected) in [("a", 0), ("b", 1)] {
+        let request = v1::GetDashboardRequest { namespace: namespace.into(), limit: 0 };
+        let of_one = clients.monitor.get_dashboard(request).await?.into_inner();
+        let counts = of_one.alert_counts.context("there are counts")?;
+        assert_eq!(
+            (of_one.alerts.len(), counts.firing),
+            (expected, expected as u32),
+            "{namespace}"
+        );
+    }
+
     let all = health(clients).await?;
     let order: Vec<_> = all.namespaces.iter().map(|of| of.namespace.as_str()).collect();
     assert_eq!((order, all.namespace_count), (vec!["b", "a"], 2));

@@ -171,16 +171,16 @@ impl Engine {
         self.alerts().loaded
     }
 
-    /// How many alerts fire, or began at this time or later.
-    pub fn alert_counts(&self, since: Time) -> AlertCounts {
+    /// How many alerts pass the filter that fire, or began at this time or later.
+    pub fn alert_counts(&self, filter: &AlertFilter, since: Time) -> AlertCounts {
         let mut counts = AlertCounts::default();
         let book = self.alerts().book.lock();
-        for row in book.kept.before(u64::MAX) {
+        for row in book.kept.before(u64::MAX).filter(|row| filter.selects(row)) {
             if row.is_firing() || row.started_at >= since {
                 counts.by_severity[row.severity as usize] += 1;
+                counts.firing += u32::from(row.is_firing());
             }
         }
-        counts.firing = u32::try_from(book.kept.firing_count()).unwrap_or(u32::MAX);
         counts
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{BreakerName, Time};
-use breaker_engine::{AlertFilter, AlertRow, Engine, SAMPLE_INTERVAL, SAMPLES_KEPT_FOR};
+use breaker_engine::{AlertFilter, AlertRow, Engine, SAMPLE_INTERVAL, SAMPLES_KEPT_FOR, Selector};
 use breaker_proto::server::breaker_monitor_server::BreakerMonitor;
 use breaker_proto::v1;
 use breaker_wire::duration_to_message;
@@ -82,11 +82,14 @@ impl BreakerMonitor for Monitor {
         let (wanted, limit) = check.finish(Some((wanted, limit)))?;
         let engine = self.engine()?;
         let dashboard = engine.dashboard(wanted, limit);
+        let selector =
+            wanted.and_then(|namespace| Selector::parse(&format!("{namespace}/**")).ok());
+        let alerts_about = AlertFilter { selector, ..AlertFilter::default() };
         Ok(Response::new(v1::GetDashboardResponse {
             summary: Some(summary_to_message(&namespace, &dashboard.counts)),
             unhealthy: dashboard.unhealthy.iter().map(unhealthy_to_message).collect(),
-            alerts: latest_alerts(&engine),
-            alert_counts: Some(alert_counts(&engine)),
+            alerts: latest_alerts(&engine, &alerts_about),
+            alert_counts: Some(alert_counts(&engine, &alerts_about)),
             busiest: dashboard.busiest.iter().map(busy_to_message).collect(),
             slowest: dashboard.slowest.iter().map(busy_to_message).collect(),
             most_denied: dashboard.most_denied.iter().map(busy_to_message).collect(),
@@ -147,16 +150,16 @@ impl BreakerMonitor for Monitor {
 }
 
 /// How many alerts there were in the last while, or still are.
-fn alert_counts(engine: &Engine) -> v1::AlertCounts {
-    let counts = engine.alert_counts(lately(engine));
+fn alert_counts(engine: &Engine, about: &AlertFilter) -> v1::AlertCounts {
+    let counts = engine.alert_counts(about, lately(engine));
     let [medium, high, critical] = counts.by_severity;
     v1::AlertCounts { medium, high, critical, firing: counts.firing }
 }
 
 /// The alerts of the last while, those that changed last first.
-fn latest_alerts(engine: &Engine) -> Vec<v1::Alert> {
+fn latest_alerts(engine: &Engine, about: &AlertFilter) -> Vec<v1::Alert> {
     let since = lately(engine);
-    let (rows, _) = engine.list_alerts(&AlertFilter::default(), u64::MAX, LATEST_ALERTS);
+    let (rows, _) = engine.list_alerts(about, u64::MAX, LATEST_ALERTS);
     let is_late = |row: &Arc<AlertRow>| row.is_firing() || row.notified_at >= since;
     rows.iter().filter(|row| is_late(row)).map(|row| alerts::row_to_message(row)).collect()
 }

@@ -129,10 +129,6 @@ impl Kept {
         self.firing.keys()
     }
 
-    pub(super) fn firing_count(&self) -> usize {
-        self.firing.len()
-    }
-
     /// Those that changed after a revision, in order of their revisions.
     pub(super) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<AlertRow>> {
         let ids = self.by_revision.range(revision.saturating_add(1)..);

@@ -1,14 +1,14 @@
 //! Alerts, and who was told of them.
 
 use breaker_core::Time;
-use breaker_engine::{Engine, Severity};
+use breaker_engine::{AlertFilter, Engine, Severity};
 
 use super::family::{Kind, Page, Value};
 use crate::notify::{Dropped, Ledger, Notifier};
 
 /// What the server raises.
 pub(super) fn read(engine: &Engine, page: &mut Page) {
-    let counts = engine.alert_counts(Time::from_nanos(u64::MAX));
+    let counts = engine.alert_counts(&AlertFilter::default(), Time::from_nanos(u64::MAX));
     let mut firing = page.labelled("alerts_firing", "Alerts that fire", Kind::Gauge);
     for severity in Severity::ALL {
         let count = counts.by_severity[severity as usize];
