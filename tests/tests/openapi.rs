@@ -146,7 +146,11 @@ async fn every_answer_is_as_it_is_described() -> anyhow::Result<()> {
         ("get", "policies/pay", Value::Null),
         ("patch", "policies/pay", json!({ "priority": 3 })),
         ("get", "config/pay/own", Value::Null),
-        ("post", "apply", json!({ "policies": [{ "name": "all", "selector": "**" }], "prune": true })),
+        (
+            "post",
+            "apply",
+            json!({ "policies": [{ "name": "all", "selector": "**" }], "prune": true }),
+        ),
         ("get", "transitions", Value::Null),
         ("get", "transitions?page_size=0&causes=tripped", Value::Null),
         ("get", "health", Value::Null),

@@ -12,6 +12,7 @@ use crate::bench::BenchArguments;
 use crate::change::{Change, ChangeArguments, OverrideArguments};
 use crate::connection::Connection;
 use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
+use crate::demo::DemoArguments;
 use crate::error::exit;
 use crate::get::GetArguments;
 use crate::guard::RunArguments;
@@ -116,6 +117,9 @@ pub enum Command {
     Run(RunArguments),
     /// Asks each server whether it lives and whether it serves.
     Health(HealthArguments),
+    /// Starts a server, a flaky upstream and a small fleet to look at, until Ctrl-C; nothing stays
+    /// behind.
+    Demo(DemoArguments),
     /// Shows what a breaker would have decided of a trace of calls, or in a whole fleet; needs no
     /// server.
     Simulate(SimulateArguments),
@@ -150,6 +154,13 @@ impl Arguments {
                 std::io::Write::write_all(&mut std::io::stdout(), &script)?;
                 Ok(exit::OK)
             }
+            // The fleet and its upstream are too much for one thread.
+            Command::Demo(arguments) => tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .context("cannot start")?
+                .block_on(arguments.command()),
             command @ Command::Bench(arguments) => {
                 arguments.runtime().context("cannot start")?.block_on(self.ask(command))
             }
@@ -192,8 +203,8 @@ impl Arguments {
                 return arguments.command(context, &self.global.address).await;
             }
             Command::Bench(arguments) => return arguments.command(context).await,
-            // They ask no server.
-            Command::Simulate(_) | Command::Completion(_) => {}
+            // They ask no server that is there.
+            Command::Demo(_) | Command::Simulate(_) | Command::Completion(_) => {}
         }
         Ok(exit::OK)
     }

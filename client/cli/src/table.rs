@@ -306,7 +306,7 @@ fn transition_cells(transition: &v1::Transition) -> [String; 7] {
 }
 
 /// A state, with the mode where it is not the usual one, and the level where there are levels.
-fn side(state: i32, mode: i32, level: &str) -> String {
+pub(crate) fn side(state: i32, mode: i32, level: &str) -> String {
     let mut side = word::<v1::State>(state);
     if mode != v1::Mode::Normal as i32 {
         side.push_str(&format!(" ({})", word::<v1::Mode>(mode)));
