@@ -36,7 +36,7 @@ fn servers_in(folder: &Path) -> anyhow::Result<Vec<u32>> {
         // A process may end while it is looked at.
         let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command);
-        let id = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let id: Option<u32> = path.file_name().and_then(|name| name.to_str()?.parse().ok());
         if command.contains(&format!("--database=sqlite://{}", folder.display())) {
             servers.extend(id);
         }

@@ -22,6 +22,7 @@ use crate::list::ListArguments;
 use crate::output::Format;
 use crate::policy::PolicyArguments;
 use crate::simulate::{self, SimulateArguments};
+use crate::top::TopArguments;
 use crate::watch::WatchArguments;
 use crate::{Context, change};
 
@@ -81,6 +82,8 @@ pub enum Command {
     Get(GetArguments),
     /// Writes a line for each breaker, and another one whenever it changes.
     Watch(WatchArguments),
+    /// Shows the live fleet in the terminal: look, filter, force open and release.
+    Top(TopArguments),
     /// Shows what happened to breakers, the latest first.
     History(HistoryArguments),
     /// Denies every call, until `release` or the end of the time to live.
@@ -182,6 +185,7 @@ impl Arguments {
             Command::List(arguments) => arguments.command(context).await?,
             Command::Get(arguments) => arguments.command(context).await?,
             Command::Watch(arguments) => arguments.command(context).await?,
+            Command::Top(arguments) => return arguments.command(context).await,
             Command::History(arguments) => arguments.command(context).await?,
             Command::ForceOpen(a) => change::command(context, Change::force_open(a)).await?,
             Command::ForceClose(a) => change::command(context, Change::force_close(a)).await?,

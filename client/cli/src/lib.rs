@@ -33,6 +33,7 @@ mod table;
 #[cfg(test)]
 mod test_server;
 mod time;
+mod top;
 mod watch;
 mod words;
 

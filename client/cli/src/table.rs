@@ -22,13 +22,18 @@ pub(crate) fn breakers(breakers: &[v1::Breaker]) -> io::Result<()> {
 
 /// One breaker, a row for each thing that is known of it.
 pub(crate) fn breaker(breaker: &v1::Breaker) -> io::Result<()> {
+    output::table(["breaker", &*breaker.name], known(breaker))?;
+    output::line("")?;
+    output::table(["configuration", "value", "from"], config(breaker))
+}
+
+/// What is known of a breaker, with a word for each.
+pub(crate) fn known(breaker: &v1::Breaker) -> Vec<[String; 2]> {
     let mut rows = about(breaker);
     rows.extend(breaker.r#override.iter().map(|held| ["override".into(), override_text(held)]));
     rows.extend(breaker.counts.iter().map(|counts| ["counts".into(), counts_text(counts)]));
     rows.extend(breaker.metrics.iter().flat_map(metrics));
-    output::table(["breaker", &*breaker.name], rows)?;
-    output::line("")?;
-    output::table(["configuration", "value", "from"], config(breaker))
+    rows
 }
 
 /// Policies, a row for each.
@@ -227,7 +232,7 @@ fn metrics(metrics: &v1::Metrics) -> Vec<[String; 2]> {
     rows
 }
 
-fn config(breaker: &v1::Breaker) -> Vec<[String; 3]> {
+pub(crate) fn config(breaker: &v1::Breaker) -> Vec<[String; 3]> {
     let json = json::breaker(breaker);
     let Some(Value::Object(keys)) = json.get("config") else { return Vec::new() };
     let source = |key: &String| {

@@ -1,0 +1,400 @@
+//! What `top` shows, and what keys and news make of it. Nothing here touches a terminal, a server
+//! or a clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use breaker_proto::v1;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::Timestamp;
+
+use super::change::{self, Action, Dialog, MAX_TARGETS, Target, Typed};
+use super::filter::Filter;
+use super::fleet::{Fleet, Order};
+use super::input::Input;
+use super::news::{News, Told};
+
+/// Lines above the list: two of totals, one of rates, one of order and filter, and the titles.
+pub(super) const LINES_ABOVE: u16 = 5;
+/// The line of keys and messages.
+pub(super) const LINES_BELOW: u16 = 1;
+/// Most breakers that are asked for at once; the server takes no more.
+const MAX_WANTED: usize = 1_000;
+/// Longest filter; the server's names are no longer.
+const MAX_FILTER_BYTES: usize = 200;
+
+/// All that is shown.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) fleet: Fleet,
+    pub(super) filter: Filter,
+    pub(super) order: Order,
+    pub(super) reversed: bool,
+    pub(super) link: Link,
+    /// As the server last told; `None` before, and of a server that cannot tell.
+    pub(super) dashboard: Option<Box<v1::GetDashboardResponse>>,
+    /// The page of one breaker, over the list.
+    pub(super) details: Option<Details>,
+    pub(super) overlay: Option<Overlay>,
+    pub(super) message: Option<Message>,
+    /// Those that pass the filter, in order.
+    listed: Vec<Arc<str>>,
+    /// Whether `listed` is not up to date.
+    is_stale: bool,
+    selected: Option<Arc<str>>,
+    /// The first of the list on the screen.
+    offset: usize,
+    /// How many of the list fit on the screen.
+    rows: usize,
+    /// Where the round through all breakers goes on, while the order needs their measures.
+    round: usize,
+    /// What the server's clock is ahead of this machine's, in nanoseconds.
+    ahead: i128,
+}
+
+/// The stream from the server.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Link {
+    /// There was none yet; what the last attempt failed with.
+    Connecting(Option<String>),
+    /// From the server at this address.
+    Live(String),
+    /// Cut at this time, for this reason.
+    Lost(Timestamp, String),
+}
+
+/// One breaker, as it was last told.
+#[derive(Debug)]
+pub(super) struct Details {
+    pub(super) name: Arc<str>,
+    pub(super) told: Option<Box<Told>>,
+    pub(super) error: Option<String>,
+    /// The first line on the screen.
+    pub(super) scroll: u16,
+}
+
+/// What takes the keys for itself.
+#[derive(Debug)]
+pub(super) enum Overlay {
+    Help,
+    Filter(Input),
+    Change(Box<Dialog>),
+}
+
+/// What is said in the last line until the next key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Message {
+    Good(String),
+    Bad(String),
+}
+
+/// What has to be done outside.
+#[derive(Debug, PartialEq)]
+pub(super) enum Effect {
+    Nothing,
+    Quit,
+    Make(change::Order),
+}
+
+/// What the server is to be asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Wanted {
+    /// Breakers whose measures are shown, or needed for the order.
+    pub(super) measures: Vec<String>,
+    /// The breaker whose page is shown.
+    pub(super) details: Option<String>,
+}
+
+impl App {
+    pub(super) fn new(filter: Filter) -> Self {
+        Self {
+            fleet: Fleet::default(),
+            filter,
+            order: Order::default(),
+            reversed: false,
+            link: Link::Connecting(None),
+            dashboard: None,
+            details: None,
+            overlay: None,
+            message: None,
+            listed: Vec::new(),
+            is_stale: true,
+            selected: None,
+            offset: 0,
+            rows: 1,
+            round: 0,
+            ahead: 0,
+        }
+    }
+
+    /// Takes what the server told at this time of this machine's clock.
+    pub(super) fn take(&mut self, news: News, now: Timestamp) {
+        match news {
+            News::Connected(address) => self.link = Link::Live(address),
+            News::Cut(why) => match &mut self.link {
+                Link::Connecting(before) => *before = Some(why),
+                Link::Live(_) => self.link = Link::Lost(now, why),
+                Link::Lost(_, before) => *before = why,
+            },
+            News::Watched(answer) => {
+                if let Some(time) = &answer.server_time {
+                    self.ahead = nanos_of(time) - now.as_nanosecond();
+                }
+                self.fleet.take(*answer);
+                self.is_stale = true;
+            }
+            News::Measured(breakers) => {
+                self.fleet.measure(breakers, now);
+                self.round = self.round.wrapping_add(MAX_WANTED);
+                self.is_stale = true;
+            }
+            News::Dashboard(dashboard) => self.dashboard = dashboard,
+            News::Details(name, told) => {
+                if let Some(details) = self.details.as_mut().filter(|shown| *shown.name == *name) {
+                    match told {
+                        Ok(told) => (details.told, details.error) = (Some(told), None),
+                        Err(error) => details.error = Some(error),
+                    }
+                }
+            }
+            News::Changed(Ok(text)) => self.message = Some(Message::Good(text)),
+            News::Changed(Err(text)) => self.message = Some(Message::Bad(text)),
+        }
+    }
+
+    /// Brings the list up to date, for a screen of this height.
+    pub(super) fn fit(&mut self, height: u16) {
+        self.rows = usize::from(height.saturating_sub(LINES_ABOVE + LINES_BELOW)).max(1);
+        if self.is_stale {
+            self.listed = self.fleet.listed(&self.filter, self.order, self.reversed);
+            self.is_stale = false;
+        }
+        let at = self.selected_at();
+        self.select(at);
+    }
+
+    /// What has to be asked for, for what is shown.
+    pub(super) fn wanted(&self) -> Wanted {
+        let mut measures: Vec<_> = self.visible().iter().map(|name| name.to_string()).collect();
+        if self.order.is_measured() && !self.listed.is_empty() {
+            let rest = MAX_WANTED.saturating_sub(measures.len()).min(self.listed.len());
+            let begin = self.round % self.listed.len();
+            let round = self.listed.iter().cycle().skip(begin).take(rest);
+            measures.extend(round.map(|name| name.to_string()));
+        }
+        let details = self.details.as_ref().map(|details| details.name.to_string());
+        Wanted { measures, details }
+    }
+
+    /// Those of the list that are on the screen.
+    pub(super) fn visible(&self) -> &[Arc<str>] {
+        let begin = self.offset.min(self.listed.len());
+        let end = (begin + self.rows).min(self.listed.len());
+        &self.listed[begin..end]
+    }
+
+    pub(super) fn is_selected(&self, name: &str) -> bool {
+        self.selected.as_deref() == Some(name)
+    }
+
+    /// How many are listed, and the place of the selected one from 1; 0 if there is none.
+    pub(super) fn place(&self) -> (usize, usize) {
+        let place = if self.listed.is_empty() { 0 } else { self.selected_at() + 1 };
+        (self.listed.len(), place)
+    }
+
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self.link, Link::Live(_))
+    }
+
+    /// How long ago this was, by the server's clock.
+    pub(super) fn elapsed(&self, since: &prost_types::Timestamp, now: Timestamp) -> Duration {
+        positive(now.as_nanosecond() + self.ahead - nanos_of(since))
+    }
+
+    /// How long until then, by the server's clock.
+    pub(super) fn remaining(&self, until: &prost_types::Timestamp, now: Timestamp) -> Duration {
+        positive(nanos_of(until) - now.as_nanosecond() - self.ahead)
+    }
+
+    /// Takes a key.
+    pub(super) fn key(&mut self, key: KeyEvent) -> Effect {
+        self.message = None;
+        if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
+            return Effect::Quit;
+        }
+        match self.overlay.take() {
+            // Any key ends it.
+            Some(Overlay::Help) => Effect::Nothing,
+            Some(Overlay::Filter(input)) => {
+                self.filter_key(input, key);
+                Effect::Nothing
+            }
+            Some(Overlay::Change(mut dialog)) => match dialog.key(key) {
+                Typed::GoesOn => {
+                    self.overlay = Some(Overlay::Change(dialog));
+                    Effect::Nothing
+                }
+                Typed::GivenUp => Effect::Nothing,
+                Typed::Ordered(order) => {
+                    let (action, target) = (order.action.word(), order.target.text());
+                    self.message = Some(Message::Good(format!("{action} {target} …")));
+                    Effect::Make(order)
+                }
+            },
+            None => self.plain_key(key),
+        }
+    }
+
+    fn filter_key(&mut self, mut input: Input, key: KeyEvent) {
+        match key.code {
+            KeyCode::Esc => {}
+            KeyCode::Enter => match self.filter.set_names(input.text()) {
+                Ok(()) => self.relist(),
+                Err(error) => {
+                    self.message = Some(Message::Bad(error));
+                    self.overlay = Some(Overlay::Filter(input));
+                }
+            },
+            _ => {
+                input.key(key);
+                self.overlay = Some(Overlay::Filter(input));
+            }
+        }
+    }
+
+    fn plain_key(&mut self, key: KeyEvent) -> Effect {
+        match key.code {
+            KeyCode::Char('q') => return Effect::Quit,
+            KeyCode::Char('?') => self.overlay = Some(Overlay::Help),
+            KeyCode::Char(letter) if Action::of(letter).is_some() => {
+                if let Some(action) = Action::of(letter) {
+                    self.begin_change(action);
+                }
+            }
+            _ if self.details.is_some() => self.details_key(key),
+            _ => self.list_key(key),
+        }
+        Effect::Nothing
+    }
+
+    fn details_key(&mut self, key: KeyEvent) {
+        let Some(details) = &mut self.details else { return };
+        let page = u16::try_from(self.rows).unwrap_or(u16::MAX);
+        match key.code {
+            KeyCode::Esc | KeyCode::Backspace | KeyCode::Left => self.details = None,
+            KeyCode::Down | KeyCode::Char('j') => details.scroll = details.scroll.saturating_add(1),
+            KeyCode::Up | KeyCode::Char('k') => details.scroll = details.scroll.saturating_sub(1),
+            KeyCode::PageDown | KeyCode::Char(' ') => {
+                details.scroll = details.scroll.saturating_add(page);
+            }
+            KeyCode::PageUp => details.scroll = details.scroll.saturating_sub(page),
+            KeyCode::Home | KeyCode::Char('g') => details.scroll = 0,
+            _ => {}
+        }
+    }
+
+    fn list_key(&mut self, key: KeyEvent) {
+        let at = self.selected_at();
+        match key.code {
+            KeyCode::Down | KeyCode::Char('j') => self.select(at + 1),
+            KeyCode::Up | KeyCode::Char('k') => self.select(at.saturating_sub(1)),
+            KeyCode::PageDown | KeyCode::Char(' ') => self.select(at + self.rows),
+            KeyCode::PageUp => self.select(at.saturating_sub(self.rows)),
+            KeyCode::Home | KeyCode::Char('g') => self.select(0),
+            KeyCode::End | KeyCode::Char('G') => self.select(self.listed.len()),
+            KeyCode::Char('s') => {
+                self.order = self.order.next();
+                self.relist();
+            }
+            KeyCode::Char('S') => {
+                self.reversed = !self.reversed;
+                self.relist();
+            }
+            KeyCode::Char('o') => {
+                self.filter.states = self.filter.states.next();
+                self.relist();
+            }
+            KeyCode::Char('/') => {
+                let input = Input::with(self.filter.names(), MAX_FILTER_BYTES);
+                self.overlay = Some(Overlay::Filter(input));
+            }
+            KeyCode::Esc => {
+                self.filter = Filter::default();
+                self.relist();
+            }
+            KeyCode::Enter | KeyCode::Right => {
+                self.details = self.selected.clone().map(|name| Details {
+                    name,
+                    told: None,
+                    error: None,
+                    scroll: 0,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks for what a change needs, of the breaker that is shown or selected, or of all listed.
+    fn begin_change(&mut self, action: Action) {
+        let shown = self.details.as_ref().map(|details| Arc::clone(&details.name));
+        let others = if shown.is_some() { None } else { self.all_listed() };
+        let Some(one) = shown.or_else(|| self.selected.clone()) else {
+            self.message = Some(Message::Bad("there is no breaker to change".to_owned()));
+            return;
+        };
+        let dialog = Dialog::new(action, Target::One(one), others);
+        self.overlay = Some(Overlay::Change(Box::new(dialog)));
+    }
+
+    /// What is listed, if a filter has chosen it, it is more than one, and not too many.
+    fn all_listed(&self) -> Option<Target> {
+        if self.filter == Filter::default() || self.listed.len() < 2 {
+            return None;
+        }
+        match self.filter.selector() {
+            Some(selector) => {
+                let (selector, count) = (selector.to_owned(), self.listed.len());
+                Some(Target::Glob { selector, count })
+            }
+            None if self.listed.len() <= MAX_TARGETS => Some(Target::Listed(self.listed.clone())),
+            None => None,
+        }
+    }
+
+    /// The list has other breakers, or another order: it is shown from the top.
+    fn relist(&mut self) {
+        self.listed = self.fleet.listed(&self.filter, self.order, self.reversed);
+        self.is_stale = false;
+        self.select(0);
+    }
+
+    fn selected_at(&self) -> usize {
+        let at = self
+            .selected
+            .as_ref()
+            .and_then(|selected| self.listed.iter().position(|name| name == selected));
+        // One that is not listed any more leaves its place to the next.
+        at.unwrap_or(self.offset)
+    }
+
+    /// Selects the one at this place, or the last, and brings it onto the screen.
+    fn select(&mut self, at: usize) {
+        let last = self.listed.len().saturating_sub(1);
+        let at = at.min(last);
+        self.selected = self.listed.get(at).cloned();
+        let most = (last + 1).saturating_sub(self.rows);
+        self.offset = self.offset.clamp((at + 1).saturating_sub(self.rows), at).min(most);
+    }
+}
+
+fn nanos_of(time: &prost_types::Timestamp) -> i128 {
+    i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos)
+}
+
+fn positive(nanos: i128) -> Duration {
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,2 @@
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
