@@ -21,6 +21,7 @@ use breaker_proto::v1;
 use clap::Args;
 use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::connection::Connection;
 use crate::declared::Declared;
@@ -35,6 +36,9 @@ use upstream::Skies;
 
 /// How long the server may take to answer. It may have to share a processor with the fleet.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a server that has ended may take to be seen so.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub struct DemoArguments {
@@ -67,6 +71,11 @@ impl DemoArguments {
             end = self.play(&grpc, &http) => end,
             why = server.ended() => Err(why),
             signal = signals.next() => Ok(self.interrupted(signal)),
+        };
+        let end = match end {
+            Ok(code) => Ok(code),
+            // More often than not it is the server's end that everything else fails of.
+            Err(error) => Err(timeout(LAST_WORDS, server.ended()).await.unwrap_or(error)),
         };
         server.end().await?;
         if end.is_ok() {

@@ -6,9 +6,9 @@ use breaker_core::Key;
 use breaker_proto::v1;
 use serde_json::Value;
 
-use crate::time::{rough_duration_text, rough_time_text};
+use crate::time::{Zone, rough_duration_text, rough_time_text, timestamp};
 use crate::words::{printable, word};
-use crate::{json, output};
+use crate::{colour, json, output};
 
 /// Breakers, a row for each.
 pub(crate) fn breakers(breakers: &[v1::Breaker]) -> io::Result<()> {
@@ -102,13 +102,15 @@ pub(crate) fn transition_line(transition: &v1::Transition) -> String {
     format!("{time}  {name}  {from} -> {to}  {cause}  {actor}  {reason}").trim_end().to_owned()
 }
 
-/// A state as one line of its own.
-pub(crate) fn state_line(state: &v1::BreakerState) -> String {
-    let since = state.since.as_ref().and_then(rough_time_text).unwrap_or_default();
+/// A state as a part of a line, coloured.
+pub(crate) fn state_line(state: &v1::BreakerState, zone: Zone) -> String {
     let [state_word, mode] = [word::<v1::State>(state.state), word::<v1::Mode>(state.mode)];
-    let name = printable(&state.name);
-    let mut line =
-        format!("{since}  {name}  {state_word}  {mode}  generation {}", state.generation);
+    let (name, style) = (printable(&state.name), colour::of(state.state, state.mode));
+    let mut line = format!("{name}  {style}{state_word}  {mode}{style:#}");
+    if let Some(since) = state.since.as_ref().and_then(timestamp) {
+        line.push_str(&format!("  since {}", zone.text(since)));
+    }
+    line.push_str(&format!("  generation {}", state.generation));
     if let Some(percent) = state.admit_percent {
         line.push_str(&format!("  admits {percent} %"));
     }

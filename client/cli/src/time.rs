@@ -58,9 +58,14 @@ pub(crate) fn duration(message: &prost_types::Duration) -> Option<Duration> {
     duration_from_message("", message).ok()
 }
 
+/// A time; `None` for one that is beyond any calendar.
+pub(crate) fn timestamp(message: &prost_types::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(message.seconds, message.nanos).ok()
+}
+
 /// A time in RFC 3339; `None` for one that is beyond any calendar.
 pub(crate) fn time_text(message: &prost_types::Timestamp) -> Option<String> {
-    Some(Timestamp::new(message.seconds, message.nanos).ok()?.to_string())
+    Some(timestamp(message)?.to_string())
 }
 
 /// A time to the second, for people.

@@ -1,6 +1,7 @@
 //! What `top` shows, and what keys and news make of it. Nothing here touches a terminal, a server
 //! or a clock.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(super) struct App {
     /// Whether `listed` is not up to date.
     is_stale: bool,
     selected: Option<Arc<str>>,
+    /// Whether a key has chosen it; otherwise it is the first, whichever that is.
+    is_chosen: bool,
     /// The first of the list on the screen.
     offset: usize,
     /// How many of the list fit on the screen.
@@ -120,6 +123,7 @@ impl App {
             listed: Vec::new(),
             is_stale: true,
             selected: None,
+            is_chosen: false,
             offset: 0,
             rows: 1,
             round: 0,
@@ -169,7 +173,7 @@ impl App {
             self.listed = self.fleet.listed(&self.filter, self.order, self.reversed);
             self.is_stale = false;
         }
-        let at = self.selected_at();
+        let at = if self.is_chosen { self.selected_at() } else { 0 };
         self.select(at);
     }
 
@@ -179,8 +183,10 @@ impl App {
         if self.order.is_measured() && !self.listed.is_empty() {
             let rest = MAX_WANTED.saturating_sub(measures.len()).min(self.listed.len());
             let begin = self.round % self.listed.len();
+            let shown: HashSet<_> = self.visible().iter().collect();
             let round = self.listed.iter().cycle().skip(begin).take(rest);
-            measures.extend(round.map(|name| name.to_string()));
+            let others = round.filter(|name| !shown.contains(name));
+            measures.extend(others.map(|name| name.to_string()));
         }
         let details = self.details.as_ref().map(|details| details.name.to_string());
         Wanted { measures, details }
@@ -297,12 +303,12 @@ impl App {
     fn list_key(&mut self, key: KeyEvent) {
         let at = self.selected_at();
         match key.code {
-            KeyCode::Down | KeyCode::Char('j') => self.select(at + 1),
-            KeyCode::Up | KeyCode::Char('k') => self.select(at.saturating_sub(1)),
-            KeyCode::PageDown | KeyCode::Char(' ') => self.select(at + self.rows),
-            KeyCode::PageUp => self.select(at.saturating_sub(self.rows)),
-            KeyCode::Home | KeyCode::Char('g') => self.select(0),
-            KeyCode::End | KeyCode::Char('G') => self.select(self.listed.len()),
+            KeyCode::Down | KeyCode::Char('j') => self.choose(at + 1),
+            KeyCode::Up | KeyCode::Char('k') => self.choose(at.saturating_sub(1)),
+            KeyCode::PageDown | KeyCode::Char(' ') => self.choose(at + self.rows),
+            KeyCode::PageUp => self.choose(at.saturating_sub(self.rows)),
+            KeyCode::Home | KeyCode::Char('g') => self.choose(0),
+            KeyCode::End | KeyCode::Char('G') => self.choose(self.listed.len()),
             KeyCode::Char('s') => {
                 self.order = self.order.next();
                 self.relist();
@@ -324,6 +330,7 @@ impl App {
                 self.relist();
             }
             KeyCode::Enter | KeyCode::Right => {
+                self.is_chosen = true;
                 self.details = self.selected.clone().map(|name| Details {
                     name,
                     told: None,
@@ -366,7 +373,14 @@ impl App {
     fn relist(&mut self) {
         self.listed = self.fleet.listed(&self.filter, self.order, self.reversed);
         self.is_stale = false;
+        self.is_chosen = false;
         self.select(0);
+    }
+
+    /// Selects as a key asks for it. At the top the first is meant, whichever that is.
+    fn choose(&mut self, at: usize) {
+        self.is_chosen = at > 0;
+        self.select(at);
     }
 
     fn selected_at(&self) -> usize {

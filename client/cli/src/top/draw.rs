@@ -16,11 +16,20 @@ use crate::words::printable;
 pub(super) use theme::Theme;
 use theme::{CLOSED, HALF_OPEN, OPEN, short};
 
-const LIST_KEYS: &str = "Enter details  / filter  o states  s S order  f open  c close  r release  t trip  x reset  ? q";
+const LIST_KEYS: &str =
+    "Enter page  / o filter  s S order  f open  c close  r t x change  ? help  q quit";
 const DETAIL_KEYS: &str =
     "Esc back  ↑↓ scroll  f open  c close  r release  t trip  x reset  ? help  q quit";
 
-/// Draws all of it.
+/// Brings everything up to date for a screen of this size.
+pub(super) fn fit(app: &mut App, screen: Rect) {
+    app.fit(screen.height);
+    if let Some(shown) = &mut app.details {
+        shown.scroll = shown.scroll.min(details::most_scroll(shown, screen.width));
+    }
+}
+
+/// Draws all of it, once it fits.
 pub(super) fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme, now: Timestamp) {
     let [above, middle, below] = Layout::vertical([
         Constraint::Length(LINES_ABOVE - 1),

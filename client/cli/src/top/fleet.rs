@@ -40,6 +40,9 @@ pub(super) struct Measured {
     pub(super) denied_per_second: Option<f64>,
 }
 
+/// Two answers that are closer to one another say nothing of a rate; the later one is left out.
+const LEAST_SECONDS: f64 = 0.5;
+
 /// How many there are of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
@@ -172,12 +175,14 @@ impl Fleet {
 
 impl Measured {
     fn since(before: Option<&Self>, metrics: &v1::Metrics, at: Timestamp) -> Self {
+        let elapsed = |before: &Self| at.duration_since(before.at).as_secs_f64();
+        if let Some(before) = before.filter(|before| elapsed(before) < LEAST_SECONDS) {
+            return before.clone();
+        }
         let per_second = |of: fn(&Self) -> u64, now: u64| {
             let before = before?;
-            let seconds = at.duration_since(before.at).as_secs_f64();
             // A server that begins anew counts anew.
-            let grown = now.checked_sub(of(before))?;
-            (seconds > 0.0).then(|| grown as f64 / seconds)
+            Some(now.checked_sub(of(before))? as f64 / elapsed(before))
         };
         Self {
             at,

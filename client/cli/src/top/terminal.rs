@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use ratatui::DefaultTerminal;
 
 use super::app::App;
-use super::draw::{Theme, draw};
+use super::draw::{Theme, draw, fit};
 use crate::error::Error;
 
 /// The terminal, with the screen as it was kept aside. Given back when this is dropped, and before
@@ -28,7 +28,7 @@ impl Terminal {
 
     pub(super) fn show(&mut self, app: &mut App, theme: &Theme, now: Timestamp) -> io::Result<()> {
         self.0.draw(|frame| {
-            app.fit(frame.area().height);
+            fit(app, frame.area());
             draw(frame, app, theme, now);
         })?;
         Ok(())

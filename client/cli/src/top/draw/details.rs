@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Sparkline};
+use ratatui::widgets::{Paragraph, Sparkline, Wrap};
 
 use super::super::app::{App, Details};
 use super::super::news::Told;
@@ -47,13 +47,21 @@ pub(super) fn draw(
         });
     }
     let lines = match (&shown.told, &shown.error) {
-        (Some(told), _) => lines_of(told, theme),
+        (Some(told), _) => lines_of(told, *theme),
         (None, Some(error)) => vec![Line::styled(printable(error).into_owned(), theme.bad())],
         (None, None) => vec![Line::from("asking …")],
     };
-    // The last line can be brought to the top, and not beyond.
-    let most = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_sub(1);
-    frame.render_widget(Paragraph::new(lines).scroll((shown.scroll.min(most), 0)), text);
+    let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false });
+    frame.render_widget(paragraph.scroll((shown.scroll, 0)), text);
+}
+
+/// How far it can be scrolled: until the last line is at the top.
+pub(super) fn most_scroll(shown: &Details, width: u16) -> u16 {
+    let Some(told) = &shown.told else { return 0 };
+    let width = usize::from(width).max(1);
+    let lines = lines_of(told, Theme::default());
+    let rows: usize = lines.iter().map(|line| line.width().div_ceil(width).max(1)).sum();
+    u16::try_from(rows).unwrap_or(u16::MAX).saturating_sub(1)
 }
 
 fn title_line(app: &App, shown: &Details, theme: &Theme, now: Timestamp) -> Line<'static> {
@@ -123,7 +131,7 @@ fn series(
     series
 }
 
-fn lines_of(told: &Told, theme: &Theme) -> Vec<Line<'static>> {
+fn lines_of(told: &Told, theme: Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let heading = |text: &str| Line::styled(text.to_owned(), theme.strong());
     let pair = |what: &str, text: &str| Line::from(format!("{what:<LABEL$}{text}"));
@@ -143,7 +151,7 @@ fn lines_of(told: &Told, theme: &Theme) -> Vec<Line<'static>> {
     lines
 }
 
-fn transition_line(transition: &v1::Transition, theme: &Theme) -> Line<'static> {
+fn transition_line(transition: &v1::Transition, theme: Theme) -> Line<'static> {
     let v1::Transition { from_state, from_mode, from_level, .. } = transition;
     let v1::Transition { to_state, to_mode, to_level, cause, actor, reason, .. } = transition;
     let time = transition.time.as_ref().and_then(rough_time_text).unwrap_or_default();

@@ -9,7 +9,7 @@ pub(super) const OPEN: &str = "✖";
 pub(super) const HALF_OPEN: &str = "◐";
 
 /// Which colours there are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(in crate::top) struct Theme {
     is_coloured: bool,
 }
