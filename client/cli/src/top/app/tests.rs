@@ -1,7 +1,9 @@
 //! Stories of keys and news.
 
 use breaker_proto::v1::{Mode, State};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::super::change::Target;
 use super::*;
 
 fn at(seconds: i64) -> Timestamp {
