@@ -17,15 +17,13 @@ use nix::sys::termios::{LocalFlags, tcgetattr};
 
 /// How long anything may take on a machine that is very busy.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What puts the screen back that was there before.
-const SCREEN_BACK: &str = "\u{1b}[?1049l";
 
 /// A `top` in a terminal of 80 columns and 24 rows.
 struct Top {
     child: Child,
     keyboard: File,
-    /// All that was written to the terminal and not looked at yet.
-    written: Arc<Mutex<Vec<u8>>>,
+    /// What the terminal shows.
+    screen: Arc<Mutex<vt100::Parser>>,
     /// Keeps the terminal there when the program has ended.
     terminal: OwnedFd,
 }
@@ -42,34 +40,42 @@ impl Top {
             .stdout(Stdio::from(pair.slave.try_clone()?))
             .stderr(Stdio::piped())
             .spawn()?;
-        let written = Arc::<Mutex<Vec<u8>>>::default();
-        let (mut screen, kept) = (File::from(pair.master.try_clone()?), Arc::clone(&written));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let (mut written, shown) = (File::from(pair.master.try_clone()?), Arc::clone(&screen));
         thread::spawn(move || {
             let mut bytes = [0; 4_096];
             // A terminal that nobody has any more fails.
-            while let Ok(count @ 1..) = screen.read(&mut bytes) {
-                let Ok(mut kept) = kept.lock() else { return };
-                kept.extend(&bytes[..count]);
+            while let Ok(count @ 1..) = written.read(&mut bytes) {
+                let Ok(mut shown) = shown.lock() else { return };
+                shown.process(&bytes[..count]);
             }
         });
-        Ok(Self { child, keyboard: File::from(pair.master), written, terminal: pair.slave })
+        Ok(Self { child, keyboard: File::from(pair.master), screen, terminal: pair.slave })
     }
 
     fn press(&mut self, keys: &str) -> anyhow::Result<()> {
         Ok(self.keyboard.write_all(keys.as_bytes())?)
     }
 
-    /// Waits until this is written, and forgets what was written up to then.
+    /// Waits until this is on the screen.
     async fn shows(&self, text: &str) -> anyhow::Result<()> {
+        let look = async || Ok(self.screen()?.contains(text));
+        let seen = eventually(text, PATIENCE, look).await;
+        seen.map(|_| ()).with_context(|| self.screen().unwrap_or_default())
+    }
+
+    /// Waits until the screen is shown that was there before.
+    async fn gives_the_screen_back(&self) -> anyhow::Result<()> {
         let look = async || {
-            let mut written = self.written.lock().map_err(|_| anyhow::anyhow!("no screen"))?;
-            let end = String::from_utf8_lossy(&written).find(text).map(|at| at + text.len());
-            if end.is_some() {
-                written.clear();
-            }
-            Ok(end.is_some())
+            let screen = self.screen.lock().map_err(|_| anyhow::anyhow!("no screen"))?;
+            Ok(!screen.screen().alternate_screen() && !screen.screen().hide_cursor())
         };
-        eventually(text, PATIENCE, look).await.map(|_| ())
+        eventually("the screen from before", PATIENCE, look).await.map(|_| ())
+    }
+
+    fn screen(&self) -> anyhow::Result<String> {
+        let screen = self.screen.lock().map_err(|_| anyhow::anyhow!("no screen"))?;
+        Ok(screen.screen().contents())
     }
 
     /// Waits for its end; what it exits with.
@@ -117,7 +123,7 @@ async fn it_shows_what_happens_and_that_the_server_is_gone() -> anyhow::Result<(
     daemon.kill()?;
     top.shows("connection lost").await?;
     top.press("q")?;
-    top.shows(SCREEN_BACK).await?;
+    top.gives_the_screen_back().await?;
     ensure!(top.ends().await? == Some(0));
     ensure!(top.is_as_before()?);
     Ok(())
@@ -132,7 +138,7 @@ async fn a_breaker_is_forced_open_from_it() -> anyhow::Result<()> {
     top.press("f")?;
     top.shows("Every call is denied").await?;
     top.press("the sale\r10m\r\r")?;
-    top.shows("done").await?;
+    top.shows("force open demo/shop: done").await?;
     let request = v1::GetBreakerRequest { name: "demo/shop".into() };
     let shop = daemon.clients()?.admin.get_breaker(request).await?.into_inner().breaker;
     let held = shop.and_then(|shop| shop.r#override).context("it is not forced")?;
@@ -140,7 +146,7 @@ async fn a_breaker_is_forced_open_from_it() -> anyhow::Result<()> {
     ensure!((&*held.actor, &*held.reason) == ("ann", "the sale"), "{held:?}");
     // A change that the server refuses is told.
     top.press("t\r\r")?;
-    top.shows("override").await?;
+    top.shows("is under an override").await?;
     top.press("\r")?;
     top.shows("because: the sale").await?;
     Ok(())
@@ -155,7 +161,7 @@ async fn a_signal_gives_the_terminal_back() -> anyhow::Result<()> {
         top.shows("demo/shop").await?;
         let id = top.child.id().to_string();
         ensure!(Command::new("kill").arg(format!("-{signal}")).arg(id).status()?.success());
-        top.shows(SCREEN_BACK).await?;
+        top.gives_the_screen_back().await?;
         ensure!(top.ends().await? == Some(code), "{signal}");
         ensure!(top.is_as_before()?, "{signal}");
     }

@@ -13,7 +13,7 @@ use crate::change::{Change, ChangeArguments, OverrideArguments};
 use crate::connection::Connection;
 use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
 use crate::demo::DemoArguments;
-use crate::error::exit;
+use crate::error::{Error, exit};
 use crate::get::GetArguments;
 use crate::guard::RunArguments;
 use crate::health::HealthArguments;
@@ -158,6 +158,11 @@ impl Arguments {
                 Ok(exit::OK)
             }
             // The fleet and its upstream are too much for one thread.
+            Command::Demo(_) if self.global.output == Format::Json => {
+                let text = "demo is for people; `breakerctl history -f -o json` tells as JSON what \
+                            happens at its server";
+                Err(Error::Usage(text.to_owned()).into())
+            }
             Command::Demo(arguments) => tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
                 .enable_all()

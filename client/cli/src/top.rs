@@ -23,6 +23,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::StreamExt;
 
 use crate::error::{Error, exit};
+use crate::output::Format;
 use crate::signals::{self, Signals};
 use crate::{Context, clock};
 use app::{App, Effect};
@@ -68,6 +69,10 @@ impl TopArguments {
     }
 
     async fn show(&self, context: &Context) -> anyhow::Result<u8> {
+        if context.format == Format::Json {
+            let text = "top is for people; `breakerctl watch -o json` tells changes as JSON";
+            return Err(Error::Usage(text.to_owned()).into());
+        }
         let mut filter = Filter::default();
         filter.set_names(&self.filter).map_err(|error| Error::Usage(format!("filter: {error}")))?;
         // Before the terminal is changed: a signal that came between would leave it so.

@@ -67,14 +67,25 @@ fn find_in(said: Option<&Path>, folders: impl Iterator<Item = PathBuf>) -> Resul
 }
 
 impl Server {
-    /// Starts it, and waits until it listens.
+    /// Starts it, and waits until it listens: at the usual ports if both are free, else at any.
     pub(super) async fn start(program: &Path) -> anyhow::Result<Self> {
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(USUAL_PORTS.0)
+            && is_free(USUAL_PORTS.1)
+            && let Ok(server) = Self::start_at(program, USUAL_PORTS).await
+        {
+            return Ok(server);
+        }
+        // Somebody else may have taken them in between. What else is wrong is wrong here, too.
+        Self::start_at(program, (0, 0)).await
+    }
+
+    async fn start_at(program: &Path, (grpc, http): (u16, u16)) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("breakerctl-demo-")
             .tempdir()
             .context("cannot make a temporary folder")?;
         let log = std::fs::File::create(log_of(&folder)).context("cannot write a log")?;
-        let (grpc, http) = ports();
         let mut command = Command::new(program);
         // What is meant for a server of the user's own is not meant for this one.
         for (name, _) in env::vars_os() {
@@ -127,12 +138,6 @@ impl Server {
         let path = self.folder.path().display().to_string();
         self.folder.close().with_context(|| format!("cannot remove {path}"))
     }
-}
-
-/// The usual ports if both are free, else any.
-fn ports() -> (u16, u16) {
-    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    if is_free(USUAL_PORTS.0) && is_free(USUAL_PORTS.1) { USUAL_PORTS } else { (0, 0) }
 }
 
 /// Where it listens, as it says when it does; `None` if it ends before.

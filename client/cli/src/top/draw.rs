@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use super::app::{App, LINES_ABOVE, LINES_BELOW, Link, Message, Overlay};
 use super::fleet::Totals;
@@ -56,7 +57,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &App, theme: &Theme, now: Timesta
         let known = known.intersection(frame.area());
         frame.buffer_mut().set_style(known, theme.dimmed());
     }
-    frame.render_widget(bottom_line(app, theme), below);
+    bottom(frame, below, app, theme);
     match &app.overlay {
         Some(Overlay::Help) => dialogs::help(frame, theme),
         Some(Overlay::Change(dialog)) => dialogs::change(frame, dialog, theme),
@@ -83,7 +84,8 @@ fn status_line(app: &App, theme: &Theme, now: Timestamp) -> Line<'static> {
             let percent = app.fleet.totals().health_percent();
             let style = if percent < 100.0 { theme.bad() } else { theme.good() };
             say("  health ".to_owned(), theme.plain());
-            say(format!("{percent:.1} %"), style);
+            // Rounded down: 100 means all of them.
+            say(format!("{:.1} %", (percent * 10.0).floor() / 10.0), style);
         }
         Link::Lost(since, why) => {
             let lasted = now.duration_since(*since).unsigned_abs();
@@ -97,7 +99,7 @@ fn status_line(app: &App, theme: &Theme, now: Timestamp) -> Line<'static> {
 fn totals_line(app: &App, theme: &Theme) -> Line<'static> {
     let Totals { all, closed, open, half_open, forced_open, forced_closed, disabled, shadow } =
         app.fleet.totals();
-    let mut line = Line::from(format!("{all} breakers  "));
+    let mut line = Line::from(format!("{all} breaker{}  ", if all == 1 { "" } else { "s" }));
     for (symbol, count, word, state) in [
         (CLOSED, closed, "closed", breaker_proto::v1::State::Closed),
         (OPEN, open, "open", breaker_proto::v1::State::Open),
@@ -161,6 +163,18 @@ fn order_line(app: &App, theme: &Theme) -> Line<'static> {
         app.filter.states.word()
     );
     Line::styled(text, theme.strong())
+}
+
+/// The keys, or what is said instead: over the list where it takes more than a line.
+fn bottom(frame: &mut Frame<'_>, area: Rect, app: &App, theme: &Theme) {
+    let line = bottom_line(app, theme);
+    let needed = line.width().div_ceil(usize::from(area.width).max(1)).max(1);
+    // Words are not cut, which can take one more.
+    let needed = if needed > 1 && app.message.is_some() { needed + 1 } else { 1 };
+    let height = u16::try_from(needed).unwrap_or(u16::MAX).min(area.bottom());
+    let area = Rect { y: area.bottom() - height, height, ..area };
+    frame.render_widget(Clear, area);
+    frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: true }), area);
 }
 
 fn bottom_line(app: &App, theme: &Theme) -> Line<'static> {

@@ -290,3 +290,6 @@ fn change(order: &Order, selector: &str, actor: &str) -> Change {
         Action::Reset => Change::Reset(v1::ResetRequest { target }),
     }
 }
+
+#[cfg(test)]
+mod tests;

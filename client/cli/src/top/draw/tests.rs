@@ -108,7 +108,7 @@ fn the_fleet_fits_a_small_terminal() {
     for (seen, expected) in seen.iter().zip(expected) {
         assert_eq!(squeezed(seen), squeezed(expected));
     }
-    assert!(seen[23].contains("/ filter"), "{}", seen[23]);
+    assert!(seen[23].contains("/ o filter"), "{}", seen[23]);
 }
 
 #[test]
@@ -207,6 +207,15 @@ fn a_page_tells_all_of_a_breaker() {
     ] {
         assert!(seen.contains(part), "nothing of `{part}` in\n{seen}");
     }
+}
+
+#[test]
+fn a_long_refusal_is_told_to_its_end() {
+    let mut app = app();
+    let text = format!("trip a/b: {}to the end", "a reason and ".repeat(10));
+    app.take(News::Changed(Err(text)), at(100));
+    let seen = lines(&screen(&mut app, 80, 24, Theme::new(true))).join(" ");
+    assert!(seen.contains("trip a/b") && seen.contains("to the end"), "{seen}");
 }
 
 #[test]
