@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -15,6 +16,8 @@ use breaker_tests::{Daemon, binary, create, eventually, selecting};
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
+const ROWS: NonZeroU16 = NonZeroU16::new(24).unwrap();
+const COLUMNS: NonZeroU16 = NonZeroU16::new(80).unwrap();
 /// How long anything may take on a machine that is very busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -30,7 +33,8 @@ struct Top {
 
 impl Top {
     fn start(address: &str) -> anyhow::Result<Self> {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let size =
+            Winsize { ws_row: ROWS.get(), ws_col: COLUMNS.get(), ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None)?;
         let child = Command::new(binary("breakerctl")?)
             .args(["top", "--address", address, "--actor", "ann", "--timeout", "2s"])
@@ -40,7 +44,7 @@ impl Top {
             .stdout(Stdio::from(pair.slave.try_clone()?))
             .stderr(Stdio::piped())
             .spawn()?;
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
         let (mut written, shown) = (File::from(pair.master.try_clone()?), Arc::clone(&screen));
         thread::spawn(move || {
             let mut bytes = [0; 4_096];
