@@ -271,9 +271,21 @@ async fn a_dashboard_hears_of_every_change_within_a_moment() -> anyhow::Result<(
             let changes = viewer.named("changes").await?;
             let breaker = &changes["breakers"][0];
             assert_eq!(breaker["name"], "new/one", "what was there before is not told: {changes}");
+            assert_eq!(
+                breaker["state"].get("config"),
+                None,
+                "what a list does not show: {changes}"
+            );
             if breaker["state"]["mode"] == "MODE_FORCED_OPEN" {
                 break;
             }
+        }
+    }
+    loop {
+        let dashboard = first.named("dashboard").await?;
+        if dashboard["summary"]["open"] == "1" {
+            assert_eq!(dashboard["unhealthy"][0]["breaker"], "new/one");
+            break;
         }
     }
     answer(web.request(Method::DELETE, "breakers/new/one")).await?;

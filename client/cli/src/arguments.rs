@@ -6,6 +6,7 @@ use breaker_wire::parse_duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::alerts::AlertsArguments;
 use crate::apply::{ApplyArguments, ExportArguments};
 use crate::backup::{BackupArguments, RestoreArguments};
 use crate::bench::BenchArguments;
@@ -86,6 +87,8 @@ pub enum Command {
     Top(TopArguments),
     /// Shows what happened to breakers, the latest first.
     History(HistoryArguments),
+    /// Shows what was raised about breakers and the server, the latest change first.
+    Alerts(AlertsArguments),
     /// Denies every call, until `release` or the end of the time to live.
     ForceOpen(OverrideArguments),
     /// Allows every call, until `release` or the end of the time to live.
@@ -192,6 +195,7 @@ impl Arguments {
             Command::Watch(arguments) => arguments.command(context).await?,
             Command::Top(arguments) => return arguments.command(context).await,
             Command::History(arguments) => arguments.command(context).await?,
+            Command::Alerts(arguments) => arguments.command(context).await?,
             Command::ForceOpen(a) => change::command(context, Change::force_open(a)).await?,
             Command::ForceClose(a) => change::command(context, Change::force_close(a)).await?,
             Command::Disable(a) => change::command(context, Change::disable(a)).await?,

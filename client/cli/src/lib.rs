@@ -3,6 +3,7 @@
 //! `arguments` says what can be typed; each command has a module that turns its arguments into a
 //! request and shows the answer. `json` and `table` are the two ways to show one.
 
+mod alerts;
 mod apply;
 mod arguments;
 mod backoff;

@@ -102,6 +102,43 @@ pub(crate) fn transition_line(transition: &v1::Transition) -> String {
     format!("{time}  {name}  {from} -> {to}  {cause}  {actor}  {reason}").trim_end().to_owned()
 }
 
+/// Alerts, a row for each.
+pub(crate) fn alerts(alerts: &[v1::Alert]) -> io::Result<()> {
+    if alerts.is_empty() {
+        output::notice("no alerts");
+        return Ok(());
+    }
+    let header = ["id", "since", "state", "severity", "rule", "what", "seen by"];
+    output::table(header, alerts.iter().map(alert_cells))
+}
+
+/// An alert as one line of its own.
+pub(crate) fn alert_line(alert: &v1::Alert) -> String {
+    let [id, time, state, severity, rule, summary, seen] = alert_cells(alert);
+    format!("{time}  {id}  {state}  {severity}  {rule}  {summary}  {seen}").trim_end().to_owned()
+}
+
+fn alert_cells(alert: &v1::Alert) -> [String; 7] {
+    let state = match alert.repeat_count {
+        0 => word::<v1::AlertState>(alert.state),
+        count => format!("{} ({count} times again)", word::<v1::AlertState>(alert.state)),
+    };
+    let seen = alert.acknowledgement.as_ref();
+    let seen = seen.map_or_else(String::new, |seen| match seen.comment.as_str() {
+        "" => printable(&seen.actor).into_owned(),
+        comment => format!("{}: {}", printable(&seen.actor), printable(comment)),
+    });
+    [
+        alert.id.to_string(),
+        alert.start_time.as_ref().and_then(rough_time_text).unwrap_or_default(),
+        state,
+        word::<v1::AlertSeverity>(alert.severity),
+        word::<v1::AlertRule>(alert.rule),
+        printable(&alert.summary).into_owned(),
+        seen,
+    ]
+}
+
 /// A state as a part of a line, coloured.
 pub(crate) fn state_line(state: &v1::BreakerState, zone: Zone) -> String {
     let [state_word, mode] = [word::<v1::State>(state.state), word::<v1::Mode>(state.mode)];

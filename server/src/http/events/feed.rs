@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::{Status, Streaming};
 
+use super::Events;
 use super::changes::{Changes, Told};
-use super::{Events, resync};
 use crate::grpc::ended;
 use crate::http::api::{Rpc, error_frame, frame, from_value, to_json, unwritable};
 use crate::seat::Leading;
@@ -107,7 +107,7 @@ impl Feed {
             Told::Nothing => {}
             Told::Resync => {
                 self.has_news = true;
-                self.tell(resync());
+                self.tell(self.events.resync(self.frames.receiver_count()));
             }
             Told::Changes { changed, deleted } => {
                 self.has_news = true;
@@ -123,7 +123,7 @@ impl Feed {
             // Where nobody tells alerts, and while this server stands by, there are none.
             let (inside, rpcs) = (self.events.api.inside(), &self.events.rpcs);
             let request = DynamicMessage::new(rpcs.alerts.method().input());
-            self.alerts = inside.stream(&rpcs.alerts, request).await.ok();
+            self.alerts = inside.stream(&rpcs.alerts, request, None).await.ok();
         }
         if self.turns.is_multiple_of(TURNS_TO_BEAT) {
             self.tell(Bytes::from_static(b": beat\n\n"));
@@ -182,7 +182,7 @@ impl Feed {
     async fn ask(&self, rpc: &Rpc, request: Value) -> Result<Value, Status> {
         let request = from_value(&rpc.method().input(), request);
         let request = request.map_err(|violation| Status::internal(violation.to_string()))?;
-        value_of(&self.events.api.inside().call(rpc, request).await?)
+        value_of(&self.events.api.inside().call(rpc, request, None).await?)
     }
 
     /// Gives a frame to all viewers. That there are none is found in the next turn.
