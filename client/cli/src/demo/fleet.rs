@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use breaker_client::tower::status_verdict;
 use breaker_client::{Breaker, Client, Verdict};
+use bytes::Bytes;
+use http::{Response, Uri};
+use http_body_util::Empty;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
@@ -28,11 +34,14 @@ pub(super) struct Fleet {
     calls: JoinSet<()>,
 }
 
+/// Calls without a body, over plain HTTP.
+type Http = legacy::Client<HttpConnector, Empty<Bytes>>;
+
 /// One that makes calls of one dependency.
 struct Caller {
     breaker: Breaker,
-    http: reqwest::Client,
-    url: String,
+    http: Http,
+    url: Uri,
     /// Between two calls, on average.
     interval: Duration,
     rng: Xoshiro256PlusPlus,
@@ -46,7 +55,7 @@ impl Fleet {
         speed: Speed,
         seed: u64,
     ) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http: Http = legacy::Client::builder(TokioExecutor::new()).build_http();
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut fleet = Self { clients: Vec::new(), calls: JoinSet::new() };
         for replica in REPLICAS {
@@ -59,7 +68,7 @@ impl Fleet {
                 let caller = Caller {
                     breaker: client.breaker(dependency.name)?,
                     http: http.clone(),
-                    url: format!("{upstream}/{}", dependency.name),
+                    url: format!("{upstream}/{}", dependency.name).parse()?,
                     interval: speed.interval(dependency.calls_per_second / REPLICAS.len() as f64),
                     rng: Xoshiro256PlusPlus::seed_from_u64(rng.random()),
                 };
@@ -86,15 +95,14 @@ impl Caller {
         loop {
             sleep(self.interval.mul_f64(self.rng.random_range(0.5..1.5))).await;
             // Denied, failed or answered: the breaker knows, and a shop would go on, too.
-            let _ = caller.call(self.http.get(&self.url).send()).await;
+            let _ = caller.call(self.http.get(self.url.clone())).await;
         }
     }
 }
 
-fn judge(result: &Result<reqwest::Response, reqwest::Error>) -> Verdict {
+fn judge<B>(result: &Result<Response<B>, legacy::Error>) -> Verdict {
     match result {
         Ok(response) => status_verdict(response.status()),
-        Err(error) if error.is_timeout() => Verdict::Timeout,
         Err(_) => Verdict::failure("http.error"),
     }
 }

@@ -31,8 +31,10 @@ pub(super) struct App {
     pub(super) order: Order,
     pub(super) reversed: bool,
     pub(super) link: Link,
-    /// As the server last told; `None` before, and of a server that cannot tell.
+    /// As the server last told.
     pub(super) dashboard: Option<Box<v1::GetDashboardResponse>>,
+    /// Whether the server, an older one, cannot tell it.
+    pub(super) is_untold: bool,
     /// The page of one breaker, over the list.
     pub(super) details: Option<Details>,
     pub(super) overlay: Option<Overlay>,
@@ -116,6 +118,7 @@ impl App {
             reversed: false,
             link: Link::Connecting(None),
             dashboard: None,
+            is_untold: false,
             details: None,
             overlay: None,
             message: None,
@@ -151,7 +154,10 @@ impl App {
                 self.round = self.round.wrapping_add(MAX_WANTED);
                 self.is_stale = true;
             }
-            News::Dashboard(dashboard) => self.dashboard = dashboard,
+            News::Dashboard(dashboard) => {
+                self.is_untold = dashboard.is_none();
+                self.dashboard = dashboard;
+            }
             News::Details(name, told) => {
                 if let Some(details) = self.details.as_mut().filter(|shown| *shown.name == *name) {
                     match told {

@@ -124,7 +124,8 @@ fn totals_line(app: &App, theme: &Theme) -> Line<'static> {
 /// Rates, alerts and storage, where the server tells.
 fn rates_line(app: &App) -> Line<'static> {
     let Some(dashboard) = &app.dashboard else {
-        return Line::from("this server does not tell rates, alerts and storage");
+        let untold = "this server does not tell rates, alerts and storage";
+        return Line::from(if app.is_untold { untold } else { "" });
     };
     let rates = dashboard.rates.unwrap_or_default();
     let alerts = dashboard.alert_counts.unwrap_or_default();
