@@ -152,7 +152,7 @@ async fn a_breaker_is_forced_open_from_it() -> anyhow::Result<()> {
     top.press("t\r\r")?;
     top.shows("is under an override").await?;
     top.press("\r")?;
-    top.shows("because: the sale").await?;
+    top.shows("by: ann").await?;
     Ok(())
 }
 

@@ -142,7 +142,7 @@ fn rates_line(app: &App) -> Line<'static> {
     };
     let up = dashboard.uptime.as_ref().and_then(crate::time::duration).unwrap_or_default();
     Line::from(format!(
-        "{:.1} calls/s  {:.1} failed/s  {:.1} denied/s  {} alerts firing{worst}  {storage}  up {}",
+        "{:.1} calls/s  {:.1} failed/s  {:.1} denied/s  alerts firing: {}{worst}  {storage}  up {}",
         rates.calls,
         rates.failures,
         rates.denied,

@@ -96,7 +96,7 @@ fn the_fleet_fits_a_small_terminal() {
     let expected = [
         "breakerd 0.1.0 127.0.0.1:7420 ● live  health 25.0 %",
         "4 breakers  ● 1 closed  ✖ 2 open  ◐ 1 half_open  1 forced_open",
-        "87.5 calls/s  12.0 failed/s  3.2 denied/s  2 alerts firing, 1 critical  storage",
+        "87.5 calls/s  12.0 failed/s  3.2 denied/s  alerts firing: 2, 1 critical  storage",
         "order: state ▼  names: all  states: all  1 of 4",
         "name                  state       mode           failed calls/s    for  retry",
         "inventory/stock       ✖ open      forced_open                     1m00s",
