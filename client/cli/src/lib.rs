@@ -11,9 +11,11 @@ mod backup;
 mod bench;
 mod change;
 mod clock;
+mod colour;
 mod connection;
 mod declared;
 mod definition;
+mod demo;
 mod diff;
 mod edit;
 mod error;
@@ -32,6 +34,7 @@ mod table;
 #[cfg(test)]
 mod test_server;
 mod time;
+mod top;
 mod watch;
 mod words;
 
