@@ -82,7 +82,7 @@ function startTabs() {
 /** Says whether what is shown is as it is now. */
 function startConnection() {
   const [line, banner] = [byId('connection'), byId('lost')];
-  const told = h('span', { role: 'presentation' });
+  const told = h('span', { role: 'alert' });
   const again = h('button', { class: 'button', type: 'button', text: 'Try now', on: { click: () => live.tryNow() } });
   const why = h('span', { class: 'quiet' });
   fill(banner, icon('lost'), told, why, again);
@@ -93,6 +93,7 @@ function startConnection() {
     fill(line, icon(live.connection === 'live' ? 'live' : 'lost', 14), h('span', { text: words[live.connection] }));
     if (live.server) line.title = `breakerd ${live.server.version}`;
     banner.hidden = live.connection !== 'lost';
+    say(told, banner.hidden ? '' : 'Connection lost. What is shown is as it was then.');
     if (was === 'lost' && live.connection === 'live') announce('Connected again. Everything is loaded anew.');
     was = live.connection;
     count();
@@ -101,9 +102,8 @@ function startConnection() {
     if (live.connection !== 'lost') return;
     const next = live.retryAt - performance.now();
     const when = live.retryAt === 0 ? 'Connecting …' : `Next try in ${Math.max(1, Math.ceil(next / 1000))} s.`;
-    const gone = duration(performance.now() - live.lostAt);
-    say(told, 'Connection lost. What is shown is as it was then.');
-    say(why, `${live.reason} ${gone} ago. ${when}`.replace('. 0 s ago', ''));
+    const gone = performance.now() - live.lostAt;
+    say(why, `${live.reason} ${gone < 1000 ? '' : `That was ${duration(gone)} ago. `}${when}`);
   };
   live.addEventListener('connection', change);
   setInterval(count, 1000);

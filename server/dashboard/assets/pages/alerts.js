@@ -171,7 +171,7 @@ function card(acknowledge) {
       const by = alert.acknowledgement;
       seen.hidden = by === undefined;
       if (by) fill(seen, icon('check', 14), h('span', {}, 'Acknowledged by ', h('strong', { text: by.actor || 'somebody' }), ' ', ago(by.time), by.comment && ': ', by.comment && h('q', { text: by.comment })));
-      button.hidden = !isFiring && by !== undefined;
+      button.hidden = !isFiring;
       say(button, by === undefined ? 'Acknowledge' : 'Acknowledge again');
       button.setAttribute('aria-label', `${button.textContent}: ${alert.summary}`);
     },

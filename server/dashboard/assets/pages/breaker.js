@@ -73,7 +73,7 @@ export function breaker(main, route, signal) {
     actions.show(mode);
     facts.show(told);
     conditions.show(told);
-    past.now({ state: stateOf(told.state.state), mode });
+    past.now({ state: stateOf(told.state.state), mode, created: Date.parse(told.create_time) });
     if (told.state.revision === revision) return;
     const is = stateOf(told.state.state);
     if (state !== '' && is !== state) announce(`${name} is ${is}`);

@@ -37,9 +37,13 @@ export function overview(main, _route, signal) {
     { class: 'overview live' },
     wholeHealth.element,
     traffic.element,
-    h('div', { class: 'overview-pair' }, unhealthy.element, h('div', { class: 'overview-side' }, alerting.element, storage.element)),
+    h(
+      'div',
+      { class: 'overview-pair' },
+      h('div', { class: 'stack' }, unhealthy.element, namespaces.element),
+      h('div', { class: 'stack' }, alerting.element, storage.element),
+    ),
     h('div', { class: 'overview-three' }, busiest.element, slowest.element, denied.element),
-    namespaces.element,
   );
   const waiting = empty('Waiting for the server …');
   add(main, [head, waiting]);

@@ -3,7 +3,7 @@
 import { escaped, get, isAbort } from '../api.js';
 import { ago } from '../clock.js';
 import { add, fill, h, say } from '../dom.js';
-import { count, plural } from '../format.js';
+import { plural } from '../format.js';
 import { empty, errorBox, panel } from '../parts.js';
 import { go, link } from '../router.js';
 import { configTable } from './breaker/config.js';
@@ -103,7 +103,7 @@ function told({ name, exists, policies: matching, policy, values }) {
   );
   return [
     h('p', {}, whether, exists ? ' exists.' : ' does not exist; this is what it would have.'),
-    h('h3', { text: matching.length === 0 ? 'No policy matches' : `Matching policies, the best first: ${count(matching.length)}` }),
+    h('h3', { text: matching.length === 0 ? 'No policy matches' : `${plural(matching.length, 'policy matches', 'policies match')}, the best first` }),
     h('ol', { class: 'matching' }, ...order),
     h('h3', { text: 'Effective configuration' }),
     configTable(values),

@@ -11,6 +11,7 @@ import { CAUSES, causeOf, meaning, modeOf, stateOf } from '../words.js';
 export function transitionTable({ withBreaker }) {
   const columns = ['When', ...(withBreaker ? ['Breaker'] : []), 'Change', 'Cause', 'Who and why'];
   const { element, body } = table('Transitions, the latest first', columns);
+  element.classList.add('stacks');
   return {
     element,
     /** @param {any[]} transitions */

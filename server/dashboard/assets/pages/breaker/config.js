@@ -40,8 +40,8 @@ export function configTable(values) {
 
 /** @param {string} json as it stands in a configuration file; empty where it is off */
 function valueText(json) {
-  const isOff = json === '' || json === 'false';
-  return isOff ? h('span', { class: 'quiet', text: 'off' }) : h('code', { class: 'wrap', text: pretty(json) });
+  if (json === '') return h('span', { class: 'quiet', text: 'not set' });
+  return json === 'false' ? h('span', { class: 'quiet', text: 'off' }) : h('code', { class: 'wrap', text: pretty(json) });
 }
 
 /** @param {string} json */
@@ -53,9 +53,16 @@ function pretty(json) {
   }
 }
 
+/** @param {any} value */
+const isTable = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+
 /** @param {any} value @returns {string} */
 function plain(value) {
-  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(plain).join(', ');
-  if (value !== null && typeof value === 'object') return Object.entries(value).map(([key, one]) => `${key} ${typeof one === 'object' ? `(${plain(one)})` : plain(one)}`).join(', ');
+  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map((one) => (isTable(one) ? `(${plain(one)})` : plain(one))).join(', ');
+  if (isTable(value)) {
+    const { name, ...rest } = value;
+    const told = Object.entries(rest).map(([key, one]) => `${key} ${isTable(one) ? `(${plain(one)})` : plain(one)}`);
+    return [name, ...told].filter(Boolean).join(', ');
+  }
   return String(value);
 }

@@ -13,14 +13,14 @@ const RANGES = [[15, '15 min'], [60, '1 h'], [360, '6 h'], [1440, '24 h'], [10_0
 /** Transitions that are looked at for the strip; what was before the first of them is not told. */
 const MOST = 1_000;
 /** Transitions that are shown one by one. */
-const SHOWN = 15;
+const SHOWN = 12;
 
 /** @param {string} name @param {AbortSignal} signal */
 export function historyPanels(name, signal) {
   let range = RANGES[1];
   /** @type {any[]} */
   let transitions = [];
-  /** @type {{ state: string, mode: string } | null} */
+  /** @type {{ state: string, mode: string, created: number } | null} */
   let current = null;
   let isCut = false;
 
@@ -63,7 +63,9 @@ export function historyPanels(name, signal) {
     const time = serverTime();
     if (time === null || current === null) return;
     const oldest = transitions.at(-1);
-    const from = isCut && oldest ? Date.parse(oldest.time) : time - range.length;
+    const kept = isCut && oldest ? Date.parse(oldest.time) : time - range.length;
+    // Before it was created it was in no state; a clock that was set back must not turn this around.
+    const from = Math.min(Math.max(kept, current.created), time - 1000);
     strip.show(spans(transitions, current, from, time), isCut);
   }
 
@@ -71,7 +73,7 @@ export function historyPanels(name, signal) {
     timeline: panel('State', { aside: choices, class: 'timeline-panel' }, strip.element),
     transitions: panel('Transitions', { aside: all }, past.element, none, problem),
     load,
-    /** @param {{ state: string, mode: string }} is */
+    /** @param {{ state: string, mode: string, created: number }} is `created` in milliseconds since 1970 */
     now(is) {
       current = is;
       draw();

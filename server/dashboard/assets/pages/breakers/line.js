@@ -1,6 +1,6 @@
 // @ts-check
 // The columns of the list, and one row of it.
-import { now, serverTime } from '../../clock.js';
+import { now, relative } from '../../clock.js';
 import { fill, h, say } from '../../dom.js';
 import { count, dateTime, duration, millis, rate, toTime } from '../../format.js';
 import { icon } from '../../icons.js';
@@ -89,15 +89,8 @@ export function line() {
       say(cells.denied, count(row.denied));
       say(cells.since, duration(now() - row.since));
       cells.since.title = row.sinceTime === '' ? '' : `since ${dateTime(toTime(row.sinceTime))}`;
-      say(cells.retry, retry(row));
+      say(cells.retry, row.retryAt === null ? '–' : duration(row.retryAt - now()));
+      cells.mode.title = row.overrideEnds === '' ? '' : `ends ${relative(toTime(row.overrideEnds))}`;
     },
   };
-}
-
-/** @param {Row} row */
-function retry(row) {
-  if (row.retryAt !== null) return duration(row.retryAt - now());
-  const time = serverTime();
-  if (row.overrideEnds === '' || time === null) return '–';
-  return duration(toTime(row.overrideEnds) - time);
 }

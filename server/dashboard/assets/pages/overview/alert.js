@@ -10,7 +10,7 @@ import { alertStateOf, severityOf } from '../../words.js';
 export function alertLine(alert) {
   const [marks, text, when] = [h('span', { class: 'marks' }), h('span', { class: 'wrap' }), h('span', { class: 'quiet small' })];
   const words = alert.breaker === '' ? text : h('a', { class: 'plain', href: link('breakers', alert.breaker) }, text);
-  const element = h('li', { class: 'alert-line' }, marks, words, when);
+  const element = h('li', { class: 'alert-line' }, h('div', { class: 'alert-line-head' }, marks, when), words);
   let revision = '';
   return {
     element,

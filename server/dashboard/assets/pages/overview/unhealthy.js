@@ -34,10 +34,10 @@ export function unhealthyPanel() {
 }
 
 function row() {
-  const [state, since, retry] = [h('td', { class: 'marks' }), h('span'), h('span')];
+  const [state, since, retry] = [h('div', { class: 'marks' }), h('span'), h('span')];
   const rate = share();
   const name = h('th', { scope: 'row' });
-  const element = h('tr', {}, name, state, h('td', { class: 'number' }, rate.element), h('td', { class: 'number' }, since), h('td', { class: 'number wide' }, retry));
+  const element = h('tr', {}, name, h('td', {}, state), h('td', { class: 'number' }, rate.element), h('td', { class: 'number' }, since), h('td', { class: 'number wide' }, retry));
   let was = '';
   return {
     element,
