@@ -14,7 +14,6 @@ mod ledger;
 mod receiver;
 mod signature;
 
-use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -36,8 +35,6 @@ pub(crate) use self::receiver::{Receiver, ReceiverError, ReceiverSettings};
 
 /// Notices that wait for one receiver; any more are dropped.
 const QUEUE: usize = 1_000;
-/// Notices that are remembered, so that a change which says nothing new is not told again.
-const REMEMBERED: usize = 10_000;
 /// How long receivers may take for what is queued when the server goes down.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -50,8 +47,8 @@ pub(crate) trait Feed: Send + Sync + 'static {
     /// Waits for alerts that changed after a revision; in order of their revisions.
     async fn changed_after(&self, revision: u64) -> Vec<v1::Alert>;
 
-    /// Those that fire, at most `limit`.
-    fn firing(&self, limit: usize) -> Vec<v1::Alert>;
+    /// Those that fire and changed before a revision, at most `limit`, the last change first.
+    fn firing(&self, before: u64, limit: usize) -> Vec<v1::Alert>;
 }
 
 /// What has happened to an alert that is worth telling.
@@ -84,11 +81,19 @@ pub(crate) struct Notifier {
 }
 
 impl Event {
-    fn of(alert: &v1::Alert) -> Self {
+    /// What the last change of an alert was. `None` if somebody has seen it: of one that is not over
+    /// nothing more is told then.
+    fn of(alert: &v1::Alert) -> Option<Self> {
+        let seen_at = alert.acknowledgement.as_ref().and_then(|seen| seen.time);
+        let moment = |time: prost_types::Timestamp| (time.seconds, time.nanos);
         match alert.state() {
-            v1::AlertState::Resolved => Self::Resolved,
-            _ if alert.repeat_count > 0 => Self::Repeated(alert.repeat_count),
-            _ => Self::Fired,
+            v1::AlertState::Resolved => {
+                let was_over = |seen_at| alert.end_time.is_some_and(|end| seen_at > moment(end));
+                (!seen_at.map(moment).is_some_and(was_over)).then_some(Self::Resolved)
+            }
+            _ if seen_at.is_some() => None,
+            _ if alert.repeat_count > 0 => Some(Self::Repeated(alert.repeat_count)),
+            _ => Some(Self::Fired),
         }
     }
 
@@ -118,7 +123,7 @@ impl Notifier {
     /// If the certificates that this machine trusts cannot be read.
     pub(crate) fn new(receivers: Vec<Receiver>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         // Without receivers nothing is asked of the machine.
-        let http = (!receivers.is_empty()).then(delivery::client).transpose()?;
+        let http = (!receivers.is_empty()).then(|| delivery::client(&receivers)).transpose()?;
         let ledgers = receivers.iter().map(|_| Arc::<Ledger>::default()).collect();
         let receivers = receivers.into_iter().map(Arc::new).collect();
         Ok(Self { receivers, ledgers, http, clock })
@@ -170,12 +175,10 @@ impl Notifier {
 
     async fn follow(&self, feed: &dyn Feed, queues: &[mpsc::Sender<Notice>]) {
         let mut position = feed.head();
-        let mut told = Told::default();
         loop {
             for alert in feed.changed_after(position).await {
                 position = position.max(alert.revision);
-                let event = Event::of(&alert);
-                if told.note(alert.id, event) {
+                if let Some(event) = Event::of(&alert) {
                     self.hand_out(Notice { alert, event, at: self.clock.now() }, queues);
                 }
             }
@@ -206,29 +209,6 @@ impl Notifier {
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.receivers.iter().map(|receiver| receiver.name())).finish()
-    }
-}
-
-/// What was told already. An alert also changes when somebody acknowledges it.
-#[derive(Default)]
-struct Told {
-    events: HashSet<(u64, Event)>,
-    in_order: VecDeque<(u64, Event)>,
-}
-
-impl Told {
-    /// Notes what is about to be told; `false` if it was told already.
-    fn note(&mut self, id: u64, event: Event) -> bool {
-        if !self.events.insert((id, event)) {
-            return false;
-        }
-        self.in_order.push_back((id, event));
-        if self.in_order.len() > REMEMBERED
-            && let Some(oldest) = self.in_order.pop_front()
-        {
-            self.events.remove(&oldest);
-        }
-        true
     }
 }
 

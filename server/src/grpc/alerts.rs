@@ -1,6 +1,6 @@
 //! Alerts: pages of them, a stream that goes on, and what people note about them.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use breaker_proto::v1;
 use breaker_wire::time_to_message;
 use futures::{Stream, stream};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tonic::Status;
 
 use super::error::{ended, to_status};
@@ -123,22 +124,29 @@ impl Follower {
         Some(item)
     }
 
-    /// Waits for alerts that pass the filter, or for the time to give a sign of life.
+    /// Waits for alerts that pass the filter, or for the time to give a sign of life: that comes however
+    /// many go by that do not pass.
     async fn follow(&mut self) -> v1::WatchAlertsResponse {
+        let mut beat = pin!(sleep(HEARTBEAT));
         loop {
             self.news.borrow_and_update();
             let rows = self.leading.engine.alerts_after(self.position, CHUNK);
-            if let Some(last) = rows.last() {
-                self.position = last.revision;
-                let selected = rows.iter().filter(|row| self.filter.selects(row));
-                let alerts: Vec<_> = selected.map(|row| row_to_message(row)).collect();
-                if !alerts.is_empty() {
-                    return v1::WatchAlertsResponse { alerts, position: self.position };
-                }
+            self.position = rows.last().map_or(self.position, |last| last.revision);
+            let selected = rows.iter().filter(|row| self.filter.selects(row));
+            let alerts: Vec<_> = selected.map(|row| row_to_message(row)).collect();
+            if !alerts.is_empty() {
+                return v1::WatchAlertsResponse { alerts, position: self.position };
+            }
+            if rows.len() == CHUNK {
                 continue;
             }
-            if tokio::time::timeout(HEARTBEAT, self.news.changed()).await.is_err() {
-                return v1::WatchAlertsResponse { alerts: Vec::new(), position: self.position };
+            tokio::select! {
+                biased;
+                () = &mut beat => {
+                    return v1::WatchAlertsResponse { alerts, position: self.position };
+                }
+                // The sender lives as long as the engine.
+                _ = self.news.changed() => {}
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The history of transitions: pages of it, and a stream that goes on.
 
 use std::collections::HashSet;
-use std::pin::Pin;
+use std::future::ready;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use breaker_proto::v1;
 use breaker_wire::cause_from_message;
 use futures::{Stream, stream};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tonic::Status;
 
 use super::answers::transition_to_message;
@@ -124,23 +126,26 @@ impl Follower {
 
     /// Waits for transitions that pass the filter, or for the time to give a sign of life.
     async fn follow(&mut self) -> Result<v1::WatchTransitionsResponse, EngineError> {
+        let mut beat = pin!(sleep(HEARTBEAT));
         loop {
             self.news.borrow_and_update();
             let records = self.leading.engine.transitions_after(self.position, CHUNK).await?;
-            if let Some(last) = records.last() {
-                self.position = last.id;
-                let selected = records.iter().filter(|record| self.filter.matches(record));
-                let transitions: Vec<_> =
-                    selected.map(|record| transition_to_message(record)).collect();
-                if !transitions.is_empty() {
-                    let position = self.position;
+            self.position = records.last().map_or(self.position, |last| last.id);
+            let selected = records.iter().filter(|record| self.filter.matches(record));
+            let transitions: Vec<_> =
+                selected.map(|record| transition_to_message(record)).collect();
+            let position = self.position;
+            if !transitions.is_empty() {
+                return Ok(v1::WatchTransitionsResponse { transitions, position });
+            }
+            tokio::select! {
+                biased;
+                () = &mut beat => {
                     return Ok(v1::WatchTransitionsResponse { transitions, position });
                 }
-                continue;
-            }
-            if tokio::time::timeout(HEARTBEAT, self.news.changed()).await.is_err() {
-                let (transitions, position) = (Vec::new(), self.position);
-                return Ok(v1::WatchTransitionsResponse { transitions, position });
+                // There can be more.
+                () = ready(()), if !records.is_empty() => {}
+                _ = self.news.changed() => {}
             }
         }
     }

@@ -7,29 +7,41 @@ use serde_json::{Value, json};
 
 use super::{Event, Notice};
 
-/// The alert as it is in the protocol, as JSON, with what has happened to it.
+/// The alert as the JSON API gives it, with what has happened to it.
 pub(super) fn webhook(notice: &Notice) -> Value {
     let Notice { alert, event, at } = notice;
-    let acknowledgement = alert.acknowledgement.as_ref().map(|seen| {
-        json!({ "actor": seen.actor, "comment": seen.comment, "time": time(seen.time.as_ref()) })
+    json!({ "event": event.as_str(), "time": time_to_message(*at).to_string(), "alert": json(alert) })
+}
+
+/// JSON of proto3 with the names of the proto fields: what is not set is left out. Written out, because
+/// the protocol need not be at hand to tell an alert; a test compares it with the protocol.
+fn json(alert: &v1::Alert) -> Value {
+    let mut json = json!({
+        "id": alert.id.to_string(),
+        "revision": alert.revision.to_string(),
+        "rule": alert.rule().as_str_name(),
+        "severity": alert.severity().as_str_name(),
+        "state": alert.state().as_str_name(),
+        "breaker": alert.breaker,
+        "summary": alert.summary,
+        "repeat_count": alert.repeat_count,
     });
-    json!({
-        "event": event.as_str(),
-        "time": time_to_message(*at).to_string(),
-        "alert": {
-            "id": alert.id.to_string(),
-            "revision": alert.revision.to_string(),
-            "rule": alert.rule().as_str_name(),
-            "severity": alert.severity().as_str_name(),
-            "state": alert.state().as_str_name(),
-            "breaker": alert.breaker,
-            "summary": alert.summary,
-            "start_time": time(alert.start_time.as_ref()),
-            "end_time": time(alert.end_time.as_ref()),
-            "repeat_count": alert.repeat_count,
-            "acknowledgement": acknowledgement,
-        },
-    })
+    let acknowledgement = alert.acknowledgement.as_ref().map(|seen| {
+        let mut json = json!({ "actor": seen.actor, "comment": seen.comment });
+        set(&mut json, "time", seen.time.map(written));
+        json
+    });
+    set(&mut json, "start_time", alert.start_time.map(written));
+    set(&mut json, "end_time", alert.end_time.map(written));
+    set(&mut json, "notify_time", alert.notify_time.map(written));
+    set(&mut json, "acknowledgement", acknowledgement);
+    json
+}
+
+fn set(json: &mut Value, field: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        json[field] = value;
+    }
 }
 
 /// A line of text, with a word for what has happened.
@@ -58,11 +70,9 @@ fn posted(alert: &v1::Alert) -> Value {
             "namespace": alert.breaker.split('/').next().unwrap_or_default(),
         },
         "annotations": { "summary": alert.summary, "id": alert.id.to_string() },
-        "startsAt": time(alert.start_time.as_ref()),
     });
-    if alert.end_time.is_some() {
-        posted["endsAt"] = time(alert.end_time.as_ref());
-    }
+    set(&mut posted, "startsAt", alert.start_time.map(written));
+    set(&mut posted, "endsAt", alert.end_time.map(written));
     posted
 }
 
@@ -85,8 +95,8 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn time(time: Option<&prost_types::Timestamp>) -> Value {
-    time.map_or(Value::Null, |time| time.to_string().into())
+fn written(time: prost_types::Timestamp) -> Value {
+    time.to_string().into()
 }
 
 /// Seconds since the Unix epoch.
@@ -96,6 +106,10 @@ pub(super) const fn seconds(time: Time) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+    use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+    use serde_json::value::Serializer as ToValue;
+
     use super::*;
 
     fn notice(event: Event) -> Notice {
@@ -115,13 +129,38 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_gets_an_alert_as_the_json_api_gives_it() {
+        let pool = DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET).unwrap();
+        let kind = pool.get_message_by_name("breaker.v1.Alert").unwrap();
+        let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
+        let timestamp = |seconds| Some(prost_types::Timestamp { seconds, nanos: 250_000_000 });
+        let plain = notice(Event::Fired).alert;
+        let full = v1::Alert {
+            end_time: timestamp(62),
+            notify_time: timestamp(61),
+            acknowledgement: Some(v1::Acknowledgement {
+                actor: "ann".into(),
+                comment: "mine".into(),
+                time: timestamp(63),
+            }),
+            ..plain.clone()
+        };
+        for alert in [plain, full, v1::Alert::default()] {
+            let bytes = alert.encode_to_vec();
+            let message = DynamicMessage::decode(kind.clone(), bytes.as_slice()).unwrap();
+            let expected = message.serialize_with_options(ToValue, &options).unwrap();
+            assert_eq!(json(&alert), expected);
+        }
+    }
+
+    #[test]
     fn each_kind_gets_what_it_understands() {
         let webhook = webhook(&notice(Event::Repeated(2)));
         assert_eq!(webhook["event"], "repeated");
         assert_eq!(webhook["time"], "1970-01-01T00:01:01Z");
         assert_eq!(webhook["alert"]["rule"], "ALERT_RULE_PROLONGED_OUTAGE");
         assert_eq!(webhook["alert"]["id"], "7");
-        assert_eq!(webhook["alert"]["end_time"], Value::Null);
+        assert!(webhook["alert"].get("end_time").is_none());
 
         let slack = slack(&notice(Event::Fired));
         assert_eq!(slack["text"], "*CRITICAL* payments/stripe is OPEN &amp; &lt;nobody&gt; acts");

@@ -6,7 +6,6 @@ use std::{error, io};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use breaker_engine::Clock;
-use breaker_proto::v1;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Request, StatusCode};
@@ -16,6 +15,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -24,16 +24,18 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use super::receiver::Kind;
 use super::{Dropped, Feed, Ledger, Notice, Receiver, body, signature};
 
-/// Pauses between attempts: the first, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// Pauses between attempts: the first, and the longest. Up to as much again comes on top by chance.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// A receiver is left alone for no longer than this, whatever it asks for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// What a receiver did not take for so long after it happened is dropped.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
 /// An Alertmanager forgets what it does not hear of for five minutes.
 const REMIND_EVERY: Duration = Duration::from_secs(60);
 /// Of an answer no more is read.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
-/// Most alerts that an Alertmanager is reminded of at once.
-const MAX_REMINDED: usize = 1_000;
+/// Alerts that an Alertmanager is reminded of at once.
+const REMINDED_AT_ONCE: usize = 1_000;
 
 /// Brings notices to one receiver.
 pub(super) struct Courier {
@@ -60,12 +62,21 @@ enum Failure {
     Answer { status: StatusCode, retry_after: Option<Duration> },
 }
 
-pub(super) fn client() -> io::Result<Http> {
-    let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(ring::default_provider())?
-        .https_or_http()
-        .enable_http1()
-        .build();
+/// A client that reaches these receivers. Where all of them are reached without TLS, the machine need
+/// not trust any certificate.
+pub(super) fn client(receivers: &[Receiver]) -> io::Result<Http> {
+    let builder = HttpsConnectorBuilder::new();
+    let builder = if receivers.iter().any(Receiver::uses_tls) {
+        builder.with_provider_and_native_roots(ring::default_provider())?
+    } else {
+        let trusts_nobody = ClientConfig::builder_with_provider(ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        builder.with_tls_config(trusts_nobody)
+    };
+    let connector = builder.https_or_http().enable_http1().build();
     Ok(Client::builder(TokioExecutor::new()).build(connector))
 }
 
@@ -100,18 +111,18 @@ impl Courier {
     /// Tells one thing, however often it takes.
     async fn tell(&self, notice: &Notice) {
         let (body, key) = (self.body(notice), notice.key());
-        let waited = self.clock.now().since(notice.at);
+        let is_too_old = || self.clock.now().since(notice.at) >= GIVE_UP_AFTER;
         let pauses = ExponentialBuilder::default()
             .with_min_delay(PAUSE.0)
             .with_max_delay(PAUSE.1)
             .without_max_times()
-            .with_total_delay(Some(GIVE_UP_AFTER.saturating_sub(waited)))
             .with_jitter();
         let (receiver, alert) = (self.receiver.name(), notice.alert.id);
         let told = (|| self.post(&body, Some(&key)))
             .retry(pauses)
-            .when(Failure::is_passing)
-            .adjust(|failure, pause| pause.map(|pause| failure.pause().unwrap_or(pause)))
+            .when(|failure| failure.is_passing() && !is_too_old())
+            // Asked for no pause at all, it would be told again and again.
+            .adjust(|failure, pause| pause.max(pause.and_then(|_| failure.pause())))
             .notify(|error, pause| {
                 self.ledger.failed();
                 tracing::debug!(receiver, alert, %error, ?pause, "the receiver was not reached");
@@ -128,17 +139,23 @@ impl Courier {
         }
     }
 
-    /// Tells an Alertmanager what still fires. One attempt: the next reminder comes soon.
+    /// Tells an Alertmanager all that still fires. One attempt: the next reminder comes soon.
     async fn remind(&self) {
-        let firing = self.feed.firing(MAX_REMINDED);
-        let wanted: Vec<&v1::Alert> =
-            firing.iter().filter(|alert| self.receiver.wants(alert)).collect();
-        if wanted.is_empty() {
-            return;
-        }
-        if let Err(error) = self.post(&body::alertmanager(wanted), None).await {
-            self.ledger.failed();
-            tracing::debug!(receiver = self.receiver.name(), %error, "no reminder got through");
+        let mut before = u64::MAX;
+        loop {
+            let firing = self.feed.firing(before, REMINDED_AT_ONCE);
+            let Some(last) = firing.last() else { return };
+            before = last.revision;
+            let wanted: Vec<_> = firing.iter().filter(|alert| self.receiver.wants(alert)).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.post(&body::alertmanager(wanted), None).await {
+                self.ledger.failed();
+                let receiver = self.receiver.name();
+                tracing::debug!(receiver, %error, "no reminder got through");
+                return;
+            }
         }
     }
 
@@ -182,7 +199,7 @@ impl Failure {
         let retry_after = headers
             .get(RETRY_AFTER)
             .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
-            .map(|seconds| Duration::from_secs(seconds).min(PAUSE.1));
+            .map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
         Self::Answer { status, retry_after }
     }
 

@@ -27,9 +27,9 @@ impl Feed for EngineFeed {
         rows.iter().map(|row| alert_to_message(row)).collect()
     }
 
-    fn firing(&self, limit: usize) -> Vec<v1::Alert> {
+    fn firing(&self, before: u64, limit: usize) -> Vec<v1::Alert> {
         let filter = AlertFilter { is_firing: Some(true), ..AlertFilter::default() };
-        let (rows, _) = self.0.list_alerts(&filter, u64::MAX, limit);
+        let (rows, _) = self.0.list_alerts(&filter, before, limit);
         rows.iter().map(|row| alert_to_message(row)).collect()
     }
 }

@@ -10,6 +10,7 @@ use breaker_core::BreakerName;
 use breaker_engine::{Selector, Selectors};
 use breaker_proto::v1;
 use http::Uri;
+use http::uri::Scheme;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -159,6 +160,11 @@ impl Receiver {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is reached by TLS.
+    pub(super) fn uses_tls(&self) -> bool {
+        self.url.scheme() == Some(&Scheme::HTTPS)
     }
 
     /// Whether the receiver wants to hear of an alert.

@@ -1,12 +1,14 @@
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::routing::post;
-use breaker_engine::SystemClock;
+use breaker_engine::{ManualClock, SystemClock};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -30,25 +32,44 @@ impl Made {
         Arc::new(Self { alerts: watch::Sender::default() })
     }
 
-    fn change(&self, id: u64, state: v1::AlertState, repeat_count: u32) {
+    fn change(&self, alert: v1::Alert) {
         self.alerts.send_modify(|alerts| {
-            alerts.push(v1::Alert {
-                id,
-                revision: alerts.len() as u64 + 1,
-                rule: v1::AlertRule::StateChange.into(),
-                severity: v1::AlertSeverity::High.into(),
-                state: state.into(),
-                breaker: "payments/stripe".into(),
-                summary: format!("alert {id}"),
-                repeat_count,
-                ..Default::default()
-            });
+            let revision = alerts.len() as u64 + 1;
+            alerts.push(v1::Alert { revision, ..alert });
         });
     }
 
     fn fire(&self, id: u64) {
-        self.change(id, v1::AlertState::Firing, 0);
+        self.change(firing(id));
     }
+}
+
+fn firing(id: u64) -> v1::Alert {
+    v1::Alert {
+        id,
+        rule: v1::AlertRule::StateChange.into(),
+        severity: v1::AlertSeverity::High.into(),
+        state: v1::AlertState::Firing.into(),
+        breaker: "payments/stripe".into(),
+        summary: format!("alert {id}"),
+        ..Default::default()
+    }
+}
+
+/// One that was over at this second.
+fn over(id: u64, second: i64) -> v1::Alert {
+    let state = v1::AlertState::Resolved.into();
+    v1::Alert { state, end_time: at(second), ..firing(id) }
+}
+
+/// One that somebody saw at this second.
+fn seen_at(second: i64, alert: v1::Alert) -> v1::Alert {
+    let seen = v1::Acknowledgement { time: at(second), ..Default::default() };
+    v1::Alert { acknowledgement: Some(seen), ..alert }
+}
+
+fn at(seconds: i64) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds, nanos: 0 })
 }
 
 #[async_trait]
@@ -64,10 +85,11 @@ impl Feed for Made {
         alerts[revision as usize..].to_vec()
     }
 
-    fn firing(&self, limit: usize) -> Vec<v1::Alert> {
+    fn firing(&self, before: u64, limit: usize) -> Vec<v1::Alert> {
         let alerts = self.alerts.borrow();
-        let firing = alerts.iter().filter(|alert| alert.state() == v1::AlertState::Firing);
-        firing.take(limit).cloned().collect()
+        let is_firing =
+            |alert: &&v1::Alert| alert.state() == v1::AlertState::Firing && alert.revision < before;
+        alerts.iter().rev().filter(is_firing).take(limit).cloned().collect()
     }
 }
 
@@ -78,6 +100,8 @@ struct Seen {
     /// The answers of so many attempts.
     failures: AtomicU32,
     failing_status: AtomicU32,
+    /// Every attempt, those that failed included.
+    attempts: AtomicU32,
     is_stuck: AtomicBool,
 }
 
@@ -106,7 +130,10 @@ async fn take(
     State(seen): State<Arc<Seen>>,
     headers: HeaderMap,
     body: Bytes,
-) -> (StatusCode, &'static str) {
+) -> (StatusCode, [(HeaderName, &'static str); 1]) {
+    // At once again, if it were asked.
+    let retry_after = [(RETRY_AFTER, "0")];
+    seen.attempts.fetch_add(1, Ordering::Relaxed);
     if seen.is_stuck.load(Ordering::Relaxed) {
         sleep(Duration::from_secs(3_600)).await;
     }
@@ -114,10 +141,10 @@ async fn take(
         seen.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
     if left.is_ok() {
         let status = seen.failing_status.load(Ordering::Relaxed) as u16;
-        return (StatusCode::from_u16(status).unwrap(), "no");
+        return (StatusCode::from_u16(status).unwrap(), retry_after);
     }
     seen.posts.lock().push((headers, body));
-    (StatusCode::OK, "thanks")
+    (StatusCode::OK, retry_after)
 }
 
 struct Running {
@@ -129,10 +156,14 @@ struct Running {
 
 impl Running {
     fn start(receivers: &[String]) -> Self {
+        Self::start_with(receivers, Made::new(), Arc::new(SystemClock::start()))
+    }
+
+    fn start_with(receivers: &[String], feed: Arc<Made>, clock: Arc<dyn Clock>) -> Self {
         let receivers =
             receivers.iter().map(|receiver| Receiver::from_toml(receiver).unwrap()).collect();
-        let notifier = Notifier::new(receivers, Arc::new(SystemClock::start())).unwrap();
-        let (feed, over) = (Made::new(), CancellationToken::new());
+        let notifier = Notifier::new(receivers, clock).unwrap();
+        let over = CancellationToken::new();
         let task = tokio::spawn({
             let (notifier, feed, over) = (notifier.clone(), Arc::clone(&feed), over.clone());
             async move { notifier.run(feed, over).await }
@@ -171,10 +202,8 @@ async fn a_webhook_gets_each_event_once_and_can_check_who_sent_it() {
     tokio::task::yield_now().await;
     running.feed.fire(1);
     running.until("the first is told", |running| running.ledger("ops").delivered() == 1).await;
-    // An acknowledgement, and what comes again.
-    running.feed.fire(1);
-    running.feed.change(1, v1::AlertState::Firing, 1);
-    running.feed.change(1, v1::AlertState::Resolved, 1);
+    running.feed.change(v1::Alert { repeat_count: 1, ..firing(1) });
+    running.feed.change(over(1, 9));
     running.until("all is told", |running| running.ledger("ops").delivered() == 3).await;
     assert_eq!(seen.keys(), ["1-fired", "1-repeated-1", "1-resolved"]);
 
@@ -188,6 +217,49 @@ async fn a_webhook_gets_each_event_once_and_can_check_who_sent_it() {
     expected.verify_slice(&hex::decode(mac).unwrap()).unwrap();
     let told: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((&told["event"], &told["alert"]["id"]), (&"fired".into(), &"1".into()));
+    running.end().await;
+}
+
+#[tokio::test]
+async fn nobody_is_told_that_somebody_has_seen_an_alert() {
+    let seen = Arc::<Seen>::default();
+    let running = Running::start(&[receiver("ops", seen.serve().await, "")]);
+    tokio::task::yield_now().await;
+    for alert in [
+        // One that fired in another life of the server.
+        seen_at(1, firing(1)),
+        seen_at(1, over(1, 2)),
+        // One that was seen when it was over.
+        over(2, 3),
+        seen_at(4, over(2, 3)),
+    ] {
+        running.feed.change(alert);
+    }
+    running.feed.fire(3);
+    running.until("the last is told", |running| running.ledger("ops").delivered() == 3).await;
+    assert_eq!(seen.keys(), ["1-resolved", "2-resolved", "3-fired"]);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn what_a_receiver_did_not_take_for_an_hour_is_dropped() {
+    let seen = Arc::<Seen>::default();
+    seen.failures.store(u32::MAX, Ordering::Relaxed);
+    seen.failing_status.store(503, Ordering::Relaxed);
+    let clock = Arc::new(ManualClock::at(Time::from_millis(1_000_000)));
+    let receivers = [receiver("ops", seen.serve().await, "")];
+    let running = Running::start_with(&receivers, Made::new(), Arc::clone(&clock) as _);
+    tokio::task::yield_now().await;
+    running.feed.fire(1);
+    running.feed.fire(2);
+    running.until("it is told twice", |running| running.ledger("ops").failed_attempts() == 2).await;
+    // It asked to be told again at once, which is not done.
+    assert_eq!(seen.attempts.load(Ordering::Relaxed), 2);
+    assert_eq!(running.ledger("ops").waiting(), 2);
+    clock.advance_to(clock.now() + Duration::from_secs(3_600));
+    running.until("nothing waits", |running| running.ledger("ops").waiting() == 0).await;
+    assert_eq!(running.ledger("ops").dropped_for(Dropped::Expired), 2);
+    assert_eq!(seen.attempts.load(Ordering::Relaxed), 4, "once more each");
     running.end().await;
 }
 
@@ -271,5 +343,26 @@ async fn an_alertmanager_is_told_in_its_own_way_and_hears_what_fires_at_once() {
     running.until("it is told", |running| running.ledger("am").delivered() == 1).await;
     let told: Value = serde_json::from_slice(&seen.posts.lock()[0].1).unwrap();
     assert_eq!(told[0]["labels"]["alertname"], "BreakerStateChange");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn an_alertmanager_is_reminded_of_all_that_fires() {
+    let seen = Arc::<Seen>::default();
+    let address = seen.serve().await;
+    let receiver = format!("name = 'am'\nkind = 'alertmanager'\nurl = 'http://{address}/am'");
+    let feed = Made::new();
+    (1..=2_500).for_each(|id| feed.fire(id));
+    let running = Running::start_with(&[receiver], feed, Arc::new(SystemClock::start()));
+    running.until("it was reminded", |_| seen.posts.lock().len() == 3).await;
+    let ids: HashSet<_> = seen
+        .posts
+        .lock()
+        .iter()
+        .flat_map(|(_, body)| serde_json::from_slice::<Vec<Value>>(body).unwrap())
+        .map(|alert| alert["annotations"]["id"].to_string())
+        .collect();
+    assert_eq!(ids.len(), 2_500);
+    assert_eq!(running.ledger("am").delivered(), 0, "it was no news");
     running.end().await;
 }
