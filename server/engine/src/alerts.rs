@@ -12,20 +12,21 @@ mod row;
 mod told;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use breaker_core::{AlertRules, BreakerName, Mode, Time};
+use breaker_core::{BreakerName, Time};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use self::book::Book;
-use self::followed::Followed;
+use self::book::{Book, Seen};
+use self::followed::Found;
+use crate::defaults::Defaults;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::live::Live;
 use crate::selectors::Selector;
 use crate::store::Batch;
 
+pub(crate) use self::book::StorageRule;
 pub use self::kept::{MAX_ALERTS, MAX_FIRING};
 pub use self::row::{Acknowledgement, AlertRow, AlertRule, Severity};
 
@@ -86,10 +87,10 @@ impl Alerts {
     pub(crate) fn new(
         rows: Vec<AlertRow>,
         first_number: u64,
-        storage_limit: Option<Duration>,
+        storage_rule: StorageRule,
         begins_after: u64,
     ) -> Self {
-        let book = Book::new(rows, first_number, storage_limit);
+        let book = Book::new(rows, first_number, storage_rule);
         let loaded = book.kept.latest();
         Self {
             latest: watch::Sender::new(loaded),
@@ -117,9 +118,18 @@ impl Alerts {
         }
     }
 
-    /// A breaker is gone.
+    /// A breaker is gone. There can be another one of its name already.
     pub(crate) fn forget(&self, engine: &Engine, name: &BreakerName) {
-        self.change(engine, |book| book.forget(name, engine.now()));
+        let defaults = engine.policies().defaults();
+        let other = |_: &BreakerName, live: &mut Live| (live.found(), live.seen(defaults));
+        let other = engine.breakers().with(name.as_str(), other);
+        self.change(engine, |book| {
+            let now = engine.now();
+            book.forget(name, now);
+            if let Some((found, seen)) = other.filter(|(found, _)| !found.is_well()) {
+                book.find(name, &found, None, &seen, now);
+            }
+        });
     }
 
     fn change<R>(&self, engine: &Engine, change: impl FnOnce(&mut Book) -> R) -> R {
@@ -204,36 +214,47 @@ impl Engine {
             .change(self, |book| book.kept.acknowledge(id, seen))
             .ok_or(EngineError::UnknownAlert(id))
     }
-
-    /// The rules of alerts about a breaker; `None` if there is none of this name.
-    fn alert_rules(&self, name: &BreakerName) -> Option<AlertRules> {
-        self.breakers().with(name.as_str(), |_, live| *live.alert_rules(self.policies().defaults()))
-    }
 }
 
 impl Live {
-    /// What the rules have to know of the breaker as it is.
-    fn found(&self) -> Followed {
-        let forced_at = self.breaker.override_in_force().map(|set| set.set_at);
-        Followed::found(self.breaker.state(), self.breaker.mode(), self.breaker.since(), forced_at)
+    /// The breaker as it is.
+    fn found(&self) -> Found {
+        Found {
+            state: self.breaker.state(),
+            mode: self.breaker.mode(),
+            since: self.breaker.since(),
+            forced_at: self.breaker.override_in_force().map(|set| set.set_at),
+        }
+    }
+
+    /// What the rules know of it.
+    fn seen(&self, defaults: &Defaults) -> Seen {
+        Seen { rules: *self.alert_rules(defaults), reported_at: self.last_report_at() }
     }
 }
 
-/// Takes in every breaker as it was loaded. Before anybody changes them.
+/// Takes in the breakers as they are: those that are not well, those that are followed and those that
+/// something fires about.
 pub(crate) fn find_all(engine: &Engine) {
-    let now = engine.now();
-    let mut found = Vec::new();
+    let (mut known, outages) = {
+        let book = engine.alerts().book.lock();
+        (book.names(), book.kept.outages())
+    };
+    let mut all = Vec::new();
     engine.breakers().for_each(|name, live| {
-        let is_out = live.breaker.state() != breaker_core::StateKind::Closed;
-        if is_out || live.breaker.mode() != Mode::Normal {
-            found.push((name.clone(), live.found()));
+        let found = live.found();
+        if known.remove(name) || !found.is_well() {
+            all.push((name.clone(), found, live.seen(engine.policies().defaults())));
         }
     });
     engine.alerts().change(engine, |book| {
-        for (name, followed) in found {
-            book.find(&name, followed, now);
+        let now = engine.now();
+        for (name, found, seen) in all {
+            book.find(&name, &found, outages.get(&name).copied(), &seen, now);
         }
-        book.settle_found(now);
+        for gone in &known {
+            book.forget(gone, now);
+        }
     });
 }
 
@@ -279,7 +300,6 @@ async fn take_transitions(engine: &Arc<Engine>, mut position: u64) -> u64 {
                 tracing::warn!(%error, "alerts have missed transitions");
                 position = engine.latest_transition();
                 find_all(engine);
-                look_at_all(engine).await;
                 return position;
             }
         };
@@ -287,9 +307,9 @@ async fn take_transitions(engine: &Arc<Engine>, mut position: u64) -> u64 {
         position = last.id;
         let now = engine.now();
         for record in records {
-            let rules = engine.alert_rules(&record.breaker);
-            engine.alerts().change(engine, |book| match rules {
-                Some(rules) => book.take(&record.breaker, &record.transition, &rules, now),
+            let seen = see(engine, &record.breaker);
+            engine.alerts().change(engine, |book| match seen {
+                Some(seen) => book.take(&record.breaker, &record.transition, &seen, now),
                 None => book.forget(&record.breaker, now),
             });
         }
@@ -335,26 +355,26 @@ async fn look_at_all(engine: &Arc<Engine>) {
 
 fn look_at(engine: &Arc<Engine>, name: &BreakerName) {
     let now = engine.now();
-    let seen = engine.breakers().with(name.as_str(), |_, live| {
-        (*live.alert_rules(engine.policies().defaults()), live.last_report_at())
-    });
+    let seen = see(engine, name);
     let is_awaited = engine.alerts().change(engine, |book| match seen {
         None => {
             book.forget(name, now);
             false
         }
-        Some((rules, reported_at)) => {
-            match reported_at.filter(|_| rules.reporters_lost.is_some()) {
-                Some(at) => book.reported(name, at, &rules, now),
-                None => book.look_at(name, &rules, now),
-            }
-            rules.reporters_lost.is_none() || book.is_lost(name)
+        Some(seen) => {
+            book.look_at(name, &seen, now);
+            seen.rules.reporters_lost.is_none() || book.is_lost(name)
         }
     });
     if is_awaited {
         // The next report is to be told, which those before it need not be.
         engine.breakers().with(name.as_str(), |_, live| live.marks.is_report_told = false);
     }
+}
+
+/// What is known of a breaker; `None` if there is none of this name.
+fn see(engine: &Engine, name: &BreakerName) -> Option<Seen> {
+    engine.breakers().with(name.as_str(), |_, live| live.seen(engine.policies().defaults()))
 }
 
 #[cfg(test)]

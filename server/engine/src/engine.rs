@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::alerts::Alerts;
+use crate::alerts::{Alerts, StorageRule};
 use crate::breakers::{Breakers, first_of_incarnation};
 use crate::clock::Clock;
 use crate::damage::Damage;
@@ -146,8 +146,11 @@ impl Engine {
         let lost = if opened.after_crash { LENIENCY } else { Duration::ZERO };
         let first_number = first_of_incarnation(opened.incarnation);
         let journal = Journal::new(&opened, latest.last.map(|last| last.at), first_number);
-        let alerts =
-            Alerts::new(stored.rows, first_number, options.storage_degraded, journal.latest());
+        let storage_rule = StorageRule {
+            degraded: options.storage_degraded,
+            repeat_after: breakers.policies().defaults().alert_rules().repeat_after,
+        };
+        let alerts = Alerts::new(stored.rows, first_number, storage_rule, journal.latest());
         let engine = Arc::new(Self {
             breakers,
             watch_log: Arc::new(WatchLog::new((options.life)())),

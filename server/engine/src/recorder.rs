@@ -74,10 +74,10 @@ fn record_change(engine: &Engine, name: &BreakerName) {
 /// A breaker of the same name may have been created since; its own change has been recorded, or
 /// follows.
 fn record_deletion(engine: &Engine, deletion: Deletion, position: u64) {
+    engine.alerts().forget(engine, &deletion.name);
     if engine.breakers().contains(&deletion.name) {
         engine.watch_log().forget(position, &deletion.name);
     } else {
-        engine.alerts().forget(engine, &deletion.name);
         engine.watch_log().bury(position, deletion.name);
     }
 }

@@ -37,19 +37,34 @@ pub(super) struct Verdict {
     pub(super) changes_at: Option<Time>,
 }
 
+/// A breaker as it is found where nobody followed what has happened to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) state: StateKind,
+    pub(super) mode: Mode,
+    /// When the state began.
+    pub(super) since: Time,
+    /// When the override began.
+    pub(super) forced_at: Option<Time>,
+}
+
+impl Found {
+    /// Whether no rule has anything to say of a breaker that is like this.
+    pub(super) fn is_well(&self) -> bool {
+        self.state == StateKind::Closed && self.mode == Mode::Normal
+    }
+}
+
 impl Followed {
-    /// As a breaker is found.
-    pub(super) fn found(
-        state: StateKind,
-        mode: Mode,
-        since: Time,
-        forced_at: Option<Time>,
-    ) -> Self {
-        Self {
-            out_since: (state != StateKind::Closed).then_some(since),
-            forced: (mode != Mode::Normal).then_some((mode, forced_at.unwrap_or(since))),
-            ..Self::default()
-        }
+    /// Takes over what a breaker is found to be. When that began is known best by those who followed
+    /// it, as far as they did.
+    pub(super) fn find(&mut self, found: &Found) {
+        let Found { state, mode, since, forced_at } = *found;
+        let known = self.out_since.take();
+        self.out_since = (state != StateKind::Closed).then(|| known.unwrap_or(since));
+        let known = self.forced.take().filter(|(known, _)| *known == mode);
+        let found = || (mode, forced_at.unwrap_or(since));
+        self.forced = (mode != Mode::Normal).then(|| known.unwrap_or_else(found));
     }
 
     /// Takes in what has happened.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use breaker_core::{BreakerName, Time};
 
@@ -12,7 +13,8 @@ use crate::store::Batch;
 pub const MAX_ALERTS: usize = 1_000;
 /// So many that are over are kept however many fire: whoever follows has to see them end.
 const MIN_OVER: usize = 500;
-/// Most alerts that fire at a time; what is raised beyond that is counted and told nobody.
+/// Most alerts of one rule that fire at a time; what it raises beyond that is counted and told nobody.
+/// Each rule has its own, so that a fleet that opens does not keep silent what is worse.
 pub const MAX_FIRING: usize = 10_000;
 /// Most rows that are written, or deleted, at once.
 const MAX_WRITTEN_AT_ONCE: usize = 1_000;
@@ -36,6 +38,8 @@ pub(super) struct Kept {
     /// Those among them that are over.
     over: BTreeMap<u64, u64>,
     firing: HashMap<Key, u64>,
+    /// How many of each rule fire.
+    firing_of: [usize; AlertRule::ALL.len()],
     /// Ids and revisions lie above this.
     last_number: u64,
     /// Those that storage does not know as they are.
@@ -57,7 +61,7 @@ impl Kept {
             kept.stored.insert(row.id);
             kept.by_revision.insert(row.revision, row.id);
             if row.is_firing() {
-                kept.firing.insert((row.rule, row.breaker.clone()), row.id);
+                kept.fires((row.rule, row.breaker.clone()), row.id);
             } else {
                 kept.over.insert(row.revision, row.id);
             }
@@ -73,15 +77,15 @@ impl Kept {
         if self.firing.contains_key(&raised.key) {
             return;
         }
-        if self.firing.len() >= MAX_FIRING {
+        let Raised { key, severity, summary } = raised;
+        let (rule, breaker) = key.clone();
+        if self.firing_of[rule as usize] >= MAX_FIRING {
             self.suppressed += 1;
             return;
         }
         let id = self.next_number();
-        let Raised { key, severity, summary } = raised;
-        let (rule, breaker) = key.clone();
         if ended_at.is_none() {
-            self.firing.insert(key, id);
+            self.fires(key, id);
         }
         self.put(AlertRow {
             id,
@@ -106,17 +110,51 @@ impl Kept {
     /// What it tells of is over.
     pub(super) fn resolve(&mut self, key: &Key, at: Time) {
         let Some(id) = self.firing.remove(key) else { return };
+        self.firing_of[key.0 as usize] -= 1;
         self.change(id, |row| {
             (row.ended_at, row.notified_at) = (Some(at.max(row.started_at)), at);
         });
     }
 
-    /// Tells of an alert that fires once more.
-    pub(super) fn repeat(&mut self, key: &Key, at: Time) {
-        let Some(&id) = self.firing.get(key) else { return };
+    /// Tells of an alert that fires once more when that is due; returns when it is again. Never if
+    /// somebody has seen it.
+    pub(super) fn repeat(
+        &mut self,
+        key: &Key,
+        repeat_after: Option<Duration>,
+        now: Time,
+    ) -> Option<Time> {
+        let firing = self.firing(key).filter(|row| row.acknowledgement.is_none())?;
+        let (id, repeat_after) = (firing.id, repeat_after?);
+        let due = firing.notified_at + repeat_after;
+        if now < due {
+            return Some(due);
+        }
         self.change(id, |row| {
-            (row.notified_at, row.repeat_count) = (at, row.repeat_count.saturating_add(1));
+            (row.notified_at, row.repeat_count) = (now, row.repeat_count.saturating_add(1));
         });
+        Some(now + repeat_after)
+    }
+
+    /// Since when breakers are not CLOSED whose last change of state still fires, as far as the
+    /// changes before it are kept: each begins when the one before it ends, but for what follows a
+    /// change to CLOSED, which is over at once.
+    pub(super) fn outages(&self) -> HashMap<BreakerName, Time> {
+        let mut changes: Vec<_> =
+            self.alerts.values().filter(|row| row.rule == AlertRule::StateChange).collect();
+        changes.sort_by_key(|row| row.id);
+        // Since when, and until when as far as was seen.
+        let mut outages: HashMap<&BreakerName, (Time, Option<Time>)> = HashMap::new();
+        for row in changes {
+            let Some(breaker) = &row.breaker else { continue };
+            let began = match outages.get(breaker) {
+                Some((began, until)) if *until == Some(row.started_at) => *began,
+                _ => row.started_at,
+            };
+            outages.insert(breaker, (began, row.ended_at));
+        }
+        let open = outages.into_iter().filter(|(_, (_, until))| until.is_none());
+        open.map(|(breaker, (began, _))| (breaker.clone(), began)).collect()
     }
 
     /// Notes that somebody has seen an alert; `None` if it is not kept.
@@ -179,6 +217,13 @@ impl Kept {
         }
         for id in &batch.alert_deletions {
             self.to_delete.remove(id);
+        }
+    }
+
+    fn fires(&mut self, key: Key, id: u64) {
+        let rule = key.0;
+        if self.firing.insert(key, id).is_none() {
+            self.firing_of[rule as usize] += 1;
         }
     }
 

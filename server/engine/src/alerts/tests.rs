@@ -1,6 +1,9 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
-use breaker_core::{AlertPatch, Attribution, Cause, Counts, Flapping, StateKind, Time, Transition};
+use breaker_core::{
+    AlertPatch, AlertRules, Attribution, Cause, Counts, Flapping, Mode, StateKind, Time, Transition,
+};
 use proptest::prelude::*;
 
 use super::kept::MAX_ALERTS;
@@ -8,6 +11,9 @@ use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
+/// Alerts of the server's own rules.
+const STORAGE: StorageRule =
+    StorageRule { degraded: Some(Duration::from_secs(30)), repeat_after: Some(HOUR) };
 
 /// A book, and breakers that are what the test says.
 struct World {
@@ -24,7 +30,7 @@ fn name(text: &str) -> BreakerName {
 impl World {
     fn new() -> Self {
         Self {
-            book: Book::new(Vec::new(), 1 << 40, Some(30 * Duration::from_secs(1))),
+            book: Book::new(Vec::new(), 1 << 40, STORAGE),
             now: Time::from_millis(1_000_000),
             rules: AlertRules::default(),
             states: HashMap::new(),
@@ -48,7 +54,33 @@ impl World {
             at: self.now,
             counts: Counts::default(),
         };
-        self.book.take(&breaker, &transition, &self.rules, self.now);
+        self.book.take(&breaker, &transition, &self.seen(), self.now);
+    }
+
+    fn seen(&self) -> Seen {
+        Seen { rules: self.rules, reported_at: None }
+    }
+
+    fn report(&mut self, breaker: &str) {
+        let seen = Seen { reported_at: Some(self.now), ..self.seen() };
+        self.book.look_at(&name(breaker), &seen, self.now);
+    }
+
+    /// Begins anew with what was stored and with the breakers as they are, all of which have come to
+    /// that this long ago.
+    fn restart(&mut self, ago: Duration) {
+        let rows = self.all().iter().map(|row| AlertRow::clone(row)).collect();
+        self.book = Book::new(rows, 1 << 40, STORAGE);
+        self.find(ago);
+    }
+
+    fn find(&mut self, ago: Duration) {
+        let outages = self.book.kept.outages();
+        let (seen, since) = (self.seen(), self.now - ago);
+        for (breaker, &(state, mode)) in &self.states {
+            let found = Found { state, mode, since, forced_at: Some(since) };
+            self.book.find(breaker, &found, outages.get(breaker).copied(), &seen, self.now);
+        }
     }
 
     fn go(&mut self, breaker: &str, to: StateKind) {
@@ -61,7 +93,7 @@ impl World {
         while let Some(next) = self.book.next_deadline().filter(|next| *next <= until) {
             self.now = self.now.max(next);
             while let Some(due) = self.book.pop_due(self.now) {
-                self.book.look_at(&due, &self.rules, self.now);
+                self.book.look_at(&due, &self.seen(), self.now);
             }
             self.book.look_at_storage(self.now);
         }
@@ -184,12 +216,17 @@ fn an_override_that_lasts_is_told_and_its_end_too() {
 fn a_breaker_that_nobody_reports_is_told_where_a_rule_asks_for_it() {
     let mut world = World::new();
     world.rules.reporters_lost = Some(MINUTE);
-    let breaker = name("a/b");
-    world.book.reported(&breaker, world.now, &world.rules.clone(), world.now);
+    world.report("a/b");
     world.pass(MINUTE);
     assert_eq!(world.firing(), [fires(ReportersLost, 0)]);
-    assert!(world.book.is_lost(&breaker));
-    world.book.reported(&breaker, world.now, &world.rules.clone(), world.now);
+    assert!(world.book.is_lost(&name("a/b")));
+    world.report("a/b");
+    assert_eq!(world.firing(), []);
+    world.pass(MINUTE - Duration::from_secs(1));
+    // What was reported meanwhile is known whenever somebody looks.
+    world.now = world.now + Duration::from_secs(2);
+    let seen = Seen { reported_at: Some(world.now), ..world.seen() };
+    world.book.look_at(&name("a/b"), &seen, world.now);
     assert_eq!(world.firing(), []);
     world.rules.reporters_lost = None;
     world.pass(HOUR);
@@ -206,6 +243,8 @@ fn storage_that_fails_for_long_is_told_until_it_works() {
     world.pass(Duration::from_secs(1));
     assert_eq!(world.firing(), [(StorageDegraded, String::new(), 0)]);
     assert!(world.all()[0].summary.ends_with("disk full"));
+    world.pass(2 * HOUR);
+    assert_eq!(world.firing(), [(StorageDegraded, String::new(), 2)]);
     world.book.storage(None, world.now);
     assert_eq!(world.firing(), []);
 }
@@ -225,7 +264,7 @@ fn a_rule_that_is_turned_off_and_a_breaker_that_goes_take_their_alerts_along() {
         ..AlertPatch::default()
     }]);
     for breaker in world.book.names() {
-        world.book.look_at(&breaker, &world.rules, world.now);
+        world.book.look_at(&breaker, &world.seen(), world.now);
     }
     assert_eq!(world.firing(), []);
 }
@@ -261,15 +300,10 @@ fn what_was_stored_goes_on_and_is_over_where_the_breaker_came_back() {
         world.go(breaker, Open);
     }
     world.pass(5 * MINUTE);
-    let rows: Vec<_> = world.all().iter().map(|row| AlertRow::clone(row)).collect();
-    let began = rows[0].started_at;
-    let last = rows.iter().map(|row| row.revision).max().unwrap();
-
-    let mut book = Book::new(rows, 1 << 40, None);
-    let found = Followed::found(HalfOpen, Mode::Normal, world.now, None);
-    book.find(&name("a/out"), found, world.now);
-    book.settle_found(world.now);
-    world.book = book;
+    let began = world.all()[0].started_at;
+    let last = world.book.kept.latest();
+    world.states.insert(name("a/back"), (Closed, Mode::Normal));
+    world.restart(Duration::ZERO);
     assert_eq!(
         world.firing(),
         [(StateChange, "a/out".to_owned(), 0), (ProlongedOutage, "a/out".to_owned(), 0)]
@@ -279,6 +313,98 @@ fn what_was_stored_goes_on_and_is_over_where_the_breaker_came_back() {
     let outage = (ProlongedOutage, Some(name("a/out")));
     assert_eq!(world.book.kept.firing(&outage).unwrap().repeat_count, 2);
     assert_eq!(world.book.kept.firing(&outage).unwrap().started_at, began + 5 * MINUTE);
+}
+
+#[test]
+fn an_outage_goes_on_over_restarts_however_often_it_was_probed() {
+    let mut world = World::new();
+    world.rules.flapping = None;
+    for _ in 0..4 {
+        world.go("a/b", Open);
+        world.pass(MINUTE);
+        world.go("a/b", HalfOpen);
+    }
+    world.go("a/b", Open);
+    world.pass(Duration::from_secs(30));
+    world.restart(Duration::from_secs(30));
+    assert_eq!(world.firing(), [fires(StateChange, 0)]);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.firing(), [fires(StateChange, 0), fires(ProlongedOutage, 0)]);
+
+    // Who tells of no changes knows it from the outage that fires.
+    world.rules.state_change = false;
+    world.go("a/b", HalfOpen);
+    let outage = world.all().iter().find(|row| row.rule == ProlongedOutage).unwrap().id;
+    world.restart(Duration::ZERO);
+    world.pass(MINUTE);
+    assert_eq!(world.firing(), [fires(ProlongedOutage, 0)]);
+    assert_eq!(world.all().iter().find(|row| row.is_firing()).unwrap().id, outage, "the same");
+    world.go("a/b", Closed);
+    assert_eq!(world.firing(), []);
+}
+
+#[test]
+fn a_breaker_that_flaps_does_so_after_a_restart_too_until_it_is_calm() {
+    let mut world = World::new();
+    world.rules.flapping = Some(Flapping { count: 2, within: 10 * MINUTE });
+    for _ in 0..2 {
+        world.go("a/b", Open);
+        world.go("a/b", Closed);
+    }
+    world.restart(Duration::ZERO);
+    assert_eq!(world.firing(), [fires(Flaps, 0)]);
+    world.pass(10 * MINUTE);
+    assert_eq!(world.firing(), []);
+}
+
+#[test]
+fn what_has_happened_while_nobody_followed_is_told_once_it_is_found() {
+    let mut world = World::new();
+    world.go("a/b", Open);
+    world.go("a/c", Open);
+    world.report("a/c");
+    world.states.insert(name("a/b"), (HalfOpen, Mode::Normal));
+    world.states.insert(name("a/c"), (Closed, Mode::Normal));
+    world.states.insert(name("a/d"), (Open, Mode::ForcedOpen));
+    world.find(Duration::ZERO);
+    let firing = [(StateChange, "a/b".to_owned(), 0), (StateChange, "a/d".to_owned(), 0)];
+    assert_eq!(world.firing(), firing);
+    let told: Vec<_> = world.all().iter().map(|row| row.summary.clone()).collect();
+    assert!(told.contains(&"a/b is HALF_OPEN: it went there while nobody followed".to_owned()));
+    world.find(Duration::ZERO);
+    assert_eq!(world.firing(), firing, "once");
+    world.pass(5 * MINUTE);
+    assert_eq!(world.firing().len(), 4, "a/c is well");
+}
+
+#[test]
+fn a_fleet_that_opens_does_not_silence_what_is_worse() {
+    let mut world = World::new();
+    for breaker in 0..=MAX_FIRING {
+        world.go(&format!("a/{breaker}"), Open);
+    }
+    assert_eq!((world.firing().len(), world.book.kept.suppressed()), (MAX_FIRING, 1));
+    world.book.storage(Some((world.now, "disk full".into())), world.now);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.firing().len(), MAX_FIRING + 1);
+    // There is room again once one is over.
+    world.go("a/0", Closed);
+    world.go("a/0", Open);
+    assert_eq!(world.firing().len(), MAX_FIRING + 1);
+}
+
+#[test]
+fn deadlines_that_are_out_of_date_do_not_gather() {
+    let mut world = World::new();
+    world.rules.state_change = false;
+    world.rules.prolonged_outage = Some(7 * 24 * HOUR);
+    world.rules.flapping = Some(Flapping { count: 100, within: Duration::from_secs(1) });
+    for _ in 0..10_000 {
+        world.go("a/b", Open);
+        world.pass(Duration::from_secs(2));
+        world.go("a/b", Closed);
+    }
+    assert!(world.book.deadline_count() <= 1_010, "{} wait", world.book.deadline_count());
 }
 
 proptest! {

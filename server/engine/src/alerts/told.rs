@@ -18,6 +18,11 @@ pub(super) fn transition(name: &str, transition: &Transition) -> String {
     told
 }
 
+/// What a breaker was found to be, as a sentence.
+pub(super) fn found(name: &str, now: StateKind) -> String {
+    format!("{name} is {}: it went there while nobody followed", state(now))
+}
+
 /// A duration in the one or two units that matter.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
