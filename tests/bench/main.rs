@@ -78,6 +78,8 @@ enum Row {
     StuckReader,
     /// Three times as many calls as the server can answer.
     Overload,
+    /// Acquire beside dashboards and scrapes, and without.
+    Viewers,
     /// The start on a million breakers, and the memory that they take.
     Start,
 }
@@ -95,6 +97,7 @@ impl Row {
             Self::Resume => watch::resume::measure(),
             Self::StreamMemory => watch::memory::measure(),
             Self::Overload => rows::overload::measure(pace),
+            Self::Viewers => rows::viewers::measure(pace),
             Self::Start => rows::start::measure(),
             Self::StuckReader => watch::stuck::measure(1_000_000),
         }

@@ -6,3 +6,4 @@ pub(crate) mod one_breaker;
 pub(crate) mod outcomes;
 pub(crate) mod overload;
 pub(crate) mod start;
+pub(crate) mod viewers;

@@ -1,0 +1,126 @@
+//! What dashboards and scrapes cost those who call: Acquire with twenty viewers and without, in turns,
+//! among a hundred thousand breakers of which some change all the time.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use breaker_proto::v1::{self, Outcome};
+use breaker_tests::web::Web;
+use breaker_tests::{Daemon, Flood, run_of, selecting};
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep};
+
+use crate::cpu::{Core, of_process};
+use crate::figure::{Figure, Goal, Rounds};
+use crate::{Pace, clock};
+
+const BREAKERS: u32 = 100_000;
+const AT_ONCE: u32 = 5_000;
+const VIEWERS: usize = 20;
+/// What is on the screen of a viewer, which asks for it so often.
+const ROWS: u32 = 40;
+const ROWS_EVERY: Duration = Duration::from_secs(2);
+/// A scrape of the metrics; once in a while by each viewer, as by so many Prometheus servers.
+const SCRAPE_EVERY: Duration = Duration::from_secs(5);
+const CHANGE_EVERY: Duration = Duration::from_millis(20);
+const CONNECTIONS: usize = 4;
+const IN_FLIGHT: usize = 64;
+const WARM_UP: Duration = Duration::from_secs(1);
+
+pub(crate) fn measure(pace: Pace) -> anyhow::Result<Vec<Figure>> {
+    let clients = Core::start()?;
+    clients.runtime.block_on(run(pace))
+}
+
+async fn run(pace: Pace) -> anyhow::Result<Vec<Figure>> {
+    let server = Daemon::start_on("memory:", ["--log=warn"])?;
+    let mut others = server.clients()?;
+    for first in (0..BREAKERS).step_by(AT_ONCE as usize) {
+        let report = |number| {
+            let runs = vec![run_of(Outcome::Success, 1)];
+            v1::BreakerReport { breaker: name(number), generation: 0, runs, late: false }
+        };
+        let reports = (first..first + AT_ONCE).map(report).collect();
+        others.breakers.report(v1::ReportRequest { reports, ..Default::default() }).await?;
+    }
+    let mut changing = JoinSet::new();
+    changing.spawn(change(others));
+
+    let title = format!("Acquire beside {VIEWERS} viewers and {BREAKERS} breakers");
+    let mut rates = Rounds::begin(&title, "without viewers", "calls/s");
+    let window = Duration::from_secs(pace.seconds);
+    let mut processors = Vec::new();
+    for _ in 0..pace.rounds {
+        let without = answered(&server, window).await?;
+        let mut viewers = JoinSet::new();
+        for viewer in 0..VIEWERS {
+            viewers.spawn(look(server.http.clone(), viewer as u32));
+        }
+        sleep(WARM_UP).await;
+        let with = answered(&server, window).await?;
+        rates.add(without.0, with.0);
+        processors.push((without.1, with.1));
+        if let Some(ended) = viewers.try_join_next() {
+            ended?.context("a viewer has ended")?;
+        }
+        viewers.shutdown().await;
+    }
+    if let Some(ended) = changing.try_join_next() {
+        ended?.context("the changes have ended")?;
+    }
+    for (without, with) in processors {
+        eprintln!("processors of the server: {without:.2} without viewers, {with:.2} with");
+    }
+    server.terminate()?;
+    Ok(vec![rates.end(Some(Goal::RatioAtLeast(0.95)))])
+}
+
+fn name(number: u32) -> String {
+    format!("bench-{}/breaker-{number:06}", number % 50)
+}
+
+/// Calls that are answered in a second, and the processors that the server takes.
+async fn answered(server: &Daemon, window: Duration) -> anyhow::Result<(f64, f64)> {
+    let mut flood = Flood::start(&server.grpc, &name(1), CONNECTIONS, IN_FLIGHT).await?;
+    sleep(WARM_UP).await;
+    let (begun, before) = (clock::now(), flood.answered());
+    let worked = of_process(server.process_id())?;
+    sleep(window).await;
+    flood.check()?;
+    let took = begun.elapsed().as_secs_f64();
+    let worked = of_process(server.process_id())? - worked;
+    Ok(((flood.answered() - before) as f64 / took, worked.as_secs_f64() / took))
+}
+
+/// Does what the page of a dashboard does, and scrapes.
+async fn look(address: String, viewer: u32) -> anyhow::Result<()> {
+    let web = Web::of(&address);
+    let mut events = web.events("events").await?;
+    let (mut rows, mut scrapes) = (interval(ROWS_EVERY), interval(SCRAPE_EVERY));
+    let first = viewer * ROWS;
+    let names: Vec<_> = (first..first + ROWS).map(name).collect();
+    let wanted = json!({ "names": names, "view": "BREAKER_VIEW_BASIC" });
+    loop {
+        tokio::select! {
+            event = events.next() => drop(event?.context("the stream of events has ended")?),
+            _ = rows.tick() => drop(web.post("breakers:batchGet", &wanted).await?),
+            _ = scrapes.tick() => drop(web.page("/metrics").send().await?.bytes().await?),
+        }
+    }
+}
+
+/// Trips and resets breakers in turns, for ever.
+async fn change(mut clients: breaker_tests::Clients) -> anyhow::Result<()> {
+    let mut ticks = interval(CHANGE_EVERY);
+    for number in (0..BREAKERS / 2).cycle() {
+        ticks.tick().await;
+        let target = selecting(&name(number % 1_000));
+        if number / 1_000 % 2 == 0 {
+            clients.admin.trip(v1::TripRequest { target }).await?;
+        } else {
+            clients.admin.reset(v1::ResetRequest { target }).await?;
+        }
+    }
+    Ok(())
+}
