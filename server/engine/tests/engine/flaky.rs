@@ -22,6 +22,9 @@ pub(crate) const RETENTION: Duration = Duration::from_mins(1);
 /// How long a breaker stays there that was made by its first use and that nobody uses.
 pub(crate) const IDLE_TTL: Duration = Duration::from_hours(24);
 
+/// For how long storage fails before there is an alert.
+pub(crate) const STORAGE_DEGRADED: Duration = Duration::from_secs(30);
+
 /// Of how many breakers samples are kept.
 pub(crate) const MONITOR_SERIES: usize = 4;
 
@@ -221,7 +224,7 @@ pub(crate) async fn start_at(store: &Arc<Flaky>, clock: &Arc<ManualClock>) -> (A
         unknown_breakers: UnknownBreakers::Create,
         idle_ttl: Some(IDLE_TTL),
         history_retention: RETENTION,
-        storage_degraded: None,
+        storage_degraded: Some(STORAGE_DEGRADED),
         monitor_series: MONITOR_SERIES,
         life: || 1,
         encode: |status| Bytes::from(status.name.to_string()),

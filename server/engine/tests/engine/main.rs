@@ -1,6 +1,7 @@
 //! The engine as its edges see it, on a store that can be away.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod alerts;
 mod backup;
 mod damage;
 mod durably;
