@@ -37,18 +37,13 @@ struct ListArguments {
     /// Only alerts about breakers whose name matches.
     selector: Option<String>,
     /// Only alerts that fire.
-    #[arg(long, conflicts_with = "follow")]
+    #[arg(long)]
     firing: bool,
     /// Only alerts that are so bad, or worse.
     #[arg(long, value_name = "SEVERITY", value_parser = word_of::<v1::AlertSeverity>())]
     severity: Option<v1::AlertSeverity>,
     /// Only alerts of this rule; can be given several times.
-    #[arg(
-        long,
-        value_name = "RULE",
-        value_parser = word_of::<v1::AlertRule>(),
-        conflicts_with = "follow"
-    )]
+    #[arg(long, value_name = "RULE", value_parser = word_of::<v1::AlertRule>())]
     rule: Vec<v1::AlertRule>,
     /// At most so many alerts.
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -157,7 +152,13 @@ impl ListArguments {
             selector: self.selector.clone().unwrap_or_default(),
             min_severity: self.min_severity(),
         };
-        match follow(context, &mut Tail { request, format: context.format }).await? {}
+        match follow(context, &mut Tail { request, list: self, format: context.format }).await? {}
+    }
+
+    /// Whether a change is to be shown that the server told of: it knows nothing of these filters.
+    fn shows(&self, alert: &v1::Alert) -> bool {
+        (!self.firing || alert.state() == v1::AlertState::Firing)
+            && (self.rule.is_empty() || self.rule.contains(&alert.rule()))
     }
 
     fn min_severity(&self) -> i32 {
@@ -172,13 +173,14 @@ fn show_lines(format: Format, alerts: &[v1::Alert]) -> io::Result<()> {
     })
 }
 
-struct Tail {
+struct Tail<'l> {
     /// After the last change that was shown.
     request: v1::WatchAlertsRequest,
+    list: &'l ListArguments,
     format: Format,
 }
 
-impl Follower for Tail {
+impl Follower for Tail<'_> {
     type Answer = v1::WatchAlertsResponse;
 
     async fn open(&self, connection: &Connection) -> Result<Streaming<Self::Answer>, Error> {
@@ -189,7 +191,8 @@ impl Follower for Tail {
             .await
     }
 
-    fn take(&mut self, answer: v1::WatchAlertsResponse) -> anyhow::Result<()> {
+    fn take(&mut self, mut answer: v1::WatchAlertsResponse) -> anyhow::Result<()> {
+        answer.alerts.retain(|alert| self.list.shows(alert));
         show_lines(self.format, &answer.alerts)?;
         self.request.after = Some(answer.position);
         Ok(())
