@@ -251,3 +251,24 @@ async fn a_policy_says_which_rules_apply_and_at_once() -> anyhow::Result<()> {
     server.terminate()?;
     Ok(())
 }
+
+#[tokio::test]
+async fn an_outage_that_was_restored_is_told_too() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config =
+        configuration(folder.path(), "prolonged_outage = \"1s\"", "http://127.0.0.1:9/nobody")?;
+    let backup = folder.path().join("fleet.backup");
+    let backup = backup.to_str().context("a path of a test is text")?;
+    let (server, web) = start(folder.path(), &config)?;
+    trip(&web, "pay/visa").await?;
+    breakerctl(&server, &["backup", backup])?;
+    server.terminate()?;
+
+    let other = tempfile::tempdir()?;
+    let (server, web) = start(other.path(), &config)?;
+    breakerctl(&server, &["restore", backup])?;
+    let outage = until(&web, "PROLONGED_OUTAGE", "FIRING").await?;
+    assert_eq!(outage["breaker"], "pay/visa");
+    server.terminate()?;
+    Ok(())
+}

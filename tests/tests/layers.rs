@@ -26,8 +26,9 @@ const RULES: [(&str, &[&str], &[&str]); 8] = [
     ("breaker-client", &["breaker-core", "breaker-proto", "breaker-wire"], &["sqlx", "axum"]),
     (
         "breakerctl",
+        // Its demo serves the flaky upstream that its fleet calls.
         &["breaker-client", "breaker-core", "breaker-proto", "breaker-wire"],
-        &["sqlx", "axum"],
+        &["sqlx", "breaker-store"],
     ),
 ];
 

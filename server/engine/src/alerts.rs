@@ -38,8 +38,8 @@ pub(crate) struct Alerts {
     book: Mutex<Book>,
     /// The revision of the last change.
     latest: watch::Sender<u64>,
-    /// The rules are others.
-    rules_changed: Notify,
+    /// Rules or breakers are others.
+    stirred: Notify,
     /// What has been transitioned up to here is taken in.
     begins_after: u64,
     /// The revision of the last change that was stored before.
@@ -95,15 +95,15 @@ impl Alerts {
         Self {
             latest: watch::Sender::new(loaded),
             book: Mutex::new(book),
-            rules_changed: Notify::new(),
+            stirred: Notify::new(),
             begins_after,
             loaded,
         }
     }
 
-    /// The rules that breakers live by have changed.
-    pub(crate) fn rules_changed(&self) {
-        self.rules_changed.notify_one();
+    /// Rules or breakers are others: looks at all that is followed.
+    pub(crate) fn look_again(&self) {
+        self.stirred.notify_one();
     }
 
     /// Adds what storage does not know to a batch.
@@ -284,7 +284,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             _ = transitions.changed() => {}
             _ = storage.changed() => {}
             () = engine.signals().reported.filled() => {}
-            () = engine.alerts().rules_changed.notified() => look_at_all(&engine).await,
+            () = engine.alerts().stirred.notified() => look_at_all(&engine).await,
         }
     }
 }

@@ -172,7 +172,7 @@ impl Plan {
                 live.follow_policy(name, signals, configured, now);
             });
         }
-        engine.alerts().rules_changed();
+        engine.alerts().look_again();
         written
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use breaker_core::{BreakerName, Time};
 use parking_lot::Mutex;
 
+use crate::alerts;
 use crate::backup::BackupOrigin;
 use crate::breakers::{first_of_incarnation, incarnation_of};
 use crate::durably::off_the_workers;
@@ -359,6 +360,8 @@ impl Restore {
         })
         .await?;
         self.stage = Stage::Done;
+        alerts::find_all(&self.engine);
+        self.engine.alerts().look_again();
         Ok(())
     }
 
