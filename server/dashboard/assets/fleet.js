@@ -55,7 +55,8 @@ class Fleet extends EventTarget {
   async load(scope) {
     const isSame = this.scope !== null && JSON.stringify(scope) === JSON.stringify(this.scope);
     const isFresh = !this.#isOld || performance.now() - this.#loadedAt < LEAST_PAUSE;
-    if (isSame && this.error === null && (this.#loading !== null || (this.isComplete && isFresh))) return;
+    if (isSame && this.error === null && (this.#loading !== null || (this.isComplete && isFresh)))
+      return;
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
@@ -94,8 +95,16 @@ class Fleet extends EventTarget {
     let token = '';
     do {
       const query = {
-        ...{ page_size: PAGE, page_token: token, view: 'BREAKER_VIEW_BASIC', selector: scope.selector },
-        ...{ states: scope.states.map((state) => `STATE_${state}`), modes: scope.modes.map((mode) => `MODE_${mode}`) },
+        ...{
+          page_size: PAGE,
+          page_token: token,
+          view: 'BREAKER_VIEW_BASIC',
+          selector: scope.selector,
+        },
+        ...{
+          states: scope.states.map((state) => `STATE_${state}`),
+          modes: scope.modes.map((mode) => `MODE_${mode}`),
+        },
       };
       const page = await get('breakers', query, signal);
       for (const breaker of page.breakers) {
@@ -107,9 +116,11 @@ class Fleet extends EventTarget {
       if (!this.isComplete) this.#tell();
     } while (token !== '' && seen.size < MOST);
     // A change that came meanwhile may have brought one that stands on no page.
-    for (const [name, row] of this.rows) if (!seen.has(name) && row.at < began) this.rows.delete(name);
+    for (const [name, row] of this.rows)
+      if (!seen.has(name) && row.at < began) this.rows.delete(name);
     this.hasMore = token !== '';
-    if (scope.selector === '' && scope.states.length + scope.modes.length === 0) this.isTooLarge = this.hasMore;
+    if (scope.selector === '' && scope.states.length + scope.modes.length === 0)
+      this.isTooLarge = this.hasMore;
     this.isComplete = true;
     this.#loadedAt = performance.now();
   }
@@ -126,7 +137,8 @@ class Fleet extends EventTarget {
     }
     for (const breaker of breakers) {
       this.#gone.delete(breaker.name);
-      const isWanted = this.rows.has(breaker.name) || (!this.hasMore && this.scope?.selector === '');
+      const isWanted =
+        this.rows.has(breaker.name) || (!this.hasMore && this.scope?.selector === '');
       if (isWanted && this.rows.size < MOST) this.#put(breaker);
     }
     this.#tell();
