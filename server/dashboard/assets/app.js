@@ -89,8 +89,8 @@ function startConnection() {
     text: 'Try now',
     on: { click: () => live.tryNow() },
   });
-  const why = h('span', { class: 'quiet' });
-  fill(banner, icon('lost'), told, why, again);
+  const why = h('span', { class: 'lost-why' });
+  fill(banner, icon('lost'), h('p', { class: 'lost-text' }, told, ' ', why), again);
   const words = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost' };
   let was = live.connection;
   const change = () => {

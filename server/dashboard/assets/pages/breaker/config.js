@@ -33,6 +33,7 @@ export function configPanel(name, signal) {
 export function configTable(values) {
   if (values.length === 0) return empty('Nothing is set.');
   const { element, body } = table('Values of the configuration', ['Value', 'Set to', 'Where from']);
+  element.classList.add('config-table');
   add(
     body,
     values.map(({ key, value, source, policy }) => {
