@@ -13,27 +13,28 @@ mod streams;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Router, middleware};
+use breaker_core::Time;
 use breaker_engine::{Engine, Failing};
 use serde_json::json;
 
 use self::events::{Events, events};
 use self::guard::guard;
 use crate::grpc::now_to_message;
+use crate::notify::Notifier;
+use crate::rpcs::Rpcs;
 use crate::seat::{NotLeading, Seat};
 use crate::server::Limits;
 
-pub(crate) use self::api::Api;
 pub use self::api::ProtocolError;
+pub(crate) use self::api::{Api, protocol};
 pub(crate) use self::guard::Hosts;
 pub(crate) use self::listener::serve;
+pub(crate) use self::metrics::{Family, Kind, Point, Shown, Value, read as read_numbers};
 pub(crate) use self::streams::{StreamGauge, StreamGuard};
-
-/// The content type of OpenMetrics.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the pages show.
 #[derive(Clone)]
@@ -43,6 +44,9 @@ pub(crate) struct Pages {
     pub(crate) limits: Limits,
     pub(crate) api: Arc<Api>,
     pub(crate) events: Arc<Events>,
+    pub(crate) rpcs: Arc<Rpcs>,
+    pub(crate) shown: Arc<Shown>,
+    pub(crate) notifier: Notifier,
 }
 
 impl Pages {
@@ -51,11 +55,19 @@ impl Pages {
         seat: Arc<Seat>,
         streams: StreamGauge,
         limits: Limits,
+        rpcs: Arc<Rpcs>,
         api: Api,
+        shown: Shown,
+        notifier: Notifier,
     ) -> Result<Self, ProtocolError> {
         let api = Arc::new(api);
         let events = Arc::new(Events::new(Arc::clone(&api))?);
-        Ok(Self { seat, streams, limits, api, events })
+        Ok(Self { seat, streams, limits, api, events, rpcs, shown: Arc::new(shown), notifier })
+    }
+
+    /// When the server started.
+    pub(crate) fn started_at(&self) -> Time {
+        self.shown.started_at
     }
 }
 
@@ -128,9 +140,10 @@ fn storage(engine: &Engine, failing: Option<Failing>) -> serde_json::Value {
     storage
 }
 
-async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
-    match metrics::render(&pages) {
-        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+async fn metrics(State(pages): State<Pages>, headers: HeaderMap) -> impl IntoResponse {
+    let format = metrics::Format::asked_for(&headers);
+    match metrics::render(&pages, format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

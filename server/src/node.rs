@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::notify::{EngineFeed, Notifier};
 use crate::seat::{Leading, Seat, SharedTenure};
 
 /// The database of a server.
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) options: Options,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: CancellationToken,
+    /// Tells receivers of alerts while this server leads.
+    pub(crate) notifier: Notifier,
     /// Told once it leads, or stands by for the first time.
     pub(crate) ready: Option<oneshot::Sender<()>>,
 }
@@ -168,11 +171,16 @@ impl Node {
         };
         let over = self.seat.drain().child_token();
         let tenure = held.as_ref().map(|held| Arc::clone(&held.tenure));
+        let feed = Arc::new(EngineFeed(Arc::clone(&engine)));
+        let (notifier, told) = (self.notifier.clone(), over.clone());
+        let notifying = tokio::spawn(async move { notifier.run(feed, told).await });
         self.seat.lead(Leading { engine, over, tenure });
         if let Some(ready) = self.ready.take() {
             let _ = ready.send(());
         }
         let end = self.until_the_end(tasks, &mut keeper).await?;
+        // It ends by itself soon after the lead.
+        let _ = notifying.await;
         if let (End::Stopped, Some(held)) = (&end, &held) {
             let released = within(held.every * 4, held.lease.release()).await;
             if let Err(error) = released {

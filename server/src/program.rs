@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use breaker_engine::SystemClock;
+use breaker_engine::{Selector, SystemClock};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
 use crate::logging;
+use crate::otlp::Otlp;
 use crate::server::Server;
 use crate::settings::{Arguments, Command, Settings};
 use crate::shutdown::StopSignals;
@@ -131,9 +132,20 @@ fn days_text(duration: Duration) -> String {
 fn described(settings: &Settings) -> String {
     let defaults = breaker_wire::patch_to_value(&settings.defaults.values());
     // Written as one file, because tables within the table are named by it.
-    let table = toml::to_string(&json!({ "defaults": defaults })).unwrap_or_default();
+    let mut alerts = breaker_wire::alerts_to_value(&settings.defaults.alert_rules().to_patch());
+    alerts["storage_degraded"] = settings
+        .storage_degraded
+        .map_or(false.into(), |limit| breaker_wire::duration_text(limit).into());
+    let table = json!({ "defaults": defaults, "alerts": alerts });
+    let table = toml::to_string(&table).unwrap_or_default();
+    let receivers = settings.receivers.iter();
+    let receivers: String =
+        receivers.map(|receiver| format!("\n# alerts go to {}", receiver.shown())).collect();
     let advertise = settings.advertise.as_ref();
     let advertise = advertise.map_or(String::new(), |address| format!("advertise = {address:?}\n"));
+    let otlp = settings.otlp.as_ref().map_or(String::new(), |Otlp { endpoint, sample }| {
+        format!("otlp_endpoint = {endpoint:?}\notlp_sample = {sample:?}\n")
+    });
     format!(
         "The configuration is good:
 database = \"{}\"
@@ -141,7 +153,9 @@ listen = \"{}\"
 http_listen = \"{}\"
 http_access = \"{}\"
 http_hosts = {}
-{advertise}lease = \"{}\"
+metrics_breakers = {}
+metrics_max_breakers = {}
+{otlp}{advertise}lease = \"{}\"
 migrations = \"{}\"
 max_breakers = {}
 max_connections = {}
@@ -151,13 +165,16 @@ max_queue_delay = \"{}\"
 unknown_breakers = \"{}\"
 idle_ttl = \"{}\"
 history_retention = \"{}\"
+monitor_series = {}
 
-{table}",
+{table}{receivers}",
         without_password(&settings.database),
         settings.listen,
         settings.http_listen,
         settings.http_access_word(),
         json!(settings.http_hosts),
+        json!(settings.metrics_breakers.iter().map(Selector::as_str).collect::<Vec<_>>()),
+        settings.metrics_max_breakers,
         humantime::format_duration(settings.lease),
         settings.migrations_word(),
         settings.max_breakers,
@@ -168,5 +185,6 @@ history_retention = \"{}\"
         settings.unknown_breakers_word(),
         settings.idle_ttl.map_or("off".to_owned(), days_text),
         days_text(settings.history_retention),
+        settings.monitor_series,
     )
 }

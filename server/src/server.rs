@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use breaker_engine::{Clock, Member, Options, StoreError};
 use breaker_proto::server::breaker_admin_server::BreakerAdminServer;
+use breaker_proto::server::breaker_monitor_server::BreakerMonitorServer;
 use breaker_proto::server::breaker_peer_server::BreakerPeerServer;
 use breaker_proto::server::breaker_service_server::BreakerServiceServer;
 use breaker_store::Connected;
@@ -20,12 +21,15 @@ use tonic_health::pb::health_server::HealthServer;
 
 use crate::chance;
 use crate::grpc::{
-    Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Peers, encode_status,
+    Admin, Breakers, ClientRate, Front, Health, MAX_MESSAGE_BYTES, Monitor, Peers, encode_status,
 };
-use crate::http::{self, Api, Hosts, Pages, ProtocolError, StreamGauge, router};
+use crate::http::{self, Api, Hosts, Pages, ProtocolError, Shown, StreamGauge, router};
 use crate::identity;
 use crate::node::{Database, Node, NodeError};
+use crate::notify::Notifier;
+use crate::otlp::{OtlpError, Teller, Traces};
 use crate::overload::{self, Overload};
+use crate::rpcs::{Measures, Rpcs};
 use crate::seat::{NotLeading, Seat};
 use crate::settings::Settings;
 use crate::transport::{Connections, serve};
@@ -41,6 +45,7 @@ pub struct Server {
     grpc: JoinHandle<io::Result<()>>,
     http: JoinHandle<io::Result<()>>,
     overload_watch: Option<JoinHandle<()>>,
+    teller: Option<Teller>,
     grpc_address: SocketAddr,
     http_address: SocketAddr,
     drain: CancellationToken,
@@ -79,9 +84,15 @@ pub enum StartError {
     /// The descriptors of the protocol are malformed.
     #[error("cannot serve reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Nobody can be told of alerts.
+    #[error("cannot tell receivers of alerts: the certificates that this machine trusts: {0}")]
+    Notifier(#[source] io::Error),
     /// The protocol lacks what is served of it over HTTP.
     #[error("cannot serve the JSON API: {0}")]
     Protocol(#[from] ProtocolError),
+    /// Nothing can be sent to the collector.
+    #[error("otlp_endpoint cannot be used: {0}")]
+    Otlp(#[from] OtlpError),
 }
 
 impl Server {
@@ -94,13 +105,22 @@ impl Server {
         let http_listener = listen("--http-listen", settings.http_listen).await?;
         let hosts = hosts(&settings);
         let http_access = settings.http_access;
+        let shown = Shown {
+            breakers: settings.metrics_breakers.clone(),
+            max_breakers: settings.metrics_max_breakers,
+            started_at: clock.now(),
+        };
         let grpc_address = address_of(&grpc_listener, settings.listen);
         let http_address = address_of(&http_listener, settings.http_listen);
         let database = open(&settings, grpc_address).await?;
+        let (otlp, advertised) = (settings.otlp.clone(), settings.advertised(grpc_address));
+        let told_by = Arc::clone(&clock);
 
         let drain = CancellationToken::new();
         let streams = StreamGauge::new(settings.max_watch_streams);
         let seat = Arc::new(Seat::new(Arc::clone(&clock), drain.clone()));
+        let notifier = Notifier::new(settings.receivers, Arc::clone(&clock));
+        let notifier = notifier.map_err(StartError::Notifier)?;
         let stop_node = CancellationToken::new();
         let (ready, is_ready) = oneshot::channel();
         let node = Node {
@@ -111,11 +131,14 @@ impl Server {
                 unknown_breakers: settings.unknown_breakers,
                 idle_ttl: settings.idle_ttl,
                 history_retention: settings.history_retention,
+                storage_degraded: settings.storage_degraded,
+                monitor_series: settings.monitor_series,
                 life: chance::life,
                 encode: encode_status,
             },
             clock,
             stop: stop_node.clone(),
+            notifier: notifier.clone(),
             ready: Some(ready),
         };
         let node = tokio::spawn(node.run(database));
@@ -134,11 +157,22 @@ impl Server {
         let overload_watch = settings
             .max_queue_delay
             .map(|delay| tokio::spawn(overload::watch(Arc::clone(&limits.overload), delay)));
+        let trace = |otlp| Traces::start(otlp, advertised.clone()).map(Arc::new);
+        let traces = otlp.as_ref().map(trace).transpose()?;
+        let measures = Measures { rpcs: Arc::new(Rpcs::new(&http::protocol()?)), traces };
         let services = Services::new(&seat, &streams)?;
         let inside = services.all();
-        let api = Api::new(inside, Arc::clone(&limits.overload), Arc::clone(&seat), http_access)?;
-        let grpc = serve_grpc(grpc_listener, services, &seat, &limits);
-        let pages = Pages::new(Arc::clone(&seat), streams, limits, api)?;
+        let overload = Arc::clone(&limits.overload);
+        let api = Api::new(inside, overload, measures.clone(), Arc::clone(&seat), http_access)?;
+        let grpc = serve_grpc(grpc_listener, services, &seat, &limits, measures.clone());
+        let Measures { rpcs, traces } = measures;
+        let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown, notifier)?;
+        let teller = match otlp.as_ref().zip(traces) {
+            Some((otlp, traces)) => {
+                Some(Teller::start(otlp, traces, pages.clone(), told_by, advertised)?)
+            }
+            None => None,
+        };
         let http = tokio::spawn(http::serve(http_listener, router(pages, hosts), drain.clone()));
         Ok(Self {
             seat,
@@ -147,6 +181,7 @@ impl Server {
             grpc,
             http,
             overload_watch,
+            teller,
             grpc_address,
             http_address,
             drain,
@@ -203,6 +238,9 @@ impl Server {
         if let Some(overload_watch) = &self.overload_watch {
             overload_watch.abort();
         }
+        if let Some(teller) = self.teller.take() {
+            teller.finish().await;
+        }
         self.stop_node.cancel();
         self.node.await.unwrap_or(Err(NodeError::Task("engine")))
     }
@@ -251,12 +289,14 @@ impl Services {
     fn new(seat: &Arc<Seat>, streams: &StreamGauge) -> Result<Self, StartError> {
         let breakers = BreakerServiceServer::new(Breakers::new(Arc::clone(seat), streams.clone()));
         let admin = BreakerAdminServer::new(Admin::new(Arc::clone(seat)));
+        let monitor = BreakerMonitorServer::new(Monitor::new(Arc::clone(seat), streams.clone()));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(breaker_proto::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let others = Routes::new(admin.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(monitor.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(BreakerPeerServer::new(Peers::new(Arc::clone(seat))))
             .add_service(HealthServer::new(Health::new(Arc::clone(seat))))
             .add_service(reflection().build_v1()?)
@@ -276,10 +316,11 @@ fn serve_grpc(
     services: Services,
     seat: &Seat,
     limits: &Limits,
+    measures: Measures,
 ) -> JoinHandle<io::Result<()>> {
     let Services { breakers, others } = services;
     let connections = Arc::clone(&limits.connections);
-    let front = Arc::new(Front::new(breakers, others.prepare(), limits.clone()));
+    let front = Arc::new(Front::new(breakers, others.prepare(), limits.clone(), measures));
     let drain = seat.drain().clone();
     tokio::spawn(serve(listener, connections, drain, move |brake, room| front.desk(brake, room)))
 }

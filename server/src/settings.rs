@@ -10,8 +10,8 @@ use std::{fs, io};
 
 use axum::http::Uri;
 use axum::http::uri::Authority;
-use breaker_core::{ConfigPatch, Violation};
-use breaker_engine::{Defaults, UnknownBreakers};
+use breaker_core::{AlertPatch, ConfigPatch, Violation};
+use breaker_engine::{Defaults, Selector, UnknownBreakers};
 use breaker_store::MigrationMode;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -20,6 +20,8 @@ use thiserror::Error;
 
 use crate::identity;
 use crate::logging::LogFormat;
+use crate::notify::{Receiver, ReceiverError, ReceiverSettings};
+use crate::otlp::Otlp;
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
@@ -34,12 +36,27 @@ const MIN_MAX_QUEUE_DELAY: Duration = Duration::from_millis(1);
 /// and at least.
 const DEFAULT_IDLE_TTL: Duration = Duration::from_hours(24);
 const MIN_IDLE_TTL: Duration = Duration::from_secs(1);
+/// Of how many breakers the monitor keeps samples, unless told otherwise, and at most: each takes up
+/// to 25 kilobytes.
+const DEFAULT_MONITOR_SERIES: usize = 2_000;
+const MAX_MONITOR_SERIES: usize = 100_000;
+/// Most breakers that the page of metrics shows one by one, unless told otherwise, and what that can
+/// be. Each has a dozen lines.
+const DEFAULT_METRICS_MAX_BREAKERS: usize = 100;
+const METRICS_MAX_BREAKERS: RangeInclusive<usize> = 1..=10_000;
+/// The share of the calls that are traced, unless told otherwise.
+const DEFAULT_OTLP_SAMPLE: f64 = 0.01;
 /// How a limit is turned off.
 const OFF: &str = "off";
 /// How long the lead lasts without a sign of life, unless told otherwise.
 const DEFAULT_LEASE: Duration = Duration::from_secs(3);
 /// What it can last. A shorter one would be lost whenever a machine is busy.
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+
+/// How long storage fails before there is an alert, unless told otherwise, and what can be told.
+const DEFAULT_STORAGE_DEGRADED: Duration = Duration::from_secs(30);
+const STORAGE_DEGRADED: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(24);
 
 /// How long transitions are kept, unless told otherwise, and at least.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -108,6 +125,27 @@ struct CommandLine {
         global = true
     )]
     http_hosts: Option<Vec<String>>,
+    /// Breakers that /metrics shows one by one: a name, or a glob. Can be given several times
+    /// [default: none]
+    #[arg(
+        long,
+        env = "BREAKERD_METRICS_BREAKERS",
+        value_name = "SELECTOR",
+        value_delimiter = ',',
+        global = true
+    )]
+    metrics_breakers: Option<Vec<String>>,
+    /// Most breakers that /metrics shows one by one; the first by name, up to 10000 [default: 100]
+    #[arg(long, env = "BREAKERD_METRICS_MAX_BREAKERS", value_name = "COUNT", global = true)]
+    metrics_max_breakers: Option<usize>,
+    /// A collector of OpenTelemetry, `http://HOST:PORT` of its gRPC, that spans of calls and the
+    /// numbers of /metrics are sent to [default: none]
+    #[arg(long, env = "BREAKERD_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    otlp_endpoint: Option<String>,
+    /// The share of calls that are traced, 0 to 1, where clients say nothing about it; a client that
+    /// sends a W3C trace context decides itself [default: 0.01]
+    #[arg(long, env = "BREAKERD_OTLP_SAMPLE", value_name = "SHARE", global = true)]
+    otlp_sample: Option<f64>,
     /// Most breakers at a time [default: 1000000]
     #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
     max_breakers: Option<usize>,
@@ -136,6 +174,10 @@ struct CommandLine {
     /// How long transitions are kept, at least; 1m or more [default: 30d]
     #[arg(long, env = "BREAKERD_HISTORY_RETENTION", value_name = "DURATION", global = true)]
     history_retention: Option<String>,
+    /// What so many breakers did in the last half hour is kept for people to look at, of those that
+    /// are used most lately; each takes up to 25 kB, and 0 turns it off [default: 2000]
+    #[arg(long, env = "BREAKERD_MONITOR_SERIES", value_name = "COUNT", global = true)]
+    monitor_series: Option<usize>,
     /// Listen beyond loopback although nobody is asked who they are.
     #[arg(long, env = "BREAKERD_INSECURE", value_parser = BoolishValueParser::new(), global = true)]
     insecure: bool,
@@ -185,6 +227,10 @@ struct File {
     http_listen: Option<SocketAddr>,
     http_access: Option<HttpAccess>,
     http_hosts: Option<Vec<String>>,
+    metrics_breakers: Option<Vec<String>>,
+    metrics_max_breakers: Option<usize>,
+    otlp_endpoint: Option<String>,
+    otlp_sample: Option<f64>,
     advertise: Option<String>,
     lease: Option<String>,
     migrations: Option<MigrationsSetting>,
@@ -196,10 +242,14 @@ struct File {
     unknown_breakers: Option<UnknownBreakersSetting>,
     idle_ttl: Option<String>,
     history_retention: Option<String>,
+    monitor_series: Option<usize>,
     insecure: Option<bool>,
     log_format: Option<LogFormat>,
     log: Option<String>,
     defaults: Option<serde_json::Value>,
+    alerts: Option<serde_json::Value>,
+    #[serde(default)]
+    receivers: Vec<ReceiverSettings>,
 }
 
 /// What all of it amounts to.
@@ -215,6 +265,12 @@ pub struct Settings {
     pub http_access: HttpAccess,
     /// The names under which browsers reach HTTP where it listens on loopback.
     pub http_hosts: Vec<String>,
+    /// The breakers that /metrics shows one by one.
+    pub metrics_breakers: Vec<Selector>,
+    /// Most of them.
+    pub metrics_max_breakers: usize,
+    /// The collector of OpenTelemetry, and what it gets.
+    pub otlp: Option<Otlp>,
     /// Where others reach gRPC, if not where it listens.
     pub advertise: Option<String>,
     /// How long the lead lasts without a sign of life.
@@ -237,10 +293,16 @@ pub struct Settings {
     pub idle_ttl: Option<Duration>,
     /// How long transitions are kept.
     pub history_retention: Duration,
+    /// Of how many breakers samples are kept.
+    pub monitor_series: usize,
     /// How log lines look.
     pub log_format: LogFormat,
     /// Which log lines come out.
     pub log: String,
+    /// For how long storage fails before there is an alert.
+    pub storage_degraded: Option<Duration>,
+    /// Who is told of alerts.
+    pub(crate) receivers: Vec<Receiver>,
     /// The configuration of breakers that have none of their own.
     pub defaults: Defaults,
 }
@@ -267,6 +329,12 @@ pub enum SettingsError {
     /// Values of the breakers' default configuration.
     #[error("in [defaults] of the configuration file:{}", lines(.0))]
     Defaults(Vec<Violation>),
+    /// Values of the rules of alerts.
+    #[error("in [alerts] of the configuration file:{}", lines(.0))]
+    Alerts(Vec<Violation>),
+    /// Who is to be told of alerts.
+    #[error("in [[receivers]] of the configuration file: {0}")]
+    Receivers(#[from] ReceiverError),
     /// An address beyond loopback.
     #[error(
         "{option} {address} is reachable from other machines, and nobody is asked who they are; \
@@ -287,6 +355,9 @@ pub enum SettingsError {
     /// Nobody could watch.
     #[error("max_watch_streams is 0; it must be 1 or more")]
     NoWatchStreams,
+    /// They would take too much memory.
+    #[error("monitor_series is {0}; it must be {MAX_MONITOR_SERIES} or less, or 0 for none")]
+    MonitorSeries(usize),
     /// Not a number of calls.
     #[error("client_rate is `{0}`; it must be 1 to 4294967295 calls a second, or `off`")]
     ClientRate(String),
@@ -310,6 +381,23 @@ pub enum SettingsError {
          breakers.example.com"
     )]
     HttpHost(String),
+    /// Neither a name nor a glob.
+    #[error("metrics_breakers has `{selector}`: {problem}")]
+    MetricsBreakers {
+        /// The text.
+        selector: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Too few, or more than a page of metrics can hold.
+    #[error("metrics_max_breakers is {0}; it must be 1 to 10000")]
+    MetricsMaxBreakers(usize),
+    /// Not where a collector could be.
+    #[error("otlp_endpoint is `{0}`; it must be http://HOST:PORT of a collector's gRPC")]
+    OtlpEndpoint(String),
+    /// Not a share.
+    #[error("otlp_sample is {0}; it must be a share of the calls, 0 to 1")]
+    OtlpSample(f64),
     /// Transitions cannot be kept for so long.
     #[error("history_retention: {0}")]
     HistoryRetention(String),
@@ -327,6 +415,9 @@ impl Settings {
             .defaults
             .map_or(Ok(ConfigPatch::default()), |value| breaker_wire::patch_from_value(&value));
         let defaults = defaults.and_then(Defaults::new).map_err(SettingsError::Defaults)?;
+        let (alerts, storage_degraded) =
+            alerts_of(file.alerts.unwrap_or_default()).map_err(SettingsError::Alerts)?;
+        let defaults = defaults.with_alerts(alerts);
         let unknown = options.unknown_breakers.or(file.unknown_breakers);
         let retention = options.history_retention.or(file.history_retention);
         let settings = Self {
@@ -344,6 +435,21 @@ impl Settings {
                 .into_iter()
                 .map(http_host)
                 .collect::<Result<_, _>>()?,
+            metrics_breakers: options
+                .metrics_breakers
+                .or(file.metrics_breakers)
+                .unwrap_or_default()
+                .into_iter()
+                .map(metrics_breakers)
+                .collect::<Result<_, _>>()?,
+            metrics_max_breakers: options
+                .metrics_max_breakers
+                .or(file.metrics_max_breakers)
+                .unwrap_or(DEFAULT_METRICS_MAX_BREAKERS),
+            otlp: otlp(
+                options.otlp_endpoint.or(file.otlp_endpoint),
+                options.otlp_sample.or(file.otlp_sample),
+            )?,
             advertise: options.advertise.or(file.advertise).map(advertised).transpose()?,
             lease: options.lease.or(file.lease).map_or(Ok(DEFAULT_LEASE), |text| lease(&text))?,
             migrations: match options.migrations.or(file.migrations) {
@@ -378,18 +484,30 @@ impl Settings {
                 .idle_ttl
                 .or(file.idle_ttl)
                 .map_or(Ok(Some(DEFAULT_IDLE_TTL)), |text| idle_ttl(&text))?,
+            monitor_series: options
+                .monitor_series
+                .or(file.monitor_series)
+                .unwrap_or(DEFAULT_MONITOR_SERIES),
             log_format: options.log_format.or(file.log_format).unwrap_or_default(),
             log: options.log.or(file.log).unwrap_or("info".into()),
+            storage_degraded,
+            receivers: Receiver::check_all(file.receivers)?,
             defaults,
         };
         if settings.max_breakers == 0 {
             return Err(SettingsError::NoBreakers);
+        }
+        if !METRICS_MAX_BREAKERS.contains(&settings.metrics_max_breakers) {
+            return Err(SettingsError::MetricsMaxBreakers(settings.metrics_max_breakers));
         }
         if settings.max_connections == 0 {
             return Err(SettingsError::NoConnections);
         }
         if settings.max_watch_streams == 0 {
             return Err(SettingsError::NoWatchStreams);
+        }
+        if settings.monitor_series > MAX_MONITOR_SERIES {
+            return Err(SettingsError::MonitorSeries(settings.monitor_series));
         }
         if !options.insecure && !file.insecure.unwrap_or(false) {
             refuse_beyond_loopback("--listen", settings.listen)?;
@@ -434,12 +552,63 @@ impl Settings {
     }
 }
 
+/// The rules of alerts, and the one that is not about breakers and so of no policy.
+fn alerts_of(
+    mut table: serde_json::Value,
+) -> Result<(AlertPatch, Option<Duration>), Vec<Violation>> {
+    const KEY: &str = "storage_degraded";
+    let storage = table.as_object_mut().and_then(|table| table.remove(KEY));
+    let storage = match storage {
+        None => Ok(Some(DEFAULT_STORAGE_DEGRADED)),
+        Some(serde_json::Value::Bool(false)) => Ok(None),
+        Some(value) => match value.as_str().map(breaker_wire::parse_duration) {
+            Some(Ok(duration)) if STORAGE_DEGRADED.contains(&duration) => Ok(Some(duration)),
+            _ => Err(Violation::new(
+                KEY,
+                format!("{value} is not a duration from 1s to 1d, such as \"30s\", or false"),
+            )),
+        },
+    };
+    let rules = match table {
+        serde_json::Value::Null => Ok(AlertPatch::default()),
+        table => breaker_wire::alerts_from_value(&table),
+    };
+    match (rules, storage) {
+        (Ok(rules), Ok(storage)) => Ok((rules, storage)),
+        (rules, storage) => {
+            let refused = rules.err().into_iter().flatten();
+            Err(refused.chain(storage.err()).collect())
+        }
+    }
+}
+
 fn advertised(address: String) -> Result<String, SettingsError> {
     let is_good = address.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse().is_ok_and(|port: u16| port > 0)
     }) && Uri::try_from(format!("http://{address}"))
         .is_ok_and(|uri| uri.path() == "/");
     if is_good { Ok(address) } else { Err(SettingsError::Advertise(address)) }
+}
+
+fn otlp(endpoint: Option<String>, sample: Option<f64>) -> Result<Option<Otlp>, SettingsError> {
+    let sample = sample.unwrap_or(DEFAULT_OTLP_SAMPLE);
+    if !(0.0..=1.0).contains(&sample) {
+        return Err(SettingsError::OtlpSample(sample));
+    }
+    let Some(endpoint) = endpoint else { return Ok(None) };
+    let is_good = endpoint.parse::<Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.port().is_some() && uri.path() == "/"
+    });
+    if is_good {
+        Ok(Some(Otlp { endpoint, sample }))
+    } else {
+        Err(SettingsError::OtlpEndpoint(endpoint))
+    }
+}
+
+fn metrics_breakers(selector: String) -> Result<Selector, SettingsError> {
+    Selector::parse(&selector)
+        .map_err(|problem| SettingsError::MetricsBreakers { selector, problem })
 }
 
 fn http_host(name: String) -> Result<String, SettingsError> {

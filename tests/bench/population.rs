@@ -49,6 +49,8 @@ pub(crate) fn engine_with(breakers: u64) -> anyhow::Result<Alone> {
         max_breakers: breakers as usize,
         unknown_breakers: UnknownBreakers::Create,
         history_retention: Duration::from_secs(3_600),
+        storage_degraded: None,
+        monitor_series: 0,
         idle_ttl: None,
         life: || 1,
         encode: |_| Bytes::new(),

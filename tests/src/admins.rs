@@ -357,8 +357,8 @@ impl Admin {
                 selector,
                 priority,
                 config,
-                require_durable,
                 alerts: None,
+                require_durable,
             };
             let answer = clients.admin.create_policy(request).await;
             (next, answer.map(|answer| answer.get_ref().durable))

@@ -39,6 +39,7 @@ pub use teller::{Counted, Teller};
 pub use witness::{Sighting, Witness, history_after};
 
 use breaker_proto::v1::breaker_admin_client::BreakerAdminClient;
+use breaker_proto::v1::breaker_monitor_client::BreakerMonitorClient;
 use breaker_proto::v1::breaker_service_client::BreakerServiceClient;
 use tonic::transport::{Channel, Endpoint};
 
@@ -49,6 +50,8 @@ pub struct Clients {
     pub breakers: BreakerServiceClient<Channel>,
     /// What admins call.
     pub admin: BreakerAdminClient<Channel>,
+    /// What people look at.
+    pub monitor: BreakerMonitorClient<Channel>,
 }
 
 impl Clients {
@@ -60,7 +63,8 @@ impl Clients {
         let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
         Ok(Self {
             breakers: BreakerServiceClient::new(channel.clone()),
-            admin: BreakerAdminClient::new(channel),
+            admin: BreakerAdminClient::new(channel.clone()),
+            monitor: BreakerMonitorClient::new(channel),
         })
     }
 }

@@ -259,6 +259,8 @@ async fn a_dashboard_hears_of_every_change_within_a_moment() -> anyhow::Result<(
     web.post("breakers", &json!({ "name": "old/one" })).await?;
     let mut first = web.events("events").await?;
     let mut second = web.events("events").await?;
+    // What it is told comes in between, so that it listens for nothing else.
+    let mut third = web.events("events").await?;
     for viewer in [&mut first, &mut second] {
         let hello = viewer.next().await?.context("a stream begins with hello")?;
         assert_eq!(hello.name, "hello");
@@ -271,14 +273,32 @@ async fn a_dashboard_hears_of_every_change_within_a_moment() -> anyhow::Result<(
             let changes = viewer.named("changes").await?;
             let breaker = &changes["breakers"][0];
             assert_eq!(breaker["name"], "new/one", "what was there before is not told: {changes}");
+            assert_eq!(
+                breaker["state"].get("config"),
+                None,
+                "what a list does not show: {changes}"
+            );
             if breaker["state"]["mode"] == "MODE_FORCED_OPEN" {
                 break;
             }
         }
     }
+    loop {
+        let dashboard = first.named("dashboard").await?;
+        if dashboard["summary"]["open"] == "1" {
+            assert_eq!(dashboard["unhealthy"][0]["breaker"], "new/one");
+            break;
+        }
+    }
+    let alerts = third.named("alerts").await?;
+    assert_eq!(alerts["alerts"][0]["breaker"], "new/one");
+    drop(third);
     answer(web.request(Method::DELETE, "breakers/new/one")).await?;
     assert_eq!(first.named("changes").await?["deleted"], json!(["new/one"]));
-    assert_eq!(server.gauge("breakerd_dashboard_viewers")?, 2.0);
+    eventually("there are two viewers", PATIENCE, async || {
+        Ok(server.gauge("breakerd_dashboard_viewers")? == 2.0)
+    })
+    .await?;
     drop((first, second));
     eventually("nobody looks any more", PATIENCE, async || {
         Ok(server.gauge("breakerd_dashboard_viewers")? == 0.0)

@@ -95,14 +95,8 @@ impl ExportArguments {
     pub(crate) async fn command(&self, context: &Context) -> anyhow::Result<()> {
         let mut declared = Declared::default();
         for policy in policy::all(&context.connection).await? {
-            let v1::Policy { name, selector, priority, config, .. } = policy;
-            declared.policies.push(v1::PolicySpec {
-                name,
-                selector,
-                priority,
-                config,
-                alerts: None,
-            });
+            let v1::Policy { name, selector, priority, config, alerts, .. } = policy;
+            declared.policies.push(v1::PolicySpec { name, selector, priority, config, alerts });
         }
         list::each(&context.connection, |v1::Breaker { name, own_config: config, .. }| {
             if has_values(config.as_ref()) {

@@ -6,13 +6,15 @@ use breaker_wire::parse_duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::alerts::AlertsArguments;
 use crate::apply::{ApplyArguments, ExportArguments};
 use crate::backup::{BackupArguments, RestoreArguments};
 use crate::bench::BenchArguments;
 use crate::change::{Change, ChangeArguments, OverrideArguments};
 use crate::connection::Connection;
 use crate::definition::{CreateArguments, DeleteArguments, UpdateArguments};
-use crate::error::exit;
+use crate::demo::DemoArguments;
+use crate::error::{Error, exit};
 use crate::get::GetArguments;
 use crate::guard::RunArguments;
 use crate::health::HealthArguments;
@@ -21,6 +23,7 @@ use crate::list::ListArguments;
 use crate::output::Format;
 use crate::policy::PolicyArguments;
 use crate::simulate::{self, SimulateArguments};
+use crate::top::TopArguments;
 use crate::watch::WatchArguments;
 use crate::{Context, change};
 
@@ -80,8 +83,12 @@ pub enum Command {
     Get(GetArguments),
     /// Writes a line for each breaker, and another one whenever it changes.
     Watch(WatchArguments),
+    /// Shows the live fleet in the terminal: look, filter, force open and release.
+    Top(TopArguments),
     /// Shows what happened to breakers, the latest first.
     History(HistoryArguments),
+    /// Shows what was raised about breakers and the server, the latest change first.
+    Alerts(AlertsArguments),
     /// Denies every call, until `release` or the end of the time to live.
     ForceOpen(OverrideArguments),
     /// Allows every call, until `release` or the end of the time to live.
@@ -116,6 +123,9 @@ pub enum Command {
     Run(RunArguments),
     /// Asks each server whether it lives and whether it serves.
     Health(HealthArguments),
+    /// Starts a server, a flaky upstream and a small fleet to look at, until Ctrl-C; nothing stays
+    /// behind.
+    Demo(DemoArguments),
     /// Shows what a breaker would have decided of a trace of calls, or in a whole fleet; needs no
     /// server.
     Simulate(SimulateArguments),
@@ -150,6 +160,18 @@ impl Arguments {
                 std::io::Write::write_all(&mut std::io::stdout(), &script)?;
                 Ok(exit::OK)
             }
+            // The fleet and its upstream are too much for one thread.
+            Command::Demo(_) if self.global.output == Format::Json => {
+                let text = "demo is for people; `breakerctl history -f -o json` tells as JSON what \
+                            happens at its server";
+                Err(Error::Usage(text.to_owned()).into())
+            }
+            Command::Demo(arguments) => tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .context("cannot start")?
+                .block_on(arguments.command()),
             command @ Command::Bench(arguments) => {
                 arguments.runtime().context("cannot start")?.block_on(self.ask(command))
             }
@@ -171,7 +193,9 @@ impl Arguments {
             Command::List(arguments) => arguments.command(context).await?,
             Command::Get(arguments) => arguments.command(context).await?,
             Command::Watch(arguments) => arguments.command(context).await?,
+            Command::Top(arguments) => return arguments.command(context).await,
             Command::History(arguments) => arguments.command(context).await?,
+            Command::Alerts(arguments) => arguments.command(context).await?,
             Command::ForceOpen(a) => change::command(context, Change::force_open(a)).await?,
             Command::ForceClose(a) => change::command(context, Change::force_close(a)).await?,
             Command::Disable(a) => change::command(context, Change::disable(a)).await?,
@@ -192,8 +216,8 @@ impl Arguments {
                 return arguments.command(context, &self.global.address).await;
             }
             Command::Bench(arguments) => return arguments.command(context).await,
-            // They ask no server.
-            Command::Simulate(_) | Command::Completion(_) => {}
+            // They ask no server that is there.
+            Command::Demo(_) | Command::Simulate(_) | Command::Completion(_) => {}
         }
         Ok(exit::OK)
     }

@@ -95,7 +95,8 @@ impl Change {
         Self::Reset(v1::ResetRequest { target: Some(arguments.target()) })
     }
 
-    async fn make(&self, to: &Connection) -> Result<Option<v1::ChangeResult>, Error> {
+    /// Asks the server for it; what came of it.
+    pub(crate) async fn make(&self, to: &Connection) -> Result<Option<v1::ChangeResult>, Error> {
         Ok(match self {
             Self::ForceOpen(q) => to.admin(q, async |mut a, q| a.force_open(q).await).await?.result,
             Self::ForceClose(q) => {

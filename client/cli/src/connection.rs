@@ -6,6 +6,7 @@ use breaker_client::servers::{Address, Server, Servers, Step};
 use breaker_proto::leader::NotLeader;
 use breaker_proto::v1;
 use breaker_proto::v1::breaker_admin_client::BreakerAdminClient;
+use breaker_proto::v1::breaker_monitor_client::BreakerMonitorClient;
 use breaker_proto::v1::breaker_service_client::BreakerServiceClient;
 use tokio::time::{sleep_until, timeout, timeout_at};
 use tonic::transport::Channel;
@@ -21,6 +22,7 @@ const LEAST_WAIT: Duration = Duration::from_millis(100);
 const MOST_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) type Admin = BreakerAdminClient<Channel>;
+pub(crate) type Monitor = BreakerMonitorClient<Channel>;
 pub(crate) type Service = BreakerServiceClient<Channel>;
 
 /// The servers, and how long they may take.
@@ -92,6 +94,20 @@ impl Connection {
         let ask = async |channel: Channel| {
             let client =
                 BreakerAdminClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+            ask(client, question.clone()).await
+        };
+        self.request(Patience::UntilTimeout, ask).await
+    }
+
+    /// Asks `BreakerMonitor`.
+    pub(crate) async fn monitor<Q: Clone, A>(
+        &self,
+        question: &Q,
+        ask: impl AsyncFn(Monitor, Q) -> Result<Response<A>, Status>,
+    ) -> Result<A, Error> {
+        let ask = async |channel: Channel| {
+            let client =
+                BreakerMonitorClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
             ask(client, question.clone()).await
         };
         self.request(Patience::UntilTimeout, ask).await

@@ -20,9 +20,12 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use breaker_core::{ConfigPatch, Violation};
+use breaker_core::{AlertPatch, ConfigPatch, Violation};
 use breaker_proto::v1;
-use breaker_wire::{patch_from_message, patch_from_value, patch_to_message, patch_to_value};
+use breaker_wire::{
+    alerts_from_message, alerts_from_value, alerts_to_message, alerts_to_value, patch_from_message,
+    patch_from_value, patch_to_message, patch_to_value,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -58,6 +61,8 @@ struct PolicyTable {
     r#match: String,
     priority: i32,
     config: Value,
+    #[serde(skip_serializing_if = "is_empty")]
+    alerts: Value,
 }
 
 #[derive(Serialize)]
@@ -125,6 +130,7 @@ impl Declared {
                 r#match: spec.selector.clone(),
                 priority: spec.priority,
                 config: config_to_value(spec.config.as_ref())?,
+                alerts: alerts_to_tree(spec.alerts.as_ref())?,
             })
         };
         let breaker = |spec: &v1::BreakerSpec| {
@@ -141,6 +147,15 @@ impl Declared {
 fn config_to_value(config: Option<&v1::BreakerConfig>) -> Result<Value, Error> {
     let patch = config.map_or(Ok(ConfigPatch::default()), patch_from_message);
     patch.map(|patch| patch_to_value(&patch)).map_err(Error::Configuration)
+}
+
+fn alerts_to_tree(alerts: Option<&v1::AlertRules>) -> Result<Value, Error> {
+    let patch = alerts.map_or(Ok(AlertPatch::default()), alerts_from_message);
+    patch.map(|patch| alerts_to_value(&patch)).map_err(Error::Configuration)
+}
+
+fn is_empty(table: &Value) -> bool {
+    table.as_object().is_none_or(Map::is_empty)
 }
 
 /// Collects every key that is refused.
@@ -170,8 +185,10 @@ impl Reader {
                 "match" => spec.selector = self.text(&place, value),
                 "priority" => spec.priority = self.priority(&place, value),
                 "config" => spec.config = self.config(&place, value),
+                "alerts" => spec.alerts = self.alerts(&place, value),
                 _ => {
-                    self.refuse(&place, "unknown key; the keys are name, match, priority, config");
+                    let known = "name, match, priority, config, alerts";
+                    self.refuse(&place, format!("unknown key; the keys are {known}"));
                 }
             }
         }
@@ -241,6 +258,16 @@ impl Reader {
     fn config(&mut self, place: &str, value: &Value) -> Option<v1::BreakerConfig> {
         match patch_from_value(value) {
             Ok(patch) => Some(patch_to_message(&patch)),
+            Err(refused) => {
+                self.0.extend(refused.into_iter().map(|violation| violation.within(place)));
+                None
+            }
+        }
+    }
+
+    fn alerts(&mut self, place: &str, value: &Value) -> Option<v1::AlertRules> {
+        match alerts_from_value(value) {
+            Ok(patch) => Some(alerts_to_message(&patch)),
             Err(refused) => {
                 self.0.extend(refused.into_iter().map(|violation| violation.within(place)));
                 None

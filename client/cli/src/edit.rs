@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use breaker_core::{ConfigPatch, Key, Violation};
-use breaker_wire::{ConfigFileError, parse_config, patch_from_value};
+use breaker_core::{AlertKey, AlertPatch, ConfigPatch, Key, Violation};
+use breaker_wire::{ConfigFileError, alerts_from_value, parse_config, patch_from_value};
 use clap::Args;
 use serde_json::{Map, Value};
 
@@ -21,6 +21,29 @@ pub(crate) struct SetArguments {
     /// A file with values of the configuration, TOML or JSON. `--set` goes over it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlertSetArguments {
+    /// A rule of alerts about its breakers, `rule=value`, such as `prolonged_outage=10m`,
+    /// `flapping=false` or `flapping.count=5`; may be given several times.
+    #[arg(long = "alert", value_name = "RULE=VALUE", value_parser = Setting::parse)]
+    rules: Vec<Setting>,
+}
+
+impl AlertSetArguments {
+    pub(crate) fn patch(&self) -> anyhow::Result<AlertPatch> {
+        let patch = from_settings(&self.rules, alerts_from_value);
+        Ok(patch.map_err(|refused| {
+            Error::Configuration(refused.into_iter().map(|v| v.within("alerts")).collect())
+        })?)
+    }
+}
+
+/// Reads the name of a rule of alerts.
+pub(crate) fn parse_alert_key(text: &str) -> Result<AlertKey, String> {
+    AlertKey::from_name(text)
+        .ok_or_else(|| format!("the rules are {}", AlertKey::ALL.map(AlertKey::as_str).join(", ")))
 }
 
 /// One `key=value`.
@@ -83,6 +106,13 @@ fn toml_value(text: &str) -> Option<Value> {
 
 /// Reads the settings as if they stood in a file together. `a.b=1` is `{b = 1}` under `a`.
 fn patch_from_settings(settings: &[Setting]) -> Result<ConfigPatch, Vec<Violation>> {
+    from_settings(settings, patch_from_value)
+}
+
+fn from_settings<P>(
+    settings: &[Setting],
+    read: impl FnOnce(&Value) -> Result<P, Vec<Violation>>,
+) -> Result<P, Vec<Violation>> {
     let mut tree = Map::new();
     let mut violations = Vec::new();
     for Setting { key, value } in settings {
@@ -99,7 +129,7 @@ fn patch_from_settings(settings: &[Setting]) -> Result<ConfigPatch, Vec<Violatio
             violations.push(Violation::new(key, "is set twice; set it once"));
         }
     }
-    match patch_from_value(&Value::Object(tree)) {
+    match read(&Value::Object(tree)) {
         Ok(patch) if violations.is_empty() => Ok(patch),
         Ok(_) => Err(violations),
         Err(refused) => Err(violations.into_iter().chain(refused).collect()),

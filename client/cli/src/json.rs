@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use breaker_proto::v1;
-use breaker_wire::{patch_from_message, patch_to_value};
+use breaker_wire::{alerts_from_message, alerts_to_value, patch_from_message, patch_to_value};
 use serde_json::{Map, Value, json};
 
 use crate::time::{duration_text, time_text};
@@ -41,11 +41,41 @@ pub(crate) fn policy(policy: &v1::Policy) -> Value {
         "selector": policy.selector,
         "priority": policy.priority,
         "config": policy.config.as_ref().map(config),
+        "alerts": policy.alerts.as_ref().and_then(alerts),
         "etag": policy.etag,
         "create_time": policy.create_time.as_ref().and_then(time_text),
         "update_time": policy.update_time.as_ref().and_then(time_text),
         "breaker_count": policy.breaker_count,
     })
+}
+
+/// An alert.
+pub(crate) fn alert(alert: &v1::Alert) -> Value {
+    let seen = |seen: &v1::Acknowledgement| {
+        json!({
+            "actor": seen.actor,
+            "comment": seen.comment,
+            "time": seen.time.as_ref().and_then(time_text),
+        })
+    };
+    json!({
+        "id": alert.id,
+        "revision": alert.revision,
+        "rule": word::<v1::AlertRule>(alert.rule),
+        "severity": word::<v1::AlertSeverity>(alert.severity),
+        "state": word::<v1::AlertState>(alert.state),
+        "breaker": alert.breaker,
+        "summary": alert.summary,
+        "start_time": alert.start_time.as_ref().and_then(time_text),
+        "end_time": alert.end_time.as_ref().and_then(time_text),
+        "notify_time": alert.notify_time.as_ref().and_then(time_text),
+        "repeat_count": alert.repeat_count,
+        "acknowledgement": alert.acknowledgement.as_ref().map(seen),
+    })
+}
+
+fn alerts(message: &v1::AlertRules) -> Option<Value> {
+    alerts_from_message(message).ok().map(|rules| alerts_to_value(&rules))
 }
 
 /// How the configuration of a breaker comes about.

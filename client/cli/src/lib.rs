@@ -3,6 +3,7 @@
 //! `arguments` says what can be typed; each command has a module that turns its arguments into a
 //! request and shows the answer. `json` and `table` are the two ways to show one.
 
+mod alerts;
 mod apply;
 mod arguments;
 mod backoff;
@@ -10,9 +11,11 @@ mod backup;
 mod bench;
 mod change;
 mod clock;
+mod colour;
 mod connection;
 mod declared;
 mod definition;
+mod demo;
 mod diff;
 mod edit;
 mod error;
@@ -31,6 +34,7 @@ mod table;
 #[cfg(test)]
 mod test_server;
 mod time;
+mod top;
 mod watch;
 mod words;
 

@@ -27,6 +27,13 @@ pub(crate) fn line(text: impl Display) -> io::Result<()> {
     out.flush()
 }
 
+/// The same with colours, which only a terminal gets, and not with `NO_COLOR`.
+pub(crate) fn coloured_line(text: impl Display) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
 /// Writes objects, one a line.
 pub(crate) fn objects(objects: impl IntoIterator<Item = Value>) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());

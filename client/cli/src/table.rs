@@ -6,9 +6,9 @@ use breaker_core::Key;
 use breaker_proto::v1;
 use serde_json::Value;
 
-use crate::time::{rough_duration_text, rough_time_text};
+use crate::time::{Zone, rough_duration_text, rough_time_text, timestamp};
 use crate::words::{printable, word};
-use crate::{json, output};
+use crate::{colour, json, output};
 
 /// Breakers, a row for each.
 pub(crate) fn breakers(breakers: &[v1::Breaker]) -> io::Result<()> {
@@ -22,13 +22,18 @@ pub(crate) fn breakers(breakers: &[v1::Breaker]) -> io::Result<()> {
 
 /// One breaker, a row for each thing that is known of it.
 pub(crate) fn breaker(breaker: &v1::Breaker) -> io::Result<()> {
+    output::table(["breaker", &*breaker.name], known(breaker))?;
+    output::line("")?;
+    output::table(["configuration", "value", "from"], config(breaker))
+}
+
+/// What is known of a breaker, with a word for each.
+pub(crate) fn known(breaker: &v1::Breaker) -> Vec<[String; 2]> {
     let mut rows = about(breaker);
     rows.extend(breaker.r#override.iter().map(|held| ["override".into(), override_text(held)]));
     rows.extend(breaker.counts.iter().map(|counts| ["counts".into(), counts_text(counts)]));
     rows.extend(breaker.metrics.iter().flat_map(metrics));
-    output::table(["breaker", &*breaker.name], rows)?;
-    output::line("")?;
-    output::table(["configuration", "value", "from"], config(breaker))
+    rows
 }
 
 /// Policies, a row for each.
@@ -97,13 +102,52 @@ pub(crate) fn transition_line(transition: &v1::Transition) -> String {
     format!("{time}  {name}  {from} -> {to}  {cause}  {actor}  {reason}").trim_end().to_owned()
 }
 
-/// A state as one line of its own.
-pub(crate) fn state_line(state: &v1::BreakerState) -> String {
-    let since = state.since.as_ref().and_then(rough_time_text).unwrap_or_default();
+/// Alerts, a row for each.
+pub(crate) fn alerts(alerts: &[v1::Alert]) -> io::Result<()> {
+    if alerts.is_empty() {
+        output::notice("no alerts");
+        return Ok(());
+    }
+    let header = ["id", "since", "state", "severity", "rule", "what", "seen by"];
+    output::table(header, alerts.iter().map(alert_cells))
+}
+
+/// An alert as one line of its own.
+pub(crate) fn alert_line(alert: &v1::Alert) -> String {
+    let [id, time, state, severity, rule, summary, seen] = alert_cells(alert);
+    format!("{time}  {id}  {state}  {severity}  {rule}  {summary}  {seen}").trim_end().to_owned()
+}
+
+fn alert_cells(alert: &v1::Alert) -> [String; 7] {
+    let state = match alert.repeat_count {
+        0 => word::<v1::AlertState>(alert.state),
+        count => format!("{} ({count} times again)", word::<v1::AlertState>(alert.state)),
+    };
+    let seen = alert.acknowledgement.as_ref();
+    let seen = seen.map_or_else(String::new, |seen| match seen.comment.as_str() {
+        "" => printable(&seen.actor).into_owned(),
+        comment => format!("{}: {}", printable(&seen.actor), printable(comment)),
+    });
+    [
+        alert.id.to_string(),
+        alert.start_time.as_ref().and_then(rough_time_text).unwrap_or_default(),
+        state,
+        word::<v1::AlertSeverity>(alert.severity),
+        word::<v1::AlertRule>(alert.rule),
+        printable(&alert.summary).into_owned(),
+        seen,
+    ]
+}
+
+/// A state as a part of a line, coloured.
+pub(crate) fn state_line(state: &v1::BreakerState, zone: Zone) -> String {
     let [state_word, mode] = [word::<v1::State>(state.state), word::<v1::Mode>(state.mode)];
-    let name = printable(&state.name);
-    let mut line =
-        format!("{since}  {name}  {state_word}  {mode}  generation {}", state.generation);
+    let (name, style) = (printable(&state.name), colour::of(state.state, state.mode));
+    let mut line = format!("{name}  {style}{state_word}  {mode}{style:#}");
+    if let Some(since) = state.since.as_ref().and_then(timestamp) {
+        line.push_str(&format!("  since {}", zone.text(since)));
+    }
+    line.push_str(&format!("  generation {}", state.generation));
     if let Some(percent) = state.admit_percent {
         line.push_str(&format!("  admits {percent} %"));
     }
@@ -227,7 +271,7 @@ fn metrics(metrics: &v1::Metrics) -> Vec<[String; 2]> {
     rows
 }
 
-fn config(breaker: &v1::Breaker) -> Vec<[String; 3]> {
+pub(crate) fn config(breaker: &v1::Breaker) -> Vec<[String; 3]> {
     let json = json::breaker(breaker);
     let Some(Value::Object(keys)) = json.get("config") else { return Vec::new() };
     let source = |key: &String| {
@@ -306,7 +350,7 @@ fn transition_cells(transition: &v1::Transition) -> [String; 7] {
 }
 
 /// A state, with the mode where it is not the usual one, and the level where there are levels.
-fn side(state: i32, mode: i32, level: &str) -> String {
+pub(crate) fn side(state: i32, mode: i32, level: &str) -> String {
     let mut side = word::<v1::State>(state);
     if mode != v1::Mode::Normal as i32 {
         side.push_str(&format!(" ({})", word::<v1::Mode>(mode)));

@@ -9,6 +9,7 @@ use breaker_client::servers::Address;
 use breaker_proto::encoded::EncodedWatchResponse;
 use breaker_proto::leader::not_leader;
 use breaker_proto::reported::ReportRequest;
+use breaker_proto::server::breaker_monitor_server::{BreakerMonitor, BreakerMonitorServer};
 use breaker_proto::server::breaker_service_server::{BreakerService, BreakerServiceServer};
 use breaker_proto::v1;
 use tokio::net::TcpListener;
@@ -39,6 +40,8 @@ pub(crate) struct World {
     pub(crate) streams: VecDeque<Messages>,
     /// Every watch that began.
     pub(crate) watches: Vec<v1::WatchRequest>,
+    /// How the fleet is doing; without it the server is one that cannot tell.
+    pub(crate) dashboard: Option<v1::GetDashboardResponse>,
     /// Every report that was taken.
     pub(crate) reports: Vec<v1::ReportRequest>,
 }
@@ -51,9 +54,11 @@ impl TestServer {
         let address = Address::parse(&listener.local_addr().unwrap().to_string()).unwrap();
         let world = Arc::<Mutex<World>>::default();
         let service = BreakerServiceServer::new(Service(Arc::clone(&world)));
+        let monitor = BreakerMonitorServer::new(Service(Arc::clone(&world)));
         tokio::spawn(
             tonic::transport::Server::builder()
                 .add_service(service)
+                .add_service(monitor)
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );
         Self { address, world }
@@ -132,5 +137,54 @@ impl BreakerService for Service {
         world.watches.push(request.into_inner());
         let messages = world.streams.pop_front().unwrap_or_default();
         Ok(Response::new(tokio_stream::iter(messages)))
+    }
+}
+
+/// Nothing but the dashboard, and that only if the test has set it.
+#[tonic::async_trait]
+impl BreakerMonitor for Service {
+    type WatchAlertsStream = Iter<IntoIter<Result<v1::WatchAlertsResponse, Status>>>;
+
+    async fn get_health_summary(
+        &self,
+        _: Request<v1::GetHealthSummaryRequest>,
+    ) -> Result<Response<v1::GetHealthSummaryResponse>, Status> {
+        Err(Status::unimplemented("an older server"))
+    }
+
+    async fn get_dashboard(
+        &self,
+        _: Request<v1::GetDashboardRequest>,
+    ) -> Result<Response<v1::GetDashboardResponse>, Status> {
+        let dashboard = self.lead()?.dashboard.clone();
+        dashboard.map(Response::new).ok_or_else(|| Status::unimplemented("an older server"))
+    }
+
+    async fn get_breaker_activity(
+        &self,
+        _: Request<v1::GetBreakerActivityRequest>,
+    ) -> Result<Response<v1::GetBreakerActivityResponse>, Status> {
+        Err(Status::unimplemented("an older server"))
+    }
+
+    async fn list_alerts(
+        &self,
+        _: Request<v1::ListAlertsRequest>,
+    ) -> Result<Response<v1::ListAlertsResponse>, Status> {
+        Err(Status::unimplemented("an older server"))
+    }
+
+    async fn watch_alerts(
+        &self,
+        _: Request<v1::WatchAlertsRequest>,
+    ) -> Result<Response<Self::WatchAlertsStream>, Status> {
+        Err(Status::unimplemented("an older server"))
+    }
+
+    async fn acknowledge_alert(
+        &self,
+        _: Request<v1::AcknowledgeAlertRequest>,
+    ) -> Result<Response<v1::AcknowledgeAlertResponse>, Status> {
+        Err(Status::unimplemented("an older server"))
     }
 }

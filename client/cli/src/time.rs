@@ -7,6 +7,35 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+/// In which zone times are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Zone {
+    /// That of the machine.
+    Local,
+    Utc,
+}
+
+impl Zone {
+    /// `2026-01-31 08:30:00`.
+    pub(crate) fn text(self, time: Timestamp) -> String {
+        self.formatted(time, "%F %T")
+    }
+
+    /// The time of the day: `08:30:00`.
+    pub(crate) fn clock_text(self, time: Timestamp) -> String {
+        self.formatted(time, "%T")
+    }
+
+    fn formatted(self, time: Timestamp, format: &str) -> String {
+        let zone = match self {
+            // UTC, where the machine does not say where it is.
+            Self::Local => TimeZone::try_system().unwrap_or(TimeZone::UTC),
+            Self::Utc => TimeZone::UTC,
+        };
+        time.to_zoned_datetime(zone).strftime(format).to_string()
+    }
+}
+
 /// A duration as it stands in a configuration, `1m 30s`; `None` for one that makes no sense.
 pub(crate) fn duration_text(message: &prost_types::Duration) -> Option<String> {
     Some(humantime::format_duration(duration(message)?).to_string())
@@ -29,9 +58,14 @@ pub(crate) fn duration(message: &prost_types::Duration) -> Option<Duration> {
     duration_from_message("", message).ok()
 }
 
+/// A time; `None` for one that is beyond any calendar.
+pub(crate) fn timestamp(message: &prost_types::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(message.seconds, message.nanos).ok()
+}
+
 /// A time in RFC 3339; `None` for one that is beyond any calendar.
 pub(crate) fn time_text(message: &prost_types::Timestamp) -> Option<String> {
-    Some(Timestamp::new(message.seconds, message.nanos).ok()?.to_string())
+    Some(timestamp(message)?.to_string())
 }
 
 /// A time to the second, for people.
@@ -75,6 +109,13 @@ mod tests {
         assert_eq!(time_text(&time).unwrap(), "2023-11-14T22:13:20.5Z");
         assert_eq!(rough_time_text(&time).unwrap(), "2023-11-14T22:13:20Z");
         assert_eq!(time_text(&prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }), None);
+    }
+
+    #[test]
+    fn a_time_is_shown_in_a_zone() {
+        let time = "2026-01-31T08:30:05.25Z".parse().unwrap();
+        assert_eq!(Zone::Utc.text(time), "2026-01-31 08:30:05");
+        assert_eq!(Zone::Utc.clock_text(time), "08:30:05");
     }
 
     #[test]

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use breaker_proto::v1;
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 use tonic::{Status, Streaming};
 
@@ -9,14 +10,18 @@ use crate::connection::{Connection, Patience};
 use crate::error::Error;
 use crate::output::{self, Format, notice};
 use crate::stream::{Follower, follow};
+use crate::time::{Zone, timestamp};
 use crate::words::printable;
-use crate::{Context, json, table};
+use crate::{Context, clock, json, table};
 
 #[derive(Debug, Args)]
 pub struct WatchArguments {
     /// Only breakers whose name matches one of these; every breaker without any.
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
+    /// Write times in UTC, not as the clock of this machine shows them. JSON has them in UTC always.
+    #[arg(long)]
+    utc: bool,
 }
 
 impl WatchArguments {
@@ -25,6 +30,7 @@ impl WatchArguments {
             request: v1::WatchRequest { selectors: self.selectors.clone(), resume_token: vec![] },
             seen: Seen::default(),
             format: context.format,
+            zone: if self.utc { Zone::Utc } else { Zone::Local },
         };
         match follow(context, &mut watcher).await? {}
     }
@@ -35,6 +41,7 @@ struct Watcher {
     request: v1::WatchRequest,
     seen: Seen,
     format: Format,
+    zone: Zone,
 }
 
 impl Follower for Watcher {
@@ -52,10 +59,15 @@ impl Follower for Watcher {
         if !answer.resume_token.is_empty() {
             self.request.resume_token.clone_from(&answer.resume_token);
         }
+        // By the server's clock, like all the other times of a line.
+        let time = answer.server_time.as_ref().and_then(timestamp);
+        let time = time.unwrap_or_else(clock::wall_time);
         for change in self.seen.changes(answer) {
             match self.format {
                 Format::Json => output::line(change_json(&change))?,
-                Format::Table => output::line(change_line(&change))?,
+                Format::Table => {
+                    output::coloured_line(change_line(&change, time, self.zone))?;
+                }
             }
         }
         Ok(())
@@ -119,10 +131,11 @@ fn change_json(change: &Change) -> serde_json::Value {
     }
 }
 
-fn change_line(change: &Change) -> String {
+fn change_line(change: &Change, time: Timestamp, zone: Zone) -> String {
+    let time = zone.text(time);
     match change {
-        Change::Changed(state) => table::state_line(state),
-        Change::Deleted(name) => format!("{}  deleted", printable(name)),
+        Change::Changed(state) => format!("{time}  {}", table::state_line(state, zone)),
+        Change::Deleted(name) => format!("{time}  {}  deleted", printable(name)),
     }
 }
 
@@ -141,6 +154,27 @@ mod tests {
 
     fn changed(name: &str, generation: u64) -> Change {
         Change::Changed(Box::new(state(name, generation)))
+    }
+
+    #[test]
+    fn a_line_has_a_time_and_the_colour_of_the_state() {
+        let state = v1::BreakerState {
+            name: "a/b".into(),
+            state: v1::State::Open as i32,
+            mode: v1::Mode::Normal as i32,
+            since: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+            generation: 2,
+            ..Default::default()
+        };
+        let time = "2023-11-14T22:13:21Z".parse().unwrap();
+        let line = change_line(&Change::Changed(Box::new(state)), time, Zone::Utc);
+        assert!(line.contains("\u{1b}[31mopen  normal\u{1b}[0m"), "{line:?}");
+        let plain = anstream::adapter::strip_str(&line).to_string();
+        let expected =
+            "2023-11-14 22:13:21  a/b  open  normal  since 2023-11-14 22:13:20  generation 2";
+        assert_eq!(plain, expected);
+        let gone = change_line(&Change::Deleted("a/b".into()), time, Zone::Utc);
+        assert_eq!(gone, "2023-11-14 22:13:21  a/b  deleted");
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn unknown_key() -> String {
 /// Reads keys, and collects what is wrong with them.
 #[derive(Default)]
 pub(crate) struct Reader {
-    violations: Vec<Violation>,
+    pub(crate) violations: Vec<Violation>,
 }
 
 impl Reader {

@@ -3,6 +3,7 @@
 //! Server, clients and tools convert here and nowhere else, so that a key has one name and one
 //! meaning in a file, on the wire and in the database.
 
+mod alert_rules;
 mod config_message;
 mod config_value;
 mod enums;
@@ -12,6 +13,9 @@ mod rule_values;
 mod samples;
 mod time;
 
+pub use alert_rules::{
+    alert_rule_value, alerts_from_message, alerts_from_value, alerts_to_message, alerts_to_value,
+};
 pub use config_message::{config_to_message, patch_from_message, patch_to_message};
 pub use config_value::{
     ConfigFileError, duration_text, parse_config, parse_config_json, parse_config_toml,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::config_value::{Reader, duration_text};
 
 /// A table within a configuration. Keys are taken out as they are read; what is left is unknown.
-struct Table<'r> {
+pub(crate) struct Table<'r> {
     reader: &'r mut Reader,
     field: String,
     entries: Map<String, Value>,
@@ -19,7 +19,12 @@ struct Table<'r> {
 }
 
 impl<'r> Table<'r> {
-    fn open(reader: &'r mut Reader, field: &str, value: &Value, example: &str) -> Option<Self> {
+    pub(crate) fn open(
+        reader: &'r mut Reader,
+        field: &str,
+        value: &Value,
+        example: &str,
+    ) -> Option<Self> {
         let Value::Object(entries) = value else {
             reader.refuse(field, format!("{value} is not a table such as {example}"));
             return None;
@@ -57,7 +62,7 @@ impl<'r> Table<'r> {
         read(self.reader, &field, &value?)
     }
 
-    fn number(&mut self, key: &'static str) -> Option<u32> {
+    pub(crate) fn number(&mut self, key: &'static str) -> Option<u32> {
         self.needed(key, |reader, field, value| reader.number(field, value))
     }
 
@@ -65,7 +70,7 @@ impl<'r> Table<'r> {
         self.optional(key, |reader, field, value| reader.number(field, value)).unwrap_or(default)
     }
 
-    fn duration(&mut self, key: &'static str) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, key: &'static str) -> Option<Duration> {
         self.needed(key, |reader, field, value| reader.duration(field, value))
     }
 
@@ -86,7 +91,7 @@ impl<'r> Table<'r> {
     }
 
     /// Refuses what was not read.
-    fn close(self) {
+    pub(crate) fn close(self) {
         for unknown in self.entries.keys() {
             let field = format!("{}.{unknown}", self.field);
             let known = self.known.join(", ");

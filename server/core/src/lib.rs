@@ -18,6 +18,7 @@
 //! ```
 
 mod adapted;
+mod alert_rules;
 mod breaker;
 mod calls;
 mod conditions;
@@ -40,6 +41,7 @@ mod transition;
 mod window;
 
 pub use adapted::{DurationReason, ThresholdReason};
+pub use alert_rules::{AlertKey, AlertPatch, AlertRules, Flapping};
 pub use breaker::{Aspect, Breaker, Effective, GENERATION_START};
 pub use calls::CallSums;
 pub use config::{

@@ -11,6 +11,7 @@ use crate::defaults::Configured;
 use crate::error::EngineError;
 use crate::idle::LastUse;
 use crate::live::Live;
+use crate::monitor::Standing;
 use crate::names::Names;
 use crate::policies::Policies;
 use crate::restore::Gate;
@@ -179,7 +180,7 @@ impl Breakers {
         let mut entry = self.map.entry(name.clone()).insert(live);
         let live = entry.value_mut();
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
+        self.signals.enter(&name, Standing::of(&live.breaker));
         if live.marks.recorded < live.revision {
             live.announce(&name, &self.signals);
         }
@@ -214,7 +215,7 @@ impl Breakers {
         }
         let deletion = live.deletion(name);
         self.raise_floors(&deletion);
-        self.signals.stats.leave(live.breaker.state(), live.breaker.mode());
+        self.signals.leave(name, Standing::of(&live.breaker));
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.signals.deleted(deletion.clone(), live.marks.position);
         // While the shard is locked: whoever makes the breaker anew adds its name after that.
@@ -276,7 +277,7 @@ impl Breakers {
         self.names.insert(name.clone());
         self.count.fetch_add(1, Ordering::Relaxed);
         let mut live = Box::new(live());
-        self.signals.stats.enter(live.breaker.state(), live.breaker.mode());
+        self.signals.enter(name, Standing::of(&live.breaker));
         live.announce(name, &self.signals);
         place.insert(live)
     }

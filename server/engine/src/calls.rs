@@ -1,6 +1,6 @@
 //! The hot path: asking for leave, and reporting how calls went.
 
-use breaker_core::{BreakerName, NameError, PermitId, Report, ReporterId, Run, Violation};
+use breaker_core::{BreakerName, NameError, Outcome, PermitId, Report, ReporterId, Run, Violation};
 
 use crate::engine::{Engine, UnknownBreakers};
 use crate::error::EngineError;
@@ -105,9 +105,9 @@ impl Engine {
         }
         self.stats().count_report();
         let mut moved = Vec::new();
-        let reporter = ReporterId::of(reporter);
+        let key = ReporterId::of(reporter);
         for report in reports {
-            moved.extend(self.count(reporter, report));
+            moved.extend(self.count((key, reporter), report));
         }
         Ok(Reported::Counted(moved))
     }
@@ -135,16 +135,23 @@ impl Engine {
         if unknown > 0 { self.breakers().has_room_for(unknown) } else { Ok(()) }
     }
 
-    fn count(&self, reporter: ReporterId, report: &BreakerReport<'_>) -> Option<BreakerStatus> {
+    fn count(
+        &self,
+        (key, reporter): (ReporterId, &str),
+        report: &BreakerReport<'_>,
+    ) -> Option<BreakerStatus> {
         let now = self.now();
         let record = |name: &BreakerName, live: &mut Live| {
             let signals = self.signals();
             live.note_use(name, signals, now);
             let known = report.admitted.generation().unwrap_or(live.breaker.generation());
             live.change_in_turn(name, signals, &report.runs, |breaker, config, (run, permit)| {
-                let counted = report.admitted.report(run.borrowed()).by(reporter);
+                let counted = report.admitted.report(run.borrowed()).by(key);
                 breaker.record(config, &Report { permit: *permit, ..counted }, now)
             });
+            let id = || self.reporters().shared_id(reporter);
+            live.note_reporter(name, signals, (key, id), calls_in(&report.runs), now);
+            live.tell_report(name, signals, self.policies().defaults());
             signals
                 .stats
                 .count_reported(report.runs.iter().map(|(run, _)| (run.outcome, run.count)));
@@ -166,6 +173,12 @@ impl Engine {
             UnknownBreakers::Refuse => Err(EngineError::UnknownBreaker(name.clone())),
         }
     }
+}
+
+/// How many calls count: those that were not ignored.
+fn calls_in(runs: &[(Run<'_>, Option<PermitId>)]) -> u64 {
+    let counting = runs.iter().filter(|(run, _)| run.outcome != Outcome::Ignored);
+    counting.map(|(run, _)| u64::from(run.count)).sum()
 }
 
 fn check_against(

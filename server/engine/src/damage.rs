@@ -5,6 +5,7 @@ use std::fmt;
 
 use breaker_core::{BreakerName, ConfigPatch, ContentsError, SnapshotError, Time};
 
+use crate::alerts::AlertRow;
 use crate::policy::PolicyRow;
 use crate::store::{BreakerRow, MAX_NUMBER, Moment, ReporterRow, TransitionRecord};
 
@@ -58,6 +59,15 @@ pub struct StoredPolicies {
     pub rows: Vec<PolicyRow>,
     /// The names of those that cannot, as they stand there, and what is wrong with each.
     pub damaged: Vec<(String, Damage)>,
+}
+
+/// The alerts that were found in storage.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoredAlerts {
+    /// Those that can be understood.
+    pub rows: Vec<AlertRow>,
+    /// The ids of those that cannot, and what is wrong with each.
+    pub damaged: Vec<(u64, Damage)>,
 }
 
 /// Transitions that stand next to each other in storage.

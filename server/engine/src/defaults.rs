@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use breaker_core::{Config, ConfigPatch, Resolved, Source, Sources, Violation};
+use breaker_core::{
+    AlertPatch, AlertRules, Config, ConfigPatch, Resolved, Source, Sources, Violation,
+};
 
 use crate::live::OwnConfig;
 use crate::policy::{Policy, PolicyRow};
@@ -12,6 +14,9 @@ pub struct Defaults {
     config: Arc<Config>,
     sources: Sources,
     warnings: Vec<Violation>,
+    alerts: AlertPatch,
+    /// Those over the built-in ones.
+    alert_rules: AlertRules,
 }
 
 /// An effective configuration, and the layers that it comes from.
@@ -43,7 +48,24 @@ impl Defaults {
     /// Every value that was refused.
     pub fn new(patch: ConfigPatch) -> Result<Self, Vec<Violation>> {
         let Resolved { config, sources, warnings } = Config::resolve(&[(Source::Server, &patch)])?;
-        Ok(Self { patch, config: Arc::new(config), sources, warnings })
+        let (alerts, alert_rules) = (AlertPatch::default(), AlertRules::default());
+        Ok(Self { patch, config: Arc::new(config), sources, warnings, alerts, alert_rules })
+    }
+
+    /// With the server's rules of alerts.
+    #[must_use]
+    pub fn with_alerts(self, alerts: AlertPatch) -> Self {
+        Self { alerts, alert_rules: AlertRules::settle([&alerts]), ..self }
+    }
+
+    /// The rules of alerts about breakers without a policy.
+    pub const fn alert_rules(&self) -> &AlertRules {
+        &self.alert_rules
+    }
+
+    /// The server's rules of alerts, over the built-in ones.
+    pub(crate) const fn alerts(&self) -> &AlertPatch {
+        &self.alerts
     }
 
     /// Values that are allowed and make no sense.
@@ -116,7 +138,8 @@ impl Defaults {
         let layers = [(Source::Server, &self.patch), (Source::Policy, &row.spec.config)];
         let Resolved { config, sources, warnings } = Config::resolve(&layers)?;
         let (config, values) = (Arc::new(config), row.spec.config.clone());
-        Ok(Policy { row, values, config, sources, warnings })
+        let alerts = AlertRules::settle([&self.alerts, &row.spec.alerts]);
+        Ok(Policy { row, values, config, sources, warnings, alerts })
     }
 
     /// The same for a policy from storage. Values that these defaults have made invalid since are
@@ -130,7 +153,9 @@ impl Defaults {
                  defaults"
             );
             let (config, sources) = (Arc::clone(&self.config), self.sources);
-            Policy { row, values: ConfigPatch::default(), config, sources, warnings: violations }
+            let alerts = AlertRules::settle([&self.alerts, &row.spec.alerts]);
+            let values = ConfigPatch::default();
+            Policy { row, values, config, sources, warnings: violations, alerts }
         })
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::Alerts;
 use crate::breakers::{Breakers, first_of_incarnation};
 use crate::clock::Clock;
 use crate::damage::Damage;
@@ -18,6 +19,7 @@ use crate::error::EngineError;
 use crate::forgetter::Forgetter;
 use crate::idle::{self, Idleness};
 use crate::journal::Journal;
+use crate::monitor::{Monitor, Sampler};
 use crate::policies::Policies;
 use crate::reporters::Reporters;
 use crate::selectors::Selectors;
@@ -25,10 +27,10 @@ use crate::signals::Signals;
 use crate::stats::Stats;
 use crate::store::{HistoryRange, Store, StoreError};
 use crate::trimmer::Trimmer;
-use crate::view::{BreakerStatus, BreakerView};
+use crate::view::{BreakerOutline, BreakerStatus, BreakerView};
 use crate::watch::{Encoded, Phase, Place, States, Subscription, WatchLog, WatchStats};
 use crate::writer::{StorageStatus, Writer, WriterDesk};
-use crate::{deadlines, loading, recorder};
+use crate::{alerts, deadlines, loading, recorder};
 
 /// Turns a status into the bytes that watchers get. Called once for each change.
 pub type Encode = fn(&BreakerStatus) -> Bytes;
@@ -47,6 +49,10 @@ pub struct Options {
     pub idle_ttl: Option<Duration>,
     /// How long transitions are kept, at least.
     pub history_retention: Duration,
+    /// For how long storage fails before there is an alert; `None` for never.
+    pub storage_degraded: Option<Duration>,
+    /// The samples of at most so many breakers are kept, those that are used most lately; 0 for none.
+    pub monitor_series: usize,
     /// Chooses by chance what tells one life of the server, from its start or from when it took the
     /// lead, from all others.
     pub life: fn() -> u64,
@@ -69,6 +75,8 @@ pub struct Engine {
     watch_log: Arc<WatchLog>,
     journal: Journal,
     reporters: Reporters,
+    alerts: Alerts,
+    monitor: Monitor,
     desk: WriterDesk,
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
@@ -86,6 +94,8 @@ pub struct Tasks {
     deadlines: JoinHandle<()>,
     recorder: JoinHandle<()>,
     idle: JoinHandle<()>,
+    alerts: JoinHandle<()>,
+    sampler: JoinHandle<()>,
     writer: JoinHandle<Result<(), StoreError>>,
     engine: Arc<Engine>,
     stop_writer: CancellationToken,
@@ -126,21 +136,25 @@ impl Engine {
         leave_damaged(&stored.damaged, &breakers.signals.stats);
         loading::load(&*store, &breakers, &opened, clock.now()).await?;
         let reporters = loading::reporters(&*store, &breakers.signals.stats, clock.now()).await?;
+        let stored = store.alerts().await?;
+        leave_damaged_alerts(&stored.damaged, &breakers.signals.stats);
         let (desk, durable_changes) = WriterDesk::new();
         let idle_ttl = match options.unknown_breakers {
             UnknownBreakers::Create => options.idle_ttl,
             UnknownBreakers::Refuse => None,
         };
         let lost = if opened.after_crash { LENIENCY } else { Duration::ZERO };
+        let first_number = first_of_incarnation(opened.incarnation);
+        let journal = Journal::new(&opened, latest.last.map(|last| last.at), first_number);
+        let alerts =
+            Alerts::new(stored.rows, first_number, options.storage_degraded, journal.latest());
         let engine = Arc::new(Self {
             breakers,
             watch_log: Arc::new(WatchLog::new((options.life)())),
-            journal: Journal::new(
-                &opened,
-                latest.last.map(|last| last.at),
-                first_of_incarnation(opened.incarnation),
-            ),
+            journal,
             reporters,
+            alerts,
+            monitor: Monitor::new(options.monitor_series, clock.now()),
             desk,
             lenient_until: AtomicU64::new((clock.now() + lost).as_nanos()),
             incarnation: AtomicU64::new(opened.incarnation),
@@ -153,6 +167,7 @@ impl Engine {
         // Watchers that come at once find every breaker.
         engine.watch_log.fill(|place| engine.breakers.place_unchanged(place));
         while recorder::record(&engine) > 0 {}
+        alerts::find_all(&engine);
         let stop_writer = CancellationToken::new();
         let trimmer = Trimmer::new(Arc::clone(&engine), options.history_retention);
         let forgetter = Forgetter::new(Arc::clone(&engine));
@@ -161,6 +176,8 @@ impl Engine {
             deadlines: tokio::spawn(deadlines::run(Arc::clone(&engine))),
             recorder: tokio::spawn(recorder::run(Arc::clone(&engine))),
             idle: tokio::spawn(idle::run(Arc::clone(&engine))),
+            alerts: tokio::spawn(alerts::run(Arc::clone(&engine))),
+            sampler: tokio::spawn(Sampler::new(Arc::clone(&engine)).run()),
             writer: tokio::spawn(writer.run(stop_writer.clone())),
             engine: Arc::clone(&engine),
             stop_writer,
@@ -178,6 +195,20 @@ impl Engine {
             .with(name.as_str(), |name, live| {
                 live.advance(name, self.signals(), now);
                 BreakerView::of(name, live, self.policies().defaults(), now)
+            })
+            .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
+    }
+
+    /// One breaker as a list shows it.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn outline(&self, name: &BreakerName) -> Result<BreakerOutline, EngineError> {
+        let now = self.clock.now();
+        self.breakers
+            .with(name.as_str(), |name, live| {
+                live.advance(name, self.signals(), now);
+                BreakerOutline::of(name, live, now)
             })
             .ok_or_else(|| EngineError::UnknownBreaker(name.clone()))
     }
@@ -278,6 +309,14 @@ impl Engine {
         &self.reporters
     }
 
+    pub(crate) const fn alerts(&self) -> &Alerts {
+        &self.alerts
+    }
+
+    pub(crate) const fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
     pub(crate) const fn unknown_breakers(&self) -> UnknownBreakers {
         self.unknown_breakers
     }
@@ -329,6 +368,14 @@ fn leave_damaged(damaged: &[(String, Damage)], stats: &Stats) {
             "the row of the policy in storage is damaged; it is left as it is, and breakers run \
              without the policy until it is created anew"
         );
+    }
+}
+
+/// Logs the alerts that nothing can be made of.
+fn leave_damaged_alerts(damaged: &[(u64, Damage)], stats: &Stats) {
+    stats.count_damaged_rows(damaged.len());
+    for (alert, Damage { column, problem }) in damaged {
+        tracing::error!(alert, column, problem, "the row of an alert in storage is damaged");
     }
 }
 
@@ -386,6 +433,8 @@ impl Tasks {
             _ = &mut self.deadlines => TaskFailure { task: "deadline task", error: None },
             _ = &mut self.recorder => TaskFailure { task: "recorder", error: None },
             _ = &mut self.idle => TaskFailure { task: "idle task", error: None },
+            _ = &mut self.alerts => TaskFailure { task: "alert task", error: None },
+            _ = &mut self.sampler => TaskFailure { task: "sampler", error: None },
             ended = &mut self.writer => {
                 TaskFailure { task: "writer", error: ended.ok().and_then(Result::err) }
             }
@@ -397,6 +446,8 @@ impl Tasks {
         self.deadlines.abort();
         self.recorder.abort();
         self.idle.abort();
+        self.alerts.abort();
+        self.sampler.abort();
         self.writer.abort();
     }
 
@@ -409,9 +460,13 @@ impl Tasks {
         self.deadlines.abort();
         self.recorder.abort();
         self.idle.abort();
+        self.alerts.abort();
+        let _ = self.alerts.await;
+        self.sampler.abort();
         let _ = self.deadlines.await;
         let _ = self.recorder.await;
         let _ = self.idle.await;
+        let _ = self.sampler.await;
         while recorder::record(&self.engine) > 0 {}
         self.stop_writer.cancel();
         match self.writer.await {

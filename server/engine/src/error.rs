@@ -15,6 +15,9 @@ pub enum EngineError {
     /// There is no breaker of this name.
     #[error("there is no breaker `{0}`")]
     UnknownBreaker(BreakerName),
+    /// There is no alert of this id.
+    #[error("there is no alert {0}; it may have made room for later ones")]
+    UnknownAlert(u64),
     /// There is a breaker of this name.
     #[error("breaker `{0}` exists already; update it, or delete it first")]
     AlreadyExists(BreakerName),

@@ -10,7 +10,8 @@
 //!                                                 └──► writer ──► store
 //! ```
 //!
-//! Another task lets go of the breakers that nobody uses any more.
+//! Another task takes a sample every few seconds of the breakers that were used, for people who look
+//! at all of them, and one lets go of the breakers that nobody uses any more.
 //!
 //! A report is noted before its calls are counted, and the writer stores what was noted with every
 //! row that may hold the calls: a report that is repeated counts once, over a crash too.
@@ -22,6 +23,7 @@
 //! The edges come in from outside: the clock, the store, and how a status is encoded. There is no
 //! transport and no database in here.
 
+mod alerts;
 mod backup;
 mod breakers;
 mod calls;
@@ -43,6 +45,7 @@ mod lease;
 mod list;
 mod live;
 mod loading;
+mod monitor;
 mod names;
 mod plan;
 mod policies;
@@ -63,11 +66,17 @@ mod view;
 mod watch;
 mod writer;
 
+pub use alerts::{
+    Acknowledgement, AlertCounts, AlertFilter, AlertRow, AlertRule, MAX_ALERTS, MAX_FIRING,
+    Severity,
+};
 pub use backup::{Backup, BackupOrigin, BackupPart, BackupScope};
 pub use calls::{Admitted, BreakerReport, Reported};
 pub use changes::{Action, Changed, ConfigUpdate, Matched};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use damage::{Damage, DamagedRow, Loaded, LoadedReporter, StoredPolicies, TransitionPage};
+pub use damage::{
+    Damage, DamagedRow, Loaded, LoadedReporter, StoredAlerts, StoredPolicies, TransitionPage,
+};
 pub use defaults::Defaults;
 pub use durably::Durability;
 pub use election::{Candidate, Tenure};
@@ -77,6 +86,10 @@ pub use histogram::Histogram;
 pub use history::{HistoryFilter, HistoryPage};
 pub use lease::{Lease, LeaseView, Member, SharedDatabase, Standby, Term};
 pub use list::{BreakerPage, Order, Place, Query};
+pub use monitor::{
+    Activity, ActivitySample, BusyBreaker, CallRates, Dashboard, FleetCounts, Health,
+    HeardReporter, NamespaceHealth, SAMPLE_INTERVAL, SAMPLES_KEPT_FOR, UnhealthyBreaker,
+};
 pub use plan::Change;
 pub use policies::MAX_POLICIES;
 pub use policy::{PolicyDeletion, PolicyName, PolicyNameError, PolicyRow, PolicySpec};
@@ -90,6 +103,6 @@ pub use store::{
     Batch, BreakerRow, Deletion, Floors, Forgotten, HistoryRange, HistoryScope, MAX_NUMBER, Moment,
     Opened, ReporterRow, RestoreStep, Silence, Store, StoreError, TransitionRecord, Trimmed,
 };
-pub use view::{Acquired, BreakerStatus, BreakerView, CurrentLevel};
+pub use view::{Acquired, BreakerOutline, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Phase, Subscription, Update, WatchStats};
 pub use writer::{Failing, StorageStatus};

@@ -8,7 +8,7 @@ use breaker_core::{BreakerName, Mode, StateKind, Time};
 use crate::engine::Engine;
 use crate::live::Live;
 use crate::selectors::Selector;
-use crate::view::BreakerView;
+use crate::view::{BreakerOutline, BreakerView};
 
 /// So many pages of breakers in a state are enough for a page of them to be found soon.
 const ENOUGH_PAGES: usize = 8;
@@ -52,16 +52,25 @@ pub struct Place {
 
 /// A page of breakers.
 #[derive(Clone, Debug)]
-pub struct BreakerPage {
+pub struct BreakerPage<B = BreakerView> {
     /// The breakers.
-    pub breakers: Vec<BreakerView>,
+    pub breakers: Vec<B>,
     /// The next page begins after this place; `None` if there is none.
     pub next: Option<Place>,
 }
 
 impl Engine {
-    /// A page of breakers.
+    /// A page of breakers, with everything that is known about each.
     pub fn list(&self, query: &Query) -> BreakerPage {
+        self.page(query, |name| self.get(name).ok())
+    }
+
+    /// A page of breakers, as a list shows them.
+    pub fn list_outlines(&self, query: &Query) -> BreakerPage<BreakerOutline> {
+        self.page(query, |name| self.outline(name).ok())
+    }
+
+    fn page<B>(&self, query: &Query, show: impl Fn(&BreakerName) -> Option<B>) -> BreakerPage<B> {
         let mut places = match query.order {
             Order::Name if self.is_soon_full(query) => self.first_by_name(query),
             _ => self.first_of_all(query),
@@ -70,7 +79,7 @@ impl Engine {
         places.truncate(query.limit);
         let next = places.last().filter(|_| has_more).cloned();
         // A breaker that was deleted meanwhile is not shown.
-        let breakers = places.iter().filter_map(|place| self.get(&place.name).ok()).collect();
+        let breakers = places.iter().filter_map(|place| show(&place.name)).collect();
         BreakerPage { breakers, next }
     }
 

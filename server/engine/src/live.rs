@@ -2,10 +2,13 @@
 //! about it. Whoever changes it holds its shard of the map, and every change passes through
 //! [`Live::change`], which stamps it and marks the breaker for those who work behind.
 
-use breaker_core::{Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition};
+use breaker_core::{
+    AlertRules, Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition,
+};
 
-use crate::defaults::Configured;
+use crate::defaults::{Configured, Defaults};
 use crate::idle::LastUse;
+use crate::monitor::{Heard, Standing};
 use crate::policy::{Policy, PolicyName};
 use crate::signals::Signals;
 use crate::store::{BreakerRow, Deletion};
@@ -31,6 +34,11 @@ pub(crate) struct Live {
     /// `None` once an admin has created or configured the breaker, which stays then however long
     /// nobody uses it.
     pub(crate) last_use: Option<LastUse>,
+    /// When calls were last reported, since the server leads; the epoch before the first report. Read it
+    /// by `last_report_at`.
+    pub(crate) last_report: Time,
+    /// Who reported them; `None` while nobody has for long.
+    pub(crate) heard: Option<Box<Heard>>,
     pub(crate) marks: Marks,
 }
 
@@ -56,6 +64,10 @@ pub(crate) struct Marks {
     pub(crate) to_write: bool,
     /// In the queue of breakers of which only counters changed.
     pub(crate) touched: bool,
+    /// The alert task knows that it is reported for.
+    pub(crate) is_report_told: bool,
+    /// The number of its entry in the sampler's queue; 0 while it is not there.
+    pub(crate) ticket: u64,
     /// When the deadline task will look at it.
     pub(crate) deadline: Option<Time>,
     /// The revision up to which the recorder has recorded.
@@ -80,13 +92,16 @@ impl Live {
             config_revision: revision,
             created_at,
             last_use: None,
+            last_report: Time::EPOCH,
+            heard: None,
             marks: Marks::default(),
         }
     }
 
     /// Lets the core change the breaker. All that a change entails happens here: each transition
     /// gets the next revision, as does a change of what clients see that is none, the recorder is
-    /// told, and the deadline task if it has to look earlier than it meant to.
+    /// told, and the deadline task if it has to look earlier than it meant to. What is kept of all
+    /// breakers is changed with it, and the sampler hears of one that has counted something.
     pub(crate) fn change<R>(
         &mut self,
         name: &BreakerName,
@@ -119,7 +134,10 @@ impl Live {
         act: impl FnOnce(&mut Breaker, &Config) -> (R, Vec<Transition>),
     ) -> R {
         let aspect = self.breaker.aspect(&self.configured.config);
+        let (standing, totals) = (Standing::of(&self.breaker), self.totals_before());
         let (result, transitions) = act(&mut self.breaker, &self.configured.config);
+        signals.moved(name, standing, Standing::of(&self.breaker));
+        self.note_counted(name, signals, totals);
         if !transitions.is_empty() {
             self.stamp(name, signals, transitions);
         } else if aspect != self.breaker.aspect(&self.configured.config) {
@@ -205,6 +223,25 @@ impl Live {
         if used.is_worth_writing_after(earlier) {
             self.touch(name, signals);
         }
+    }
+
+    /// Tells the alert task that calls of the breaker were reported, where a rule asks for that: once,
+    /// and it looks for itself from then on.
+    pub(crate) fn tell_report(
+        &mut self,
+        name: &BreakerName,
+        signals: &Signals,
+        defaults: &Defaults,
+    ) {
+        if !self.marks.is_report_told && self.alert_rules(defaults).reporters_lost.is_some() {
+            self.marks.is_report_told = true;
+            signals.reported.push(name.clone());
+        }
+    }
+
+    /// The rules of alerts about the breaker.
+    pub(crate) fn alert_rules<'a>(&'a self, defaults: &'a Defaults) -> &'a AlertRules {
+        self.configured.policy.as_deref().map_or(defaults.alert_rules(), |policy| &policy.alerts)
     }
 
     /// Tells the writer that a counter has changed, which can wait for seconds.

@@ -55,6 +55,7 @@ pub(crate) type Place = Option<String>;
 
 /// What becomes of one policy or one breaker.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "few are made, to be shown and dropped at once")]
 pub enum Change {
     /// Of a policy; what it said and what it says.
     Policy(PolicyName, Option<PolicySpec>, Option<PolicySpec>),
@@ -171,6 +172,7 @@ impl Plan {
                 live.follow_policy(name, signals, configured, now);
             });
         }
+        engine.alerts().rules_changed();
         written
     }
 }

@@ -5,7 +5,9 @@ use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::sync::Arc;
 
-use breaker_core::{BreakerName, Config, ConfigPatch, Sources, Time, Violation};
+use breaker_core::{
+    AlertPatch, AlertRules, BreakerName, Config, ConfigPatch, Sources, Time, Violation,
+};
 use thiserror::Error;
 
 use crate::selectors::Selector;
@@ -48,6 +50,8 @@ pub struct PolicySpec {
     pub priority: i32,
     /// The values that it sets.
     pub config: ConfigPatch,
+    /// Which rules raise alerts about its breakers, over the server's.
+    pub alerts: AlertPatch,
 }
 
 /// A policy as it is stored.
@@ -86,6 +90,8 @@ pub(crate) struct Policy {
     pub(crate) config: Arc<Config>,
     pub(crate) sources: Sources,
     pub(crate) warnings: Vec<Violation>,
+    /// The rules of alerts about its breakers.
+    pub(crate) alerts: AlertRules,
 }
 
 /// Policies, the best first.

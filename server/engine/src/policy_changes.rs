@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use breaker_core::{BreakerName, Config, ConfigPatch, Key, Sources, Violation};
+use breaker_core::{
+    AlertKey, AlertPatch, AlertRules, BreakerName, Config, ConfigPatch, Key, Source, Sources,
+    Violation,
+};
 
 use crate::changes::Changed;
 use crate::durably::{Durability, Target, Written, off_the_workers};
@@ -25,6 +28,10 @@ pub struct PolicyUpdate {
     pub values: ConfigPatch,
     /// The keys to take from `values`, set or not.
     pub keys: Vec<Key>,
+    /// The rules of its alerts.
+    pub alerts: AlertPatch,
+    /// The keys to take from `alerts`, set or not.
+    pub alert_keys: Vec<AlertKey>,
 }
 
 /// A policy as it is, and whom it reaches.
@@ -54,6 +61,10 @@ pub struct Explanation {
     pub config: Arc<Config>,
     /// Where each value comes from.
     pub sources: Sources,
+    /// The rules of its alerts.
+    pub alerts: AlertRules,
+    /// Where each of those comes from.
+    pub alert_sources: [(AlertKey, Source); AlertKey::ALL.len()],
     /// Whether there is such a breaker.
     pub exists: bool,
 }
@@ -105,7 +116,11 @@ impl Engine {
         let configured = defaults.with(best, own);
         let configured =
             configured.map_or_else(|_| defaults.configured(best), |(configured, _)| configured);
+        let mut layers = vec![(Source::Server, defaults.alerts())];
+        layers.extend(best.map(|policy| (Source::Policy, &policy.row.spec.alerts)));
         Explanation {
+            alerts: AlertRules::settle(layers.iter().map(|(_, patch)| *patch)),
+            alert_sources: AlertKey::ALL.map(|key| (key, AlertRules::source(key, &layers))),
             policies: ranked.matching(name).map(|policy| policy.row.clone()).collect(),
             sources: *configured.sources(defaults),
             config: configured.config,
@@ -164,6 +179,9 @@ impl Engine {
                 spec.priority = update.priority.unwrap_or(spec.priority);
                 for &key in &update.keys {
                     spec.config.copy_key(key, &update.values);
+                }
+                for &key in &update.alert_keys {
+                    spec.alerts.take(key, &update.alerts);
                 }
                 Ok(edits_of(name.clone(), Some(spec), "config"))
             }

@@ -77,6 +77,7 @@ fn record_deletion(engine: &Engine, deletion: Deletion, position: u64) {
     if engine.breakers().contains(&deletion.name) {
         engine.watch_log().forget(position, &deletion.name);
     } else {
+        engine.alerts().forget(engine, &deletion.name);
         engine.watch_log().bury(position, deletion.name);
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::Time;
@@ -38,13 +39,13 @@ pub(crate) struct Reporters {
 /// old ones, and the old ones that nobody heard of since are forgotten.
 #[derive(Default)]
 struct Part {
-    young: HashMap<Box<str>, Seen>,
-    old: HashMap<Box<str>, Seen>,
+    young: HashMap<Arc<str>, Seen>,
+    old: HashMap<Arc<str>, Seen>,
     /// No reporter of each half was last heard of before; whoever was is forgotten.
     young_since: Time,
     old_since: Time,
     /// Those of which storage does not know all. Each is in one of the halves, and here once.
-    unwritten: Vec<Box<str>>,
+    unwritten: Vec<Arc<str>>,
 }
 
 /// The sequence numbers seen of one reporter: the highest, and which of the 128 up to it.
@@ -68,6 +69,11 @@ impl Reporters {
         self.part_of(reporter).lock().note(reporter, sequence, now)
     }
 
+    /// The id of a reporter, to be kept by many: the one that is remembered, or a new one.
+    pub(crate) fn shared_id(&self, reporter: &str) -> Arc<str> {
+        self.part_of(reporter).lock().shared_id(reporter)
+    }
+
     /// Takes over what storage knew of a reporter. Those that were silent for longest come first.
     pub(crate) fn load(&self, row: ReporterRow, now: Time) {
         self.part_of(&row.id).lock().load(row, now);
@@ -86,7 +92,7 @@ impl Reporters {
     /// Lets those that could not be written be taken again, as they are then.
     pub(crate) fn write_again(&self, rows: Vec<ReporterRow>) {
         for ReporterRow { id, .. } in rows {
-            self.part_of(&id).lock().mark_unwritten(id);
+            self.part_of(&id).lock().mark_unwritten(&id);
         }
     }
 
@@ -107,7 +113,7 @@ impl Part {
             (is_new, is_new && !mem::replace(&mut seen.is_unwritten, true))
         });
         if begins_to_wait {
-            self.unwritten.push(reporter.into());
+            self.unwritten.push(self.shared_id(reporter));
         }
         is_new
     }
@@ -119,13 +125,14 @@ impl Part {
             seen.heard_at = now.max(self.young_since);
             return change(seen);
         }
-        let mut seen = self.old.remove(reporter).unwrap_or_default();
+        let known = self.old.remove_entry(reporter);
+        let (id, mut seen) = known.unwrap_or_else(|| (reporter.into(), Seen::default()));
         if self.young.len() >= MAX_YOUNG {
             self.grow_old(reporter, now);
         }
         seen.heard_at = now.max(self.young_since);
         let changed = change(&mut seen);
-        self.young.insert(reporter.into(), seen);
+        self.young.insert(id, seen);
         changed
     }
 
@@ -142,15 +149,20 @@ impl Part {
         self.hear(&id, heard_at.min(now), |seen| (seen.highest, seen.recent) = (highest, recent));
         // A clock that was set back keeps nobody remembered for longer, in storage neither.
         if heard_at > now {
-            self.mark_unwritten(id);
+            self.mark_unwritten(&id);
         }
     }
 
-    fn mark_unwritten(&mut self, reporter: Box<str>) {
-        let seen = self.young.get_mut(&reporter).or_else(|| self.old.get_mut(&reporter));
+    fn mark_unwritten(&mut self, reporter: &str) {
+        let seen = self.young.get_mut(reporter).or_else(|| self.old.get_mut(reporter));
         if seen.is_some_and(|seen| !mem::replace(&mut seen.is_unwritten, true)) {
-            self.unwritten.push(reporter);
+            self.unwritten.push(self.shared_id(reporter));
         }
+    }
+
+    fn shared_id(&self, reporter: &str) -> Arc<str> {
+        let known = self.young.get_key_value(reporter).or_else(|| self.old.get_key_value(reporter));
+        known.map_or_else(|| reporter.into(), |(id, _)| Arc::clone(id))
     }
 
     fn take_unwritten(&mut self, rows: &mut Vec<ReporterRow>) {
@@ -159,7 +171,7 @@ impl Part {
             let Some(seen) = seen else { continue };
             seen.is_unwritten = false;
             let Seen { highest, recent, heard_at, .. } = *seen;
-            rows.push(ReporterRow { id, highest, recent, heard_at });
+            rows.push(ReporterRow { id: (*id).into(), highest, recent, heard_at });
         }
     }
 }

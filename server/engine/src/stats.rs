@@ -190,8 +190,6 @@ impl Stats {
     pub(crate) fn count_transition(&self, transition: &Transition) {
         add(&self.transitions[transition.to as usize], 1);
         add(&self.causes[transition.cause as usize], 1);
-        self.leave(transition.from, transition.from_mode);
-        self.enter(transition.to, transition.to_mode);
     }
 
     pub(crate) fn enter(&self, state: StateKind, mode: Mode) {

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use breaker_core::{BreakerName, BreakerSnapshot, Cause, ConfigPatch, Time, Transition};
 use thiserror::Error;
 
-use crate::damage::{Loaded, LoadedReporter, StoredPolicies, TransitionPage};
+use crate::alerts::AlertRow;
+use crate::damage::{Loaded, LoadedReporter, StoredAlerts, StoredPolicies, TransitionPage};
 use crate::policy::{PolicyDeletion, PolicyRow};
 
 /// Revisions and ids stay below. Counting does not come this far, and whatever does is damage: from
@@ -196,6 +197,10 @@ pub struct Batch {
     pub transitions: Vec<Arc<TransitionRecord>>,
     /// Reporters to insert or to replace, each at most once.
     pub reporters: Vec<ReporterRow>,
+    /// Alerts to insert or to replace, each at most once.
+    pub alerts: Vec<AlertRow>,
+    /// The ids of alerts to delete; none of those above.
+    pub alert_deletions: Vec<u64>,
     /// The first or last step of a restore. Not together with deletions.
     pub restore: Option<RestoreStep>,
 }
@@ -209,6 +214,8 @@ impl Batch {
             + self.deletions.len()
             + self.transitions.len()
             + self.reporters.len()
+            + self.alerts.len()
+            + self.alert_deletions.len()
     }
 
     /// Whether there is nothing to write.
@@ -308,6 +315,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
         sink: &mut (dyn FnMut(LoadedReporter) + Send),
     ) -> Result<(), StoreError>;
+
+    /// Every alert, in no order.
+    async fn alerts(&self) -> Result<StoredAlerts, StoreError>;
 
     /// Writes a batch durably.
     async fn commit(&self, batch: &Batch) -> Result<(), StoreError>;

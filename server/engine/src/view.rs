@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{
-    Breaker, BreakerName, Config, ConfigPatch, Decision, Effective, Level, Mode, OnUnavailable,
-    Sources, StateKind, Time,
+    Breaker, BreakerName, Config, ConfigPatch, Decision, Effective, LastFailure, Level, Mode,
+    OnUnavailable, Override, Rates, Sources, StateKind, Time, Totals,
 };
 
 use crate::defaults::Defaults;
@@ -54,6 +54,31 @@ pub struct BreakerView {
     pub policy: Option<PolicyName>,
     /// Where each value of the effective configuration comes from.
     pub sources: Sources,
+    /// Changes with each change of the own configuration.
+    pub config_revision: u64,
+    /// When it was created.
+    pub created_at: Time,
+    /// The moment.
+    pub now: Time,
+}
+
+/// A breaker as a list shows it: without what only one who looks at it alone wants to know.
+#[derive(Clone, Debug)]
+pub struct BreakerOutline {
+    /// What clients see.
+    pub status: BreakerStatus,
+    /// The override in force.
+    pub override_in_force: Option<Override>,
+    /// Permits that are out.
+    pub permits_out: usize,
+    /// Rates over the window.
+    pub rates: Rates,
+    /// Counts since the breaker was created.
+    pub totals: Totals,
+    /// The last call that failed.
+    pub last_failure: Option<LastFailure>,
+    /// The policy in force.
+    pub policy: Option<PolicyName>,
     /// Changes with each change of the own configuration.
     pub config_revision: u64,
     /// When it was created.
@@ -135,6 +160,24 @@ impl BreakerView {
             own_config: live.own_patch().cloned().unwrap_or_default(),
             policy: live.policy_name().cloned(),
             sources: *live.configured.sources(defaults),
+            config_revision: live.config_revision,
+            created_at: live.created_at,
+            now,
+        }
+    }
+}
+
+impl BreakerOutline {
+    pub(crate) fn of(name: &BreakerName, live: &Live, now: Time) -> Self {
+        let metrics = live.breaker.metrics();
+        Self {
+            status: BreakerStatus::of(name, live),
+            override_in_force: live.breaker.override_in_force().cloned(),
+            permits_out: live.breaker.probes().map_or(0, |probes| probes.out().len()),
+            rates: metrics.map(|metrics| metrics.rates(now)).unwrap_or_default(),
+            totals: metrics.map(|metrics| *metrics.totals()).unwrap_or_default(),
+            last_failure: metrics.and_then(|metrics| metrics.last_failure().cloned()),
+            policy: live.policy_name().cloned(),
             config_revision: live.config_revision,
             created_at: live.created_at,
             now,

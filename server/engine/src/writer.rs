@@ -294,6 +294,7 @@ impl Writer {
             self.gather_counters(&mut batch, &mut durable);
         }
         engine.policies().gather(&mut batch);
+        engine.alerts().gather(&mut batch);
         batch.deletions = engine.desk().waiting_deletions();
         batch.transitions = engine.journal().waiting(MAX_TRANSITIONS);
         (batch, durable)
@@ -405,6 +406,7 @@ impl Writer {
         }
         self.engine.desk().forget_deletions(&batch.deletions);
         self.engine.policies().settle(batch);
+        self.engine.alerts().settle(batch);
         // Those who wait look again at what is durable.
         self.engine.desk().status.send_modify(|_| {});
     }

@@ -9,11 +9,13 @@ use breaker_proto::v1;
 use breaker_wire::{mode_from_message, state_from_message};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::answers::{changed_to_message, view_to_message};
+use super::answers::{changed_to_message, outline_to_message, view_to_message};
 use super::backup::BackupStream;
 use super::configs::{config_warnings, etag, keys, patch, within_config};
 use super::error::{not_leading, to_status};
-use super::requests::{Check, Target, durability, known, name, page_size, selector, target};
+use super::requests::{
+    Check, MAX_PAGE_SIZE, Target, durability, known, name, page_size, selector, target,
+};
 use super::transitions::{TransitionStream, list, stream};
 use super::{apply, backup, page_token, policies, restore};
 use crate::seat::Seat;
@@ -80,30 +82,43 @@ impl BreakerAdmin for Admin {
             &request.modes,
             request.order,
         ));
-        let page = self.engine()?.list(&query(&request, hash)?);
-        Ok(Response::new(v1::ListBreakersResponse {
-            breakers: page.breakers.iter().map(view_to_message).collect(),
-            next_page_token: page
-                .next
-                .map(|place| page_token::from_place(hash, &place))
-                .unwrap_or_default(),
-        }))
+        let (query, view) = query(&request, hash)?;
+        let engine = self.engine()?;
+        let (breakers, next) = match view {
+            View::Basic => {
+                let page = engine.list_outlines(&query);
+                (page.breakers.iter().map(outline_to_message).collect(), page.next)
+            }
+            View::Full => {
+                let page = engine.list(&query);
+                (page.breakers.iter().map(view_to_message).collect(), page.next)
+            }
+        };
+        let next_page_token =
+            next.map(|place| page_token::from_place(hash, &place)).unwrap_or_default();
+        Ok(Response::new(v1::ListBreakersResponse { breakers, next_page_token }))
     }
 
     async fn batch_get_breakers(
         &self,
         request: Request<v1::BatchGetBreakersRequest>,
     ) -> Result<Response<v1::BatchGetBreakersResponse>, Status> {
-        let names = request.into_inner().names;
+        let request = request.into_inner();
         let mut check = Check::default();
-        check.at_most("names", "names", names.len(), 1_000);
-        check.finish(Some(()))?;
-        let engine = self.engine()?;
-        let mut breakers = Vec::with_capacity(names.len());
-        for (index, text) in names.iter().enumerate() {
-            let name = name(&format!("names[{index}]"), text)?;
-            breakers.extend(engine.get(&name).ok().map(|view| view_to_message(&view)));
+        let most = MAX_PAGE_SIZE as usize;
+        check.at_most("names", "names", request.names.len(), most);
+        let mut names = Vec::with_capacity(request.names.len().min(most));
+        for (index, name) in request.names.iter().take(most).enumerate() {
+            names.extend(check.value(|| format!("names[{index}]"), BreakerName::new(name)));
         }
+        let view = view(&mut check, request.view);
+        let view = check.finish(Some(view))?;
+        let engine = self.engine()?;
+        let shown = |name| match view {
+            View::Basic => engine.outline(name).map(|outline| outline_to_message(&outline)),
+            View::Full => engine.get(name).map(|view| view_to_message(&view)),
+        };
+        let breakers = names.iter().filter_map(|name| shown(name).ok()).collect();
         Ok(Response::new(v1::BatchGetBreakersResponse { breakers }))
     }
 
@@ -316,7 +331,26 @@ impl BreakerAdmin for Admin {
     }
 }
 
-fn query(request: &v1::ListBreakersRequest, hash: u64) -> Result<Query, Status> {
+/// How much of a breaker is told.
+#[derive(Clone, Copy, Debug)]
+enum View {
+    Basic,
+    Full,
+}
+
+fn view(check: &mut Check, view: i32) -> View {
+    match v1::BreakerView::try_from(view) {
+        Ok(v1::BreakerView::Unspecified | v1::BreakerView::Full) => View::Full,
+        Ok(v1::BreakerView::Basic) => View::Basic,
+        Err(_) => {
+            check
+                .refuse("view", format!("{view} is not a view; leave it out for all of a breaker"));
+            View::Full
+        }
+    }
+}
+
+fn query(request: &v1::ListBreakersRequest, hash: u64) -> Result<(Query, View), Status> {
     let mut check = Check::default();
     let states = known(&mut check, "states", &request.states, state_from_message);
     let modes = known(&mut check, "modes", &request.modes, mode_from_message);
@@ -332,5 +366,6 @@ fn query(request: &v1::ListBreakersRequest, hash: u64) -> Result<Query, Status> 
     let selector = selector(&mut check, &request.selector);
     let limit = page_size(&mut check, request.page_size);
     let after = check.checked(page_token::to_place(&request.page_token, hash)).flatten();
-    check.finish(Some(Query { selector, states, modes, order, after, limit }))
+    let view = view(&mut check, request.view);
+    check.finish(Some((Query { selector, states, modes, order, after, limit }, view)))
 }

@@ -1,9 +1,12 @@
 //! What the engine shows, as messages.
 
 use breaker_core::{
-    Attribution, Counts, Effective, Key, Level, Metrics, Override, Time, Violation,
+    Attribution, Counts, Effective, Key, LastFailure, Level, Metrics, Override, Rates, Time,
+    Totals, Violation,
 };
-use breaker_engine::{Acquired, BreakerStatus, BreakerView, Changed, Matched, TransitionRecord};
+use breaker_engine::{
+    Acquired, BreakerOutline, BreakerStatus, BreakerView, Changed, Matched, TransitionRecord,
+};
 use breaker_proto::encoded::EncodedState;
 use breaker_proto::v1;
 use breaker_wire::{
@@ -19,6 +22,11 @@ pub(crate) fn encode_status(status: &BreakerStatus) -> Bytes {
 }
 
 pub(crate) fn status_to_message(status: &BreakerStatus) -> v1::BreakerState {
+    let config = Some(config_to_message(&status.config));
+    v1::BreakerState { config, ..status_without_config(status) }
+}
+
+fn status_without_config(status: &BreakerStatus) -> v1::BreakerState {
     v1::BreakerState {
         name: status.name.to_string(),
         state: state_to_message(status.state).into(),
@@ -28,7 +36,7 @@ pub(crate) fn status_to_message(status: &BreakerStatus) -> v1::BreakerState {
         since: Some(time_to_message(status.since)),
         retry_time: status.retry_at.map(time_to_message),
         override_expire_time: status.override_expires_at.map(time_to_message),
-        config: Some(config_to_message(&status.config)),
+        config: None,
         effective: Some(effective_to_message(&status.effective)),
         admit_percent: status.admit_percent,
         level: status.level().map(|level| level_to_message(level, status.level_number)),
@@ -126,6 +134,25 @@ pub(crate) fn view_to_message(view: &BreakerView) -> v1::Breaker {
     }
 }
 
+/// A breaker in `BREAKER_VIEW_BASIC`.
+pub(crate) fn outline_to_message(outline: &BreakerOutline) -> v1::Breaker {
+    let BreakerOutline { status, now, .. } = outline;
+    let (rates, totals) = (&outline.rates, &outline.totals);
+    v1::Breaker {
+        name: status.name.to_string(),
+        state: Some(status_without_config(status)),
+        time_in_state: Some(duration_to_message(now.since(status.since))),
+        retry_after: status.retry_at.map(|at| duration_to_message(at.since(*now))),
+        r#override: outline.override_in_force.as_ref().map(override_to_message),
+        permits_out: u32::try_from(outline.permits_out).unwrap_or(u32::MAX),
+        metrics: Some(numbers_to_message(rates, totals, outline.last_failure.as_ref())),
+        etag: outline.config_revision.to_string(),
+        create_time: Some(time_to_message(outline.created_at)),
+        policy: outline.policy.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ..v1::Breaker::default()
+    }
+}
+
 pub(crate) fn warnings_to_messages(
     warnings: impl IntoIterator<Item = Violation>,
 ) -> Vec<v1::Warning> {
@@ -189,15 +216,25 @@ const fn counts_to_message(counts: &Counts) -> v1::Counts {
 }
 
 fn metrics_to_message(metrics: &Metrics, now: Time) -> v1::Metrics {
-    let (rates, totals) = (metrics.rates(now), metrics.totals());
-    let last_failure = metrics.last_failure();
-    let kind = last_failure.and_then(|failure| failure.error_kind());
+    let numbers = numbers_to_message(&metrics.rates(now), metrics.totals(), metrics.last_failure());
+    let last_outcomes =
+        metrics.recent_calls().map(|call| outcome_to_message(call).into()).collect();
+    v1::Metrics { last_outcomes, ..numbers }
+}
+
+/// The metrics without the last outcomes.
+fn numbers_to_message(
+    rates: &Rates,
+    totals: &Totals,
+    last_failure: Option<&LastFailure>,
+) -> v1::Metrics {
+    let kind = last_failure.and_then(LastFailure::error_kind);
     v1::Metrics {
         failure_rate: rates.failure_rate,
         success_rate: rates.success_rate,
         slow_rate: rates.slow_rate,
         average_response_time_ms: rates.average_response_time_ms,
-        last_outcomes: metrics.recent_calls().map(|call| outcome_to_message(call).into()).collect(),
+        last_outcomes: Vec::new(),
         total_calls: totals.calls(),
         successes: totals.successes,
         failures: totals.failures,

@@ -3,17 +3,18 @@
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
-use breaker_core::{BreakerName, ConfigPatch, Key};
+use breaker_core::{AlertKey, AlertPatch, BreakerName, ConfigPatch, Key};
 use breaker_engine::{
     Change, Changed, Engine, EngineError, MAX_POLICIES, Others, PolicyName, PolicySpec, Selector,
     Wanted,
 };
 use breaker_proto::v1;
-use breaker_wire::{patch_from_message, patch_to_value};
+use breaker_wire::{alerts_to_value, patch_from_message, patch_to_value};
 use serde_json::Value;
 use tonic::Status;
 
 use super::answers::warnings_to_messages;
+use super::configs::alerts;
 use super::error::to_status;
 use super::requests::{Check, attribution, durability};
 
@@ -79,7 +80,9 @@ fn wanted(check: &mut Check, request: &v1::ApplyRequest) -> Wanted {
 fn policy(check: &mut Check, place: &str, message: &v1::PolicySpec) -> Option<PolicySpec> {
     let selector = check.value(|| format!("{place}.selector"), Selector::parse(&message.selector));
     let config = config(check, place, message.config.as_ref());
-    Some(PolicySpec { selector: selector?, priority: message.priority, config: config? })
+    let alerts = alerts(check, &format!("{place}.alerts"), message.alerts.as_ref());
+    let priority = message.priority;
+    Some(PolicySpec { selector: selector?, priority, config: config?, alerts: alerts? })
 }
 
 fn config(
@@ -150,7 +153,15 @@ fn policy_values(spec: &PolicySpec) -> Values {
         ("priority".to_owned(), Value::from(spec.priority)),
     ];
     values.extend(config_values(&spec.config));
+    values.extend(alert_values(&spec.alerts));
     values
+}
+
+fn alert_values(alerts: &AlertPatch) -> Values {
+    let values = alerts_to_value(alerts);
+    let value =
+        |key: AlertKey| Some((format!("alerts.{}", key.as_str()), values.get(key.as_str())?));
+    AlertKey::ALL.into_iter().filter_map(value).map(|(key, value)| (key, value.clone())).collect()
 }
 
 fn config_values(config: &ConfigPatch) -> Values {

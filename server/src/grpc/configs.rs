@@ -1,9 +1,9 @@
 //! Configurations in requests, and what guards their changes: masks and etags.
 
-use breaker_core::{ConfigPatch, Key, Violation};
+use breaker_core::{AlertPatch, ConfigPatch, Key, Violation};
 use breaker_engine::EngineError;
 use breaker_proto::v1;
-use breaker_wire::patch_from_message;
+use breaker_wire::{alerts_from_message, patch_from_message};
 
 use super::answers::warnings_to_messages;
 use super::requests::Check;
@@ -12,6 +12,18 @@ use super::requests::Check;
 pub(crate) fn patch(check: &mut Check, message: &v1::BreakerConfig) -> Option<ConfigPatch> {
     patch_from_message(message)
         .map_err(|violations| check.extend(violations.into_iter().map(|v| v.within("config"))))
+        .ok()
+}
+
+/// Rules of alerts as a request holds them in a field; none where it holds none.
+pub(crate) fn alerts(
+    check: &mut Check,
+    field: &str,
+    message: Option<&v1::AlertRules>,
+) -> Option<AlertPatch> {
+    let Some(message) = message else { return Some(AlertPatch::default()) };
+    alerts_from_message(message)
+        .map_err(|violations| check.extend(violations.into_iter().map(|v| v.within(field))))
         .ok()
 }
 

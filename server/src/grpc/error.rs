@@ -36,6 +36,10 @@ pub(crate) fn to_status(error: EngineError) -> Status {
     let mut details = ErrorDetails::new();
     let code = match error {
         EngineError::Invalid(violations) => return invalid(violations),
+        EngineError::UnknownAlert(id) => {
+            details.set_resource_info("alert", id.to_string(), "", &message);
+            Code::NotFound
+        }
         EngineError::UnknownBreaker(name) => {
             details.set_resource_info("breaker", name.as_str(), "", &message);
             Code::NotFound

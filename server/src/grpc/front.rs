@@ -27,6 +27,7 @@ use tower::Service as _;
 use super::Breakers;
 use super::error::{over_client_rate, overloaded, too_many_connections};
 use crate::overload::Call;
+use crate::rpcs::{Measured, Measures, Method, Shard};
 use crate::server::Limits;
 use crate::transport::{Brake, Room};
 
@@ -42,6 +43,9 @@ pub(crate) struct Front {
     breakers: BreakerServiceServer<Breakers>,
     others: Routes,
     limits: Limits,
+    measures: Measures,
+    acquire: Method,
+    report: Method,
     /// What a refused call is answered; made once, because it is made so often.
     overloaded: Status,
     /// How many connections there were so far.
@@ -73,6 +77,8 @@ pub(crate) struct Desk {
     limiter: Option<(NonZeroU32, DefaultDirectRateLimiter)>,
     /// Its streams get their signs of life together.
     phase: Phase,
+    /// Where its calls are counted.
+    shard: Arc<Shard>,
     room: Room,
 }
 
@@ -81,9 +87,15 @@ impl Front {
         breakers: BreakerServiceServer<Breakers>,
         others: Routes,
         limits: Limits,
+        measures: Measures,
     ) -> Self {
+        let method = |name: &str| {
+            let service = BreakerServiceServer::<Breakers>::NAME;
+            measures.rpcs.method(&format!("/{service}/{name}"))
+        };
+        let (acquire, report) = (method("Acquire"), method("Report"));
         let (overloaded, connections) = (overloaded(), AtomicU64::new(0));
-        Self { breakers, others, limits, overloaded, connections }
+        Self { breakers, others, limits, measures, acquire, report, overloaded, connections }
     }
 
     /// The services for one connection, which `brake` belongs to.
@@ -94,6 +106,7 @@ impl Front {
             brake: Arc::clone(brake),
             limiter: self.limits.client_rate.limit.map(limiter),
             phase: Phase::of(self.connections.fetch_add(1, Ordering::Relaxed)),
+            shard: self.measures.rpcs.shard(),
             room,
         }
     }
@@ -115,6 +128,14 @@ impl Desk {
             return Err(self.front.overloaded.clone());
         }
         Ok(())
+    }
+
+    fn method(&self, path: &str) -> Method {
+        match breaker_method(path) {
+            Some("Acquire") => self.front.acquire,
+            Some("Report") => self.front.report,
+            Some(_) | None => self.front.measures.rpcs.method(path),
+        }
     }
 
     fn answer(&self, mut request: Request<Incoming>) -> BoxAnswer {
@@ -154,10 +175,13 @@ async fn refuse(request: Request<Incoming>, status: Status) -> Answer {
 impl Service<Request<Incoming>> for Desk {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Map<BoxAnswer, fn(Answer) -> Answer>;
+    type Future = Measured<Map<BoxAnswer, fn(Answer) -> Answer>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.answer(request).map(corrected)
+        let method = self.method(request.uri().path());
+        let span = self.front.measures.trace(method, request.headers());
+        let answer = self.answer(request).map(corrected as fn(Answer) -> Answer);
+        Measured::new(answer, span, &self.shard, method)
     }
 }
 

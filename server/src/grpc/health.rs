@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_proto::server::breaker_admin_server::BreakerAdminServer;
+use breaker_proto::server::breaker_monitor_server::BreakerMonitorServer;
 use breaker_proto::server::breaker_peer_server::BreakerPeerServer;
 use breaker_proto::server::breaker_service_server::BreakerServiceServer;
 use futures::{Stream, stream};
@@ -16,7 +17,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health as Service;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::{Admin, Breakers, Peers};
+use super::{Admin, Breakers, Monitor, Peers};
 use crate::seat::Seat;
 
 /// How soon those who watch learn that a lead has run out, which nobody tells.
@@ -36,8 +37,13 @@ impl Health {
 fn status(seat: &Seat, service: &str) -> Option<ServingStatus> {
     let is_serving = if service == BreakerPeerServer::<Peers>::NAME {
         !seat.is_draining()
-    } else if ["", BreakerServiceServer::<Breakers>::NAME, BreakerAdminServer::<Admin>::NAME]
-        .contains(&service)
+    } else if [
+        "",
+        BreakerServiceServer::<Breakers>::NAME,
+        BreakerAdminServer::<Admin>::NAME,
+        BreakerMonitorServer::<Monitor>::NAME,
+    ]
+    .contains(&service)
     {
         seat.is_serving()
     } else {

@@ -39,6 +39,14 @@ pub(crate) fn to_moment(token: &str, query: u64) -> Result<Option<Moment>, Viola
     })
 }
 
+pub(crate) fn from_number(query: u64, number: u64) -> String {
+    format!("{query:x}.{number:x}")
+}
+
+pub(crate) fn to_number(token: &str, query: u64) -> Result<Option<u64>, Violation> {
+    parse(token, query, |rest| u64::from_str_radix(rest, 16).ok())
+}
+
 pub(crate) fn from_policy(name: &PolicyName) -> String {
     format!("{POLICIES:x}.{name}")
 }

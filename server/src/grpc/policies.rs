@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use breaker_core::{BreakerName, Key, Source};
+use breaker_core::{AlertKey, BreakerName, Key, Source};
 use breaker_engine::{
     Engine, Explanation, PolicyName, PolicyRow, PolicySpec, PolicyUpdate, PolicyView, Selector,
 };
 use breaker_proto::v1;
 use breaker_wire::{
-    config_to_message, patch_to_message, patch_to_value, source_to_message, time_to_message,
+    alert_rule_value, alerts_to_message, config_to_message, patch_to_message, patch_to_value,
+    source_to_message, time_to_message,
 };
 use tonic::Status;
 
 use super::answers::warnings_to_messages;
-use super::configs::{etag, key_names, patch, set_keys};
+use super::configs::{alerts, etag, key_names, patch, set_keys};
 use super::error::{draining, to_status};
 use super::page_token;
 use super::requests::{Check, durability, name, page_size};
@@ -57,8 +58,10 @@ pub(crate) async fn create(
     if let Some(Err(violations)) = config.as_ref().map(|c| engine.check_policy_config(c)) {
         check.extend(violations.into_iter().map(|violation| violation.within("config")));
     }
-    let (name, (selector, config)) = check.finish(name.zip(selector.zip(config)))?;
-    let spec = PolicySpec { selector, priority: request.priority, config };
+    let alerts = alerts(&mut check, "alerts", request.alerts.as_ref());
+    let said = selector.zip(config).zip(alerts);
+    let (name, ((selector, config), alerts)) = check.finish(name.zip(said))?;
+    let spec = PolicySpec { selector, priority: request.priority, config, alerts };
     let created = engine.create_policy(name, spec, durability(request.require_durable)).await;
     let created = created.map_err(to_status)?;
     Ok(v1::CreatePolicyResponse {
@@ -128,28 +131,35 @@ fn selector(check: &mut Check, text: &str) -> Option<Selector> {
 fn policy_update(check: &mut Check, request: v1::UpdatePolicyRequest) -> PolicyUpdate {
     let values = patch(check, &request.config.unwrap_or_default()).unwrap_or_default();
     let mask = request.update_mask.map(|mask| mask.paths).unwrap_or_default();
-    let mut update = PolicyUpdate { values, ..PolicyUpdate::default() };
+    let alerts = alerts(check, "alerts", request.alerts.as_ref()).unwrap_or_default();
+    let mut update = PolicyUpdate { values, alerts, ..PolicyUpdate::default() };
     let mut takes_selector = mask.is_empty() && !request.selector.is_empty();
     let mut takes_priority = mask.is_empty() && request.priority.is_some();
     if mask.is_empty() {
         update.keys = set_keys(&update.values);
+        update.alert_keys = AlertKey::ALL.into_iter().filter(|key| alerts.sets(*key)).collect();
     }
     for (index, path) in mask.iter().enumerate() {
         let key = path.strip_prefix("config.").and_then(Key::from_name);
-        match (path.as_str(), key) {
-            ("selector", _) => takes_selector = true,
-            ("priority", _) => takes_priority = true,
-            ("config", _) => update.keys.extend(Key::ALL),
-            (_, Some(key)) => update.keys.push(key),
-            ("*", _) => {
+        let alert_key = path.strip_prefix("alerts.").and_then(AlertKey::from_name);
+        match (path.as_str(), key, alert_key) {
+            ("selector", ..) => takes_selector = true,
+            ("priority", ..) => takes_priority = true,
+            ("config", ..) => update.keys.extend(Key::ALL),
+            ("alerts", ..) => update.alert_keys.extend(AlertKey::ALL),
+            (_, Some(key), _) => update.keys.push(key),
+            (_, _, Some(key)) => update.alert_keys.push(key),
+            ("*", ..) => {
                 (takes_selector, takes_priority) = (true, true);
                 update.keys.extend(Key::ALL);
+                update.alert_keys.extend(AlertKey::ALL);
             }
             _ => {
                 let description = format!(
-                    "{path:?} is not a field; the fields are selector, priority, config, `*`, and \
-                     `config.` with a key, which are {}",
-                    key_names()
+                    "{path:?} is not a field; the fields are selector, priority, config, alerts, \
+                     `*`, `config.` with a key, which are {}, and `alerts.` with one of {}",
+                    key_names(),
+                    AlertKey::ALL.map(AlertKey::as_str).join(", ")
                 );
                 check.refuse(format!("update_mask.paths[{index}]"), description);
             }
@@ -179,7 +189,7 @@ fn row_to_message(row: &PolicyRow) -> v1::Policy {
         create_time: Some(time_to_message(row.created_at)),
         update_time: row.updated_at.map(time_to_message),
         breaker_count: 0,
-        alerts: None,
+        alerts: Some(alerts_to_message(&row.spec.alerts)),
     }
 }
 
@@ -199,13 +209,20 @@ fn explanation_to_message(
             policy: if source == Source::Policy { policy.clone() } else { String::new() },
         }
     };
+    let alert_value = |(key, source): &(AlertKey, Source)| v1::ExplainedValue {
+        key: format!("alerts.{}", key.as_str()),
+        value: alert_rule_value(*key, &explanation.alerts).to_string(),
+        source: source_to_message(*source).into(),
+        policy: if *source == Source::Policy { policy.clone() } else { String::new() },
+    };
+    let alert_values = explanation.alert_sources.iter().map(alert_value);
     v1::ExplainConfigResponse {
         name: name.to_string(),
         exists: explanation.exists,
         policies: policies.iter().map(row_to_message).collect(),
         config: Some(config_to_message(&explanation.config)),
-        values: Key::ALL.into_iter().map(value).collect(),
+        values: Key::ALL.into_iter().map(value).chain(alert_values).collect(),
+        alerts: Some(alerts_to_message(&explanation.alerts.to_patch())),
         policy,
-        alerts: None,
     }
 }

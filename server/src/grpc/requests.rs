@@ -25,7 +25,8 @@ const MAX_TOTAL_DURATION: Duration = Duration::from_secs(10_000 * 24 * 60 * 60);
 const MAX_AGE: Duration = DAY;
 const MIN_TIME_TO_LIVE: Duration = Duration::from_millis(1);
 const MAX_SELECTORS: usize = 1_000;
-const MAX_PAGE_SIZE: u32 = 1_000;
+/// Most entries of a page, and most breakers asked for by name.
+pub(crate) const MAX_PAGE_SIZE: u32 = 1_000;
 const DEFAULT_PAGE_SIZE: u32 = 100;
 
 /// Collects what is wrong with a request.

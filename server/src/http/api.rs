@@ -4,6 +4,7 @@
 //! check, each error and who leads come from there. What stands here is only which request is which
 //! RPC, and how messages look as JSON.
 
+mod body;
 mod inside;
 mod json;
 mod query;
@@ -37,8 +38,9 @@ pub(crate) use self::routes::{Effect, Fields, ROUTES, Route, Verb};
 pub(crate) use self::stream::{error_frame, frame, response, unwritable};
 use super::openapi;
 use super::problem::{Problem, Problems};
-use crate::grpc::{MAX_MESSAGE_BYTES, invalid};
+use crate::grpc::invalid;
 use crate::overload::Overload;
+use crate::rpcs::Measures;
 use crate::seat::{NotLeading, Seat};
 use crate::settings::HttpAccess;
 
@@ -65,6 +67,11 @@ pub enum ProtocolError {
     Missing(String),
 }
 
+/// The descriptors of the protocol.
+pub(crate) fn protocol() -> Result<DescriptorPool, ProtocolError> {
+    Ok(DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET)?)
+}
+
 /// The API of one server.
 pub(crate) struct Api {
     table: Vec<(&'static Route, Rpc)>,
@@ -83,15 +90,16 @@ impl Api {
     pub(crate) fn new(
         services: Routes,
         overload: Arc<Overload>,
+        measures: Measures,
         seat: Arc<Seat>,
         access: HttpAccess,
     ) -> Result<Self, ProtocolError> {
-        let pool = DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET)?;
+        let pool = protocol()?;
         let rpc = |route: &'static Route| Ok((route, Rpc::find(&pool, route.rpc)?));
         let table = ROUTES.iter().map(rpc).collect::<Result<_, ProtocolError>>()?;
         Ok(Self {
             table,
-            inside: Inside::new(services, overload),
+            inside: Inside::new(services, overload, measures),
             problems: Problems::load()?,
             access,
             seat,
@@ -177,13 +185,14 @@ impl Api {
             return Err(Problem::crowded(message));
         };
         let message = self.message(&found, &head, body).await?;
+        let span = self.inside.trace(found.rpc, &head.headers);
         if found.rpc.method().is_server_streaming() {
             let permit = self.stream_permit()?;
-            let messages = self.inside.stream(found.rpc, message).await;
+            let messages = self.inside.stream(found.rpc, message, span).await;
             let messages = messages.map_err(|status| self.problems.of(&status))?;
             return Ok(stream::of_rpc(messages, self.problems.clone(), permit));
         }
-        let answer = self.inside.call(found.rpc, message).await;
+        let answer = self.inside.call(found.rpc, message, span).await;
         let json = answer.and_then(|answer| to_json(&answer).map_err(unwritable));
         let json = json.map_err(|status| self.problems.of(&status))?;
         Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
@@ -238,18 +247,14 @@ impl Api {
         kind: &MessageDescriptor,
         body: Body,
     ) -> Result<DynamicMessage, Problem> {
-        let bytes = timeout(MAX_BODY_WAIT, axum::body::to_bytes(body, MAX_MESSAGE_BYTES)).await;
-        let Ok(bytes) = bytes else {
+        let Ok(bytes) = timeout(MAX_BODY_WAIT, body::read(body)).await else {
             return Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 Code::DeadlineExceeded,
                 format!("the body did not come within {MAX_BODY_WAIT:?}"),
             ));
         };
-        let bytes = bytes.map_err(|error| {
-            let message = format!("the body cannot be read, or has more than 4 MiB: {error}");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, message)
-        })?;
+        let bytes = bytes?;
         json::from_bytes(kind, &bytes).map_err(|violation| self.invalid(vec![violation]))
     }
 

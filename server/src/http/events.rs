@@ -8,6 +8,7 @@ mod changes;
 mod feed;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -31,6 +32,8 @@ pub(crate) struct Events {
     api: Arc<Api>,
     rpcs: Rpcs,
     current: Mutex<Option<Current>>,
+    /// How often viewers were told to load everything anew.
+    resyncs: AtomicU64,
 }
 
 /// What is asked for all viewers.
@@ -54,12 +57,23 @@ impl Events {
             dashboard: api.rpc("BreakerMonitor.GetDashboard")?.clone(),
             alerts: api.rpc("BreakerMonitor.WatchAlerts")?.clone(),
         };
-        Ok(Self { api, rpcs, current: Mutex::default() })
+        Ok(Self { api, rpcs, current: Mutex::default(), resyncs: AtomicU64::new(0) })
     }
 
     /// How many dashboards are looked at.
     pub(crate) fn viewer_count(&self) -> usize {
         self.current.lock().as_ref().map_or(0, |current| current.frames.receiver_count())
+    }
+
+    /// How often viewers were told to load everything anew.
+    pub(crate) fn resyncs(&self) -> u64 {
+        self.resyncs.load(Ordering::Relaxed)
+    }
+
+    /// Tells viewers, of whom there are so many, to load everything anew.
+    fn resync(&self, viewers: usize) -> Bytes {
+        self.resyncs.fetch_add(viewers as u64, Ordering::Relaxed);
+        frame(Some("resync"), b"{}")
     }
 
     /// What a viewer gets first, and then.
@@ -110,6 +124,7 @@ impl Events {
 
 /// One viewer.
 struct Viewer {
+    events: Arc<Events>,
     first: std::vec::IntoIter<Bytes>,
     frames: broadcast::Receiver<Bytes>,
     _permit: OwnedSemaphorePermit,
@@ -122,7 +137,7 @@ impl Viewer {
         }
         match self.frames.recv().await {
             Ok(frame) => Some(frame),
-            Err(RecvError::Lagged(_)) => Some(resync()),
+            Err(RecvError::Lagged(_)) => Some(self.events.resync(1)),
             Err(RecvError::Closed) => None,
         }
     }
@@ -139,14 +154,10 @@ pub(super) async fn events(State(events): State<Arc<Events>>) -> Response {
 fn view(events: &Arc<Events>) -> Result<Response, Problem> {
     let permit = events.api.stream_permit()?;
     let (first, frames) = events.join()?;
-    let viewer = Viewer { first: first.into_iter(), frames, _permit: permit };
+    let events = Arc::clone(events);
+    let viewer = Viewer { events, first: first.into_iter(), frames, _permit: permit };
     Ok(response(stream::unfold(viewer, |mut viewer| async move {
         let frame = viewer.next().await?;
         Some((frame, viewer))
     })))
-}
-
-/// Tells a viewer to load its lists anew.
-fn resync() -> Bytes {
-    frame(Some("resync"), b"{}")
 }

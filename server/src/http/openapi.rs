@@ -3,11 +3,11 @@
 
 mod schemas;
 
-use prost_reflect::{DescriptorPool, MethodDescriptor};
+use prost_reflect::MethodDescriptor;
 use serde_json::{Map, Value, json};
 
 use self::schemas::{Schemas, comment, reference};
-use super::api::{Fields, PREFIX, ProtocolError, ROUTES, Route, Rpc};
+use super::api::{Fields, PREFIX, ProtocolError, ROUTES, Route, Rpc, protocol};
 
 /// What is said of the whole.
 const ABOUT: &str = "The RPCs of `breaker.v1` as JSON: proto3's JSON with the names of the proto \
@@ -19,7 +19,7 @@ const ABOUT: &str = "The RPCs of `breaker.v1` as JSON: proto3's JSON with the na
 
 /// The whole description.
 pub(crate) fn describe() -> Result<Value, ProtocolError> {
-    let pool = DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET)?;
+    let pool = protocol()?;
     let rpcs: Vec<_> = ROUTES
         .iter()
         .map(|route| Ok((route, Rpc::find(&pool, route.rpc)?.method().clone())))

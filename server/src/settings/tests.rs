@@ -22,7 +22,7 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    let cases: [(&[&str], &str, &str); 20] = [
+    let cases: [(&[&str], &str, &str); 28] = [
         (&[], "listne = 'x'", "listne"),
         (&[], "max_breakers = 'many'", "max_breakers"),
         (&[], "[defaults]\nfailure_treshold = 3", "failure_treshold"),
@@ -31,6 +31,12 @@ fn what_is_wrong_is_named() {
         (&[], "http_access = 'some'", "http_access"),
         (&["--http-host=http://a"], "", "http_hosts"),
         (&[], "http_hosts = ['a:80']", "http_hosts"),
+        (&["--metrics-breakers=a"], "", "metrics_breakers"),
+        (&[], "metrics_breakers = ['A/b']", "metrics_breakers"),
+        (&["--metrics-max-breakers=0"], "", "metrics_max_breakers"),
+        (&["--otlp-endpoint=collector:4317"], "", "otlp_endpoint"),
+        (&[], "otlp_endpoint = 'https://a:1/b'", "otlp_endpoint"),
+        (&["--otlp-sample=1.5"], "", "otlp_sample"),
         (&["--max-breakers=0"], "", "max_breakers"),
         (&["--max-connections=0"], "", "max_connections"),
         (&["--max-watch-streams=0"], "", "max_watch_streams"),
@@ -43,6 +49,8 @@ fn what_is_wrong_is_named() {
         (&["--history-retention=59s"], "", "`59s` is too short; it must be 1m or more"),
         (&[], "history_retention = '30'", "`30` is not a duration"),
         (&[], "history_retention = 30", "history_retention"),
+        (&["--monitor-series=100001"], "", "monitor_series is 100001; it must be 100000 or less"),
+        (&[], "monitor_series = -1", "monitor_series"),
     ];
     for (arguments, file, expected) in cases {
         let error = settle(arguments, file).unwrap_err().to_string();
@@ -92,6 +100,9 @@ fn a_limit_can_be_set_in_both_places_and_turned_off() {
     assert_eq!(idle(&[], ""), Some(Duration::from_hours(24)));
     assert_eq!(idle(&["--idle-ttl=1s"], "idle_ttl = 'off'"), Some(Duration::from_secs(1)));
     assert_eq!(idle(&["--idle-ttl=off"], ""), None);
+    let series = |arguments: &[&str], file| settle(arguments, file).unwrap().monitor_series;
+    assert_eq!(series(&[], ""), 2_000);
+    assert_eq!(series(&["--monitor-series=0"], "monitor_series = 7"), 0);
     let settings = settle(&[], "client_rate = 'off'").unwrap();
     assert_eq!(settings.client_rate, None);
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Floors, Forgotten, HistoryRange, Loaded, LoadedReporter, Opened, PolicyName,
-    PolicyRow, ReporterRow, RestoreStep, Silence, Store, StoreError, StoredPolicies,
-    TransitionPage, TransitionRecord, Trimmed,
+    AlertRow, Batch, BreakerRow, Floors, Forgotten, HistoryRange, Loaded, LoadedReporter, Opened,
+    PolicyName, PolicyRow, ReporterRow, RestoreStep, Silence, Store, StoreError, StoredAlerts,
+    StoredPolicies, TransitionPage, TransitionRecord, Trimmed,
 };
 use parking_lot::Mutex;
 
@@ -26,6 +26,7 @@ struct Tables {
     transitions: BTreeMap<u64, Arc<TransitionRecord>>,
     /// By the bytes of their ids.
     reporters: BTreeMap<Vec<u8>, ReporterRow>,
+    alerts: HashMap<u64, AlertRow>,
     life: Life,
     incarnation: u64,
     revision_floor: u64,
@@ -78,6 +79,8 @@ impl Tables {
         for row in &batch.reporters {
             self.reporters.insert(row.id.as_bytes().to_vec(), row.clone());
         }
+        self.alerts.extend(batch.alerts.iter().map(|row| (row.id, row.clone())));
+        self.alerts.retain(|id, _| !batch.alert_deletions.contains(id));
         match batch.restore {
             Some(RestoreStep::Begins(floors)) => self.begin_restore(floors),
             Some(RestoreStep::Ends) => self.is_half_restored = false,
@@ -155,6 +158,11 @@ impl Store for MemoryStore {
     async fn policies(&self) -> Result<StoredPolicies, StoreError> {
         let rows = self.tables.lock().policies.values().cloned().collect();
         Ok(StoredPolicies { rows, ..StoredPolicies::default() })
+    }
+
+    async fn alerts(&self) -> Result<StoredAlerts, StoreError> {
+        let rows = self.tables.lock().alerts.values().cloned().collect();
+        Ok(StoredAlerts { rows, damaged: Vec::new() })
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {

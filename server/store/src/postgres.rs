@@ -22,7 +22,8 @@ use async_trait::async_trait;
 use breaker_core::Time;
 use breaker_engine::{
     Batch, Forgotten, HistoryRange, LeaseView, Loaded, LoadedReporter, Member, Opened,
-    SharedDatabase, Silence, Store, StoreError, StoredPolicies, Term, TransitionPage, Trimmed,
+    SharedDatabase, Silence, Store, StoreError, StoredAlerts, StoredPolicies, Term, TransitionPage,
+    Trimmed,
 };
 use sqlx::PgPool;
 
@@ -106,6 +107,10 @@ impl Store for PostgresStore {
 
     async fn policies(&self) -> Result<StoredPolicies, StoreError> {
         load::policies(&self.location).await
+    }
+
+    async fn alerts(&self) -> Result<StoredAlerts, StoreError> {
+        load::alerts(&self.location).await
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {

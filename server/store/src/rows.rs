@@ -3,6 +3,7 @@
 //! A database brings [`Cells`] to read a row of a result by, and a [`Sink`] that takes the values
 //! of a row in the order of its table's columns.
 
+mod alerts;
 mod breakers;
 mod columns;
 mod policies;
@@ -16,6 +17,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
+pub(crate) use alerts::{ALERTS, load as load_alerts};
 pub(crate) use breakers::{BREAKERS, load as load_breaker};
 pub(crate) use policies::{POLICIES, load as load_policies, load_one as load_policy};
 pub(crate) use reporters::{

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use breaker_core::Time;
 use breaker_engine::{
     Batch, Forgotten, HistoryRange, Loaded, LoadedReporter, Opened, Silence, Store, StoreError,
-    StoredPolicies, TransitionPage, Trimmed,
+    StoredAlerts, StoredPolicies, TransitionPage, Trimmed,
 };
 use sqlx::SqlitePool;
 
@@ -73,6 +73,10 @@ impl Store for SqliteStore {
 
     async fn policies(&self) -> Result<StoredPolicies, StoreError> {
         load::policies(&self.readers).await
+    }
+
+    async fn alerts(&self) -> Result<StoredAlerts, StoreError> {
+        load::alerts(&self.readers).await
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use breaker_core::{Attribution, Breaker, BreakerName, Config, ConfigPatch, Time};
+use breaker_core::{AlertPatch, Attribution, Breaker, BreakerName, Config, ConfigPatch, Time};
 use breaker_engine::{
     Batch, BreakerRow, Damage, DamagedRow, HistoryRange, HistoryScope, Loaded, Member, Moment,
     PolicyName, PolicyRow, PolicySpec, ReporterRow, Selector, Store, StoreError, TransitionPage,
@@ -346,7 +346,12 @@ async fn a_damaged_policy_is_told_and_replaced_by_one_of_its_name() -> Result<()
         let selector = Selector::parse("a/*").map_err(|refused| anyhow::anyhow!(refused))?;
         Ok(PolicyRow {
             name: PolicyName::new(name)?,
-            spec: PolicySpec { selector, priority: 0, config: ConfigPatch::default() },
+            spec: PolicySpec {
+                selector,
+                priority: 0,
+                config: ConfigPatch::default(),
+                alerts: AlertPatch::default(),
+            },
             revision: 2,
             created_at: Time::from_millis(1),
             updated_at: None,

@@ -71,6 +71,8 @@ async fn run(url: &str, arguments: &Arguments) -> anyhow::Result<()> {
         unknown_breakers: UnknownBreakers::Create,
         idle_ttl: None,
         history_retention: Duration::from_secs(24 * 60 * 60),
+        storage_degraded: None,
+        monitor_series: 0,
         life: || 1,
         encode: |_| Bytes::new(),
     };

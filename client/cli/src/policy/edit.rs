@@ -1,12 +1,12 @@
 //! The commands that create, change and delete policies.
 
-use breaker_core::Key;
+use breaker_core::{AlertKey, Key};
 use breaker_proto::v1;
-use breaker_wire::patch_to_message;
+use breaker_wire::{alerts_to_message, patch_to_message};
 use clap::Args;
 
 use super::{show, show_deleted};
-use crate::edit::{SetArguments, keys_of, mask, parse_key};
+use crate::edit::{AlertSetArguments, SetArguments, keys_of, mask, parse_alert_key, parse_key};
 use crate::error::Error;
 use crate::{Context, output};
 
@@ -22,6 +22,8 @@ pub(super) struct CreateArguments {
     priority: i32,
     #[command(flatten)]
     set: SetArguments,
+    #[command(flatten)]
+    alerts: AlertSetArguments,
     /// Fail, and change nothing, if the change cannot be written to disk.
     #[arg(long)]
     require_durable: bool,
@@ -39,9 +41,14 @@ pub(super) struct UpdateArguments {
     priority: Option<i32>,
     #[command(flatten)]
     set: SetArguments,
+    #[command(flatten)]
+    alerts: AlertSetArguments,
     /// A key that goes back to the defaults; may be given several times.
     #[arg(long, value_name = "KEY", value_parser = parse_key)]
     unset: Vec<Key>,
+    /// A rule of alerts that goes back to the server's; may be given several times.
+    #[arg(long, value_name = "RULE", value_parser = parse_alert_key)]
+    unset_alert: Vec<AlertKey>,
     /// Change it only if it still has this etag, as `get` shows it.
     #[arg(long, default_value = "")]
     etag: String,
@@ -65,11 +72,11 @@ pub(super) struct DeleteArguments {
 impl CreateArguments {
     pub(super) async fn command(&self, context: &Context) -> anyhow::Result<()> {
         let request = v1::CreatePolicyRequest {
-            alerts: None,
             name: self.name.clone(),
             selector: self.selector.clone(),
             priority: self.priority,
             config: Some(patch_to_message(&self.set.patch()?)),
+            alerts: Some(alerts_to_message(&self.alerts.patch()?)),
             require_durable: self.require_durable,
         };
         let answer = context
@@ -103,18 +110,30 @@ impl UpdateArguments {
             let keys = mask(&patch, &self.unset)?;
             paths.extend(keys.into_iter().map(|key| format!("config.{key}")));
         }
+        let alerts = self.alerts.patch()?;
+        for key in AlertKey::ALL {
+            match (alerts.sets(key), self.unset_alert.contains(&key)) {
+                (false, false) => {}
+                (true, true) => {
+                    let message = format!("alert {} is both set and unset", key.as_str());
+                    return Err(Error::Usage(message).into());
+                }
+                _ => paths.push(format!("alerts.{}", key.as_str())),
+            }
+        }
         paths.extend(self.selector.as_ref().map(|_| "selector".to_owned()));
         paths.extend(self.priority.map(|_| "priority".to_owned()));
         if paths.is_empty() {
-            let message = "nothing to change: give --match, --priority, --set, --unset or --config";
+            let message = "nothing to change: give --match, --priority, --set, --unset, --config, --alert \
+                           or --unset-alert";
             return Err(Error::Usage(message.to_owned()).into());
         }
         Ok(v1::UpdatePolicyRequest {
-            alerts: None,
             name: self.name.clone(),
             selector: self.selector.clone().unwrap_or_default(),
             priority: self.priority,
             config: Some(patch_to_message(&patch)),
+            alerts: Some(alerts_to_message(&alerts)),
             update_mask: Some(prost_types::FieldMask { paths }),
             etag: self.etag.clone(),
             require_durable: self.require_durable,

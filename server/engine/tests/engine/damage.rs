@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breaker_core::{
-    Attribution, Breaker, Config, ConfigPatch, Mode, Outcome, OverrideKind, Run, StateKind,
-    StateSnapshot, Time,
+    AlertPatch, Attribution, Breaker, Config, ConfigPatch, Mode, Outcome, OverrideKind, Run,
+    StateKind, StateSnapshot, Time,
 };
 use breaker_engine::{
     Action, Admitted, BreakerReport, BreakerRow, Damage, DamagedRow, Durability, Engine,
@@ -66,7 +66,8 @@ async fn a_damaged_breaker_starts_closed_on_its_policy_and_its_row_heals() {
     let store = store_with([open("a/well", Time::from_millis(1))]);
     let (engine, tasks) = start(&store).await;
     let selector = Selector::parse("a/*").unwrap();
-    let spec = PolicySpec { selector, priority: 0, config: threshold(9) };
+    let spec =
+        PolicySpec { selector, priority: 0, config: threshold(9), alerts: AlertPatch::default() };
     let policy = PolicyName::new("nine").unwrap();
     engine.create_policy(policy, spec, Durability::Required).await.unwrap();
     tasks.shut_down().await.unwrap();

@@ -22,7 +22,12 @@ fn threshold(failure_threshold: u32) -> ConfigPatch {
 }
 
 fn spec(selector: &str, config: ConfigPatch) -> PolicySpec {
-    PolicySpec { selector: Selector::parse(selector).unwrap(), priority: 0, config }
+    PolicySpec {
+        selector: Selector::parse(selector).unwrap(),
+        priority: 0,
+        config,
+        alerts: breaker_core::AlertPatch::default(),
+    }
 }
 
 fn file(others: Others) -> Wanted {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use breaker_core::{BreakerName, ConfigPatch, Time};
 use breaker_engine::{
-    Batch, BreakerRow, Clock, Damage, DamagedRow, Defaults, Engine, Forgotten, HistoryRange,
-    Loaded, LoadedReporter, ManualClock, Opened, Options, PolicyName, PolicyRow, ReporterRow,
-    Silence, Store, StoreError, StoredPolicies, Tasks, TransitionPage, TransitionRecord, Trimmed,
-    UnknownBreakers,
+    AlertRow, Batch, BreakerRow, Clock, Damage, DamagedRow, Defaults, Engine, Forgotten,
+    HistoryRange, Loaded, LoadedReporter, ManualClock, Opened, Options, PolicyName, PolicyRow,
+    ReporterRow, Silence, Store, StoreError, StoredAlerts, StoredPolicies, Tasks, TransitionPage,
+    TransitionRecord, Trimmed, UnknownBreakers,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -22,6 +22,9 @@ pub(crate) const RETENTION: Duration = Duration::from_mins(1);
 /// How long a breaker stays there that was made by its first use and that nobody uses.
 pub(crate) const IDLE_TTL: Duration = Duration::from_hours(24);
 
+/// Of how many breakers samples are kept.
+pub(crate) const MONITOR_SERIES: usize = 4;
+
 /// A store that can be away.
 #[derive(Default)]
 pub(crate) struct Flaky {
@@ -29,6 +32,7 @@ pub(crate) struct Flaky {
     /// What the next opening finds.
     pub(crate) opened: Mutex<Opened>,
     pub(crate) policies: Mutex<BTreeMap<PolicyName, PolicyRow>>,
+    pub(crate) alerts: Mutex<BTreeMap<u64, AlertRow>>,
     pub(crate) rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
     pub(crate) transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
     pub(crate) reporters: Mutex<BTreeMap<Box<str>, ReporterRow>>,
@@ -87,6 +91,11 @@ impl Store for Flaky {
         Ok(StoredPolicies { rows, ..StoredPolicies::default() })
     }
 
+    async fn alerts(&self) -> Result<StoredAlerts, StoreError> {
+        let rows = self.alerts.lock().values().cloned().collect();
+        Ok(StoredAlerts { rows, ..StoredAlerts::default() })
+    }
+
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {
         let damaged = self.damaged.lock().drain(..).map(Loaded::Damaged).collect::<Vec<_>>();
         let rows = self.rows.lock().values().cloned().map(Loaded::Breaker).collect::<Vec<_>>();
@@ -120,6 +129,9 @@ impl Store for Flaky {
         if self.last_commit.lock().take_if(|last| *last <= commits).is_some() {
             self.go_away();
         }
+        let mut alerts = self.alerts.lock();
+        alerts.extend(batch.alerts.iter().map(|row| (row.id, row.clone())));
+        alerts.retain(|id, _| !batch.alert_deletions.contains(id));
         let mut policies = self.policies.lock();
         for row in &batch.policies {
             policies.insert(row.name.clone(), row.clone());
@@ -209,6 +221,8 @@ pub(crate) async fn start_at(store: &Arc<Flaky>, clock: &Arc<ManualClock>) -> (A
         unknown_breakers: UnknownBreakers::Create,
         idle_ttl: Some(IDLE_TTL),
         history_retention: RETENTION,
+        storage_degraded: None,
+        monitor_series: MONITOR_SERIES,
         life: || 1,
         encode: |status| Bytes::from(status.name.to_string()),
     };

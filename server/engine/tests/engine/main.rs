@@ -7,6 +7,7 @@ mod durably;
 mod flaky;
 mod history;
 mod idle;
+mod monitor;
 mod names;
 mod policies;
 mod repeated;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use breaker_core::{Attribution, ConfigPatch, Key, Outcome, Run, Source, StateKind};
+use breaker_core::{AlertPatch, Attribution, ConfigPatch, Key, Outcome, Run, Source, StateKind};
 use breaker_engine::{
     Action, Admitted, BreakerReport, BreakerView, Change, ConfigUpdate, Durability, Engine,
     EngineError, MAX_POLICIES, Others, Phase, PolicyName, PolicySpec, PolicyUpdate, Selector,
@@ -24,7 +24,12 @@ fn threshold(failure_threshold: u32) -> ConfigPatch {
 }
 
 fn spec(selector: &str, priority: i32, config: ConfigPatch) -> PolicySpec {
-    PolicySpec { selector: Selector::parse(selector).unwrap(), priority, config }
+    PolicySpec {
+        selector: Selector::parse(selector).unwrap(),
+        priority,
+        config,
+        alerts: AlertPatch::default(),
+    }
 }
 
 async fn create(engine: &Arc<Engine>, text: &str, spec: PolicySpec) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use breaker_core::{Attribution, ConfigPatch, Key, Source};
+use breaker_core::{AlertPatch, Attribution, ConfigPatch, Key, Source};
 use breaker_engine::{
     Action, Durability, Engine, EngineError, Opened, PolicyName, PolicySpec, Selector, Tasks,
 };
@@ -24,7 +24,7 @@ async fn create_policy(
     config: ConfigPatch,
 ) -> u64 {
     let selector = Selector::parse(selector).unwrap();
-    let spec = PolicySpec { selector, priority: 0, config };
+    let spec = PolicySpec { selector, priority: 0, config, alerts: AlertPatch::default() };
     let created = engine.create_policy(policy(text), spec, Durability::Preferred).await;
     created.unwrap().result.row.revision
 }

@@ -81,6 +81,8 @@ async fn a_report_allocates_for_its_breakers_and_for_none_of_its_runs() {
         unknown_breakers: UnknownBreakers::Create,
         idle_ttl: None,
         history_retention: Duration::from_secs(60),
+        storage_degraded: None,
+        monitor_series: 0,
         life: || 1,
         encode: encode_status,
     };

@@ -3,6 +3,7 @@
 use std::str::FromStr as _;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use axum::http::uri::PathAndQuery;
 use bytes::Buf as _;
 use prost::Message as _;
@@ -10,11 +11,13 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDes
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::service::Routes;
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::ProtocolError;
 use crate::grpc::overloaded;
+use crate::otlp::CallSpan;
 use crate::overload::{Call, Overload};
+use crate::rpcs::{Measures, Method, Shard};
 
 /// One RPC.
 #[derive(Clone, Debug)]
@@ -39,7 +42,8 @@ impl Rpc {
             _ => None,
         };
         let path = PathAndQuery::from_str(&format!("/{full_name}/{method}"));
-        Ok(Self { path: path.map_err(|_| missing())?, method: found.ok_or_else(missing)?, limited })
+        let path = path.map_err(|_| missing())?;
+        Ok(Self { path, method: found.ok_or_else(missing)?, limited })
     }
 
     /// Its descriptor.
@@ -53,11 +57,19 @@ impl Rpc {
 pub(crate) struct Inside {
     services: Routes,
     overload: Arc<Overload>,
+    measures: Measures,
+    shard: Arc<Shard>,
 }
 
 impl Inside {
-    pub(crate) const fn new(services: Routes, overload: Arc<Overload>) -> Self {
-        Self { services, overload }
+    pub(crate) fn new(services: Routes, overload: Arc<Overload>, measures: Measures) -> Self {
+        let shard = measures.rpcs.shard();
+        Self { services, overload, measures, shard }
+    }
+
+    /// Begins to trace a call that came with these headers, if it is one that is traced.
+    pub(crate) fn trace(&self, rpc: &Rpc, headers: &HeaderMap) -> Option<CallSpan> {
+        self.measures.trace(self.method(rpc), headers)
     }
 
     /// Asks for one answer.
@@ -65,14 +77,15 @@ impl Inside {
         &self,
         rpc: &Rpc,
         request: DynamicMessage,
+        span: Option<CallSpan>,
     ) -> Result<DynamicMessage, Status> {
-        if rpc.limited.is_some_and(|call| self.overload.refuses(call)) {
-            return Err(overloaded());
-        }
-        let mut client = self.client().await?;
-        let codec = Reflected(rpc.method.output());
-        let answer = client.unary(Request::new(request), rpc.path.clone(), codec).await?;
-        Ok(answer.into_inner())
+        self.measured(rpc, span, async {
+            if rpc.limited.is_some_and(|call| self.overload.refuses(call)) {
+                return Err(overloaded());
+            }
+            self.ask(rpc, request).await
+        })
+        .await
     }
 
     /// Asks for a stream of answers.
@@ -80,12 +93,44 @@ impl Inside {
         &self,
         rpc: &Rpc,
         request: DynamicMessage,
+        span: Option<CallSpan>,
     ) -> Result<Streaming<DynamicMessage>, Status> {
+        self.measured(rpc, span, async {
+            let mut client = self.client().await?;
+            let (request, codec) = (Request::new(request), Reflected(rpc.method.output()));
+            let answer = client.server_streaming(request, rpc.path.clone(), codec).await?;
+            Ok(answer.into_inner())
+        })
+        .await
+    }
+
+    async fn ask(&self, rpc: &Rpc, request: DynamicMessage) -> Result<DynamicMessage, Status> {
         let mut client = self.client().await?;
         let codec = Reflected(rpc.method.output());
-        let answer =
-            client.server_streaming(Request::new(request), rpc.path.clone(), codec).await?;
+        let answer = client.unary(Request::new(request), rpc.path.clone(), codec).await?;
         Ok(answer.into_inner())
+    }
+
+    fn method(&self, rpc: &Rpc) -> Method {
+        self.measures.rpcs.method(rpc.path.as_str())
+    }
+
+    /// Counts a call as those that come by gRPC are counted.
+    async fn measured<R>(
+        &self,
+        rpc: &Rpc,
+        span: Option<CallSpan>,
+        call: impl Future<Output = Result<R, Status>>,
+    ) -> Result<R, Status> {
+        let began = self.shard.now();
+        let answer = call.await;
+        let code = answer.as_ref().map_or_else(Status::code, |_| Code::Ok);
+        let took = self.shard.now().since(began);
+        self.shard.count(self.method(rpc), code, took);
+        if let Some(span) = span {
+            span.end(code);
+        }
+        answer
     }
 
     async fn client(&self) -> Result<Grpc<Routes>, Status> {

@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tonic::{Status, Streaming};
 
+use super::Events;
 use super::changes::{Changes, Told};
-use super::{Events, resync};
 use crate::grpc::ended;
 use crate::http::api::{Rpc, error_frame, frame, from_value, to_json, unwritable};
 use crate::seat::Leading;
@@ -41,7 +41,11 @@ pub(super) struct Feed {
     has_news: bool,
     turns: u32,
     turns_since_look: u32,
+    /// Follows breakers from before the first viewer was greeted.
+    subscription: Subscription,
     alerts: Option<Streaming<DynamicMessage>>,
+    /// Alerts are known up to this revision.
+    alerts_position: u64,
 }
 
 impl Feed {
@@ -51,6 +55,8 @@ impl Feed {
         frames: broadcast::Sender<Bytes>,
     ) -> Self {
         Self {
+            subscription: leading.engine.follow_changes(),
+            alerts_position: *leading.engine.alert_signal().borrow(),
             events,
             leading,
             frames,
@@ -65,12 +71,11 @@ impl Feed {
     /// Goes on until nobody looks any more, or this server leads no more.
     pub(super) async fn run(mut self) {
         let over = self.leading.over.clone();
-        let mut subscription = self.leading.engine.follow_changes();
         let mut clock = turns();
         loop {
             tokio::select! {
                 () = over.cancelled() => break self.say_goodbye(),
-                update = subscription.next() => self.note(update, &mut subscription),
+                update = self.subscription.next() => self.note(update),
                 alerts = next(&mut self.alerts) => self.tell_alerts(alerts),
                 _ = clock.tick() => {
                     if self.events.end_if_unseen() {
@@ -82,10 +87,10 @@ impl Feed {
         }
     }
 
-    fn note(&mut self, update: Update, subscription: &mut Subscription) {
+    fn note(&mut self, update: Update) {
         if update.reset {
             // It was too slow for the log of changes, and would get every breaker now.
-            *subscription = self.leading.engine.follow_changes();
+            self.subscription = self.leading.engine.follow_changes();
             self.changes.flood();
         }
         // A breaker that is in both was created anew.
@@ -107,7 +112,7 @@ impl Feed {
             Told::Nothing => {}
             Told::Resync => {
                 self.has_news = true;
-                self.tell(resync());
+                self.tell(self.events.resync(self.frames.receiver_count()));
             }
             Told::Changes { changed, deleted } => {
                 self.has_news = true;
@@ -120,10 +125,7 @@ impl Feed {
             self.tell_dashboard().await;
         }
         if self.alerts.is_none() && self.turns % TURNS_TO_FOLLOW == 1 {
-            // Where nobody tells alerts, and while this server stands by, there are none.
-            let (inside, rpcs) = (self.events.api.inside(), &self.events.rpcs);
-            let request = DynamicMessage::new(rpcs.alerts.method().input());
-            self.alerts = inside.stream(&rpcs.alerts, request).await.ok();
+            self.follow_alerts().await;
         }
         if self.turns.is_multiple_of(TURNS_TO_BEAT) {
             self.tell(Bytes::from_static(b": beat\n\n"));
@@ -169,6 +171,9 @@ impl Feed {
             self.alerts = None;
             return;
         };
+        if let Some(position) = message.get_field_by_name("position") {
+            self.alerts_position = position.as_u64().unwrap_or(self.alerts_position);
+        }
         let alerts = value_of(&message).map(|message| take(message, "alerts"));
         if let Ok(alerts) = alerts
             && !alerts.is_empty()
@@ -179,10 +184,21 @@ impl Feed {
         }
     }
 
+    /// Goes on where the last stream has ended.
+    async fn follow_alerts(&mut self) {
+        let (inside, rpc) = (self.events.api.inside(), &self.events.rpcs.alerts);
+        let request = json!({ "after": self.alerts_position.to_string() });
+        let Ok(request) = from_value(&rpc.method().input(), request) else { return };
+        match inside.stream(rpc, request, None).await {
+            Ok(alerts) => self.alerts = Some(alerts),
+            Err(error) => tracing::debug!(%error, "alerts cannot be told to dashboards"),
+        }
+    }
+
     async fn ask(&self, rpc: &Rpc, request: Value) -> Result<Value, Status> {
         let request = from_value(&rpc.method().input(), request);
         let request = request.map_err(|violation| Status::internal(violation.to_string()))?;
-        value_of(&self.events.api.inside().call(rpc, request).await?)
+        value_of(&self.events.api.inside().call(rpc, request, None).await?)
     }
 
     /// Gives a frame to all viewers. That there are none is found in the next turn.

@@ -10,7 +10,7 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Postgres, Row, Type};
 use super::cells::{Arrays, array_type};
 use super::connection::Line;
 use super::errors::unavailable;
-use crate::rows::{BREAKERS, POLICIES, REPORTERS, TRANSITIONS, Table, bound};
+use crate::rows::{ALERTS, BREAKERS, POLICIES, REPORTERS, TRANSITIONS, Table, bound};
 
 /// Locks the lease if it is still this server's, until the statement is through. Every other part
 /// of a statement does nothing unless it is.
@@ -43,6 +43,8 @@ fn statement(fence: i64, batch: &Batch) -> Result<Statement, BoxDynError> {
     let transitions: Vec<_> = batch.transitions.iter().collect();
     statement.insert(&TRANSITIONS, &transitions)?;
     statement.insert(&REPORTERS, &batch.reporters.iter().collect::<Vec<_>>())?;
+    statement.insert(&ALERTS, &batch.alerts.iter().collect::<Vec<_>>())?;
+    statement.delete_alerts(&batch.alert_deletions)?;
     if let Some(step) = batch.restore {
         statement.take_step(step)?;
     }
@@ -158,6 +160,16 @@ impl Statement {
             "DELETE FROM {table} AS old USING UNNEST({names}, {revisions}) AS gone (name, revision) \
              WHERE old.name = gone.name AND old.revision <= gone.revision AND {IF_LEADING}"
         ));
+        Ok(())
+    }
+
+    fn delete_alerts(&mut self, ids: &[u64]) -> Result<(), BoxDynError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = ids.iter().map(|id| bound(*id)).collect();
+        let ids = self.argument(ids)?;
+        self.part(&format!("DELETE FROM alerts WHERE id = ANY({ids}) AND {IF_LEADING}"));
         Ok(())
     }
 

@@ -1,13 +1,13 @@
 //! Reading everything at the start, over a connection of its own: that may take longer than
 //! anybody waits for a page of the history.
 
-use breaker_engine::{Loaded, StoreError, StoredPolicies};
+use breaker_engine::{Loaded, StoreError, StoredAlerts, StoredPolicies};
 use futures::TryStreamExt;
 use sqlx::AssertSqlSafe;
 
 use super::connection::Location;
 use super::errors::unavailable;
-use crate::rows::{BREAKERS, Cells, POLICIES, load_breaker, load_policies};
+use crate::rows::{ALERTS, BREAKERS, Cells, POLICIES, load_alerts, load_breaker, load_policies};
 
 /// Every policy.
 pub(super) async fn policies(location: &Location) -> Result<StoredPolicies, StoreError> {
@@ -15,6 +15,14 @@ pub(super) async fn policies(location: &Location) -> Result<StoredPolicies, Stor
     let all = format!("SELECT {} FROM policies", POLICIES.column_list());
     let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(&mut connection).await;
     Ok(load_policies(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
+}
+
+/// Every alert.
+pub(super) async fn alerts(location: &Location) -> Result<StoredAlerts, StoreError> {
+    let mut connection = location.connect().await.map_err(unavailable)?;
+    let all = format!("SELECT {} FROM alerts", ALERTS.column_list());
+    let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(&mut connection).await;
+    Ok(load_alerts(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
 }
 
 /// Hands every breaker to `sink` as it is read.

@@ -1,6 +1,6 @@
-use breaker_core::ConfigPatch;
+use breaker_core::{AlertPatch, ConfigPatch, Violation};
 use breaker_engine::{Damage, PolicyName, PolicyRow, PolicySpec, Selector, StoredPolicies};
-use breaker_wire::{patch_from_value, patch_to_value};
+use breaker_wire::{alerts_from_value, alerts_to_value, patch_from_value, patch_to_value};
 
 use super::columns::Columns;
 use super::{Cells, Kind, OnConflict, Sink, SinkExt, Table};
@@ -16,6 +16,7 @@ pub(crate) const POLICIES: Table<PolicyRow> = Table {
         ("config", Kind::Text),
         ("created_at", Kind::Integer),
         ("updated_at", Kind::Integer),
+        ("alerts", Kind::Text),
     ],
     on_conflict: OnConflict::Replace,
     fill,
@@ -30,6 +31,7 @@ fn fill<'r>(row: &'r PolicyRow, sink: &mut dyn Sink<'r>) {
     sink.written(Some(patch_to_value(&spec.config).to_string()));
     sink.time(*created_at);
     sink.time_if_any(*updated_at);
+    sink.written(Some(alerts_to_value(&spec.alerts).to_string()));
 }
 
 /// The policies in rows, as far as they can be understood.
@@ -52,6 +54,7 @@ fn read(columns: &Columns<'_>) -> Result<PolicyRow, Damage> {
         selector: selector.map_err(|error| Damage::new("selector", error))?,
         priority: columns.get("priority")?,
         config: read_config(columns)?,
+        alerts: read_alerts(columns)?,
     };
     Ok(PolicyRow {
         name,
@@ -65,8 +68,19 @@ fn read(columns: &Columns<'_>) -> Result<PolicyRow, Damage> {
 fn read_config(columns: &Columns<'_>) -> Result<ConfigPatch, Damage> {
     let text: &str = columns.get("config")?;
     let value = serde_json::from_str(text).map_err(|error| Damage::new("config", error))?;
-    patch_from_value(&value).map_err(|violations| {
-        let told: Vec<_> = violations.iter().map(ToString::to_string).collect();
-        Damage::new("config", told.join("; "))
-    })
+    patch_from_value(&value).map_err(|violations| refused("config", &violations))
+}
+
+/// Backups from before there were alerts have no such column.
+fn read_alerts(columns: &Columns<'_>) -> Result<AlertPatch, Damage> {
+    let Some(text) = columns.get::<Option<&str>>("alerts")? else {
+        return Ok(AlertPatch::default());
+    };
+    let value = serde_json::from_str(text).map_err(|error| Damage::new("alerts", error))?;
+    alerts_from_value(&value).map_err(|violations| refused("alerts", &violations))
+}
+
+fn refused(column: &'static str, violations: &[Violation]) -> Damage {
+    let told: Vec<_> = violations.iter().map(ToString::to_string).collect();
+    Damage::new(column, told.join("; "))
 }

@@ -4,8 +4,8 @@
 use std::sync::{Arc, LazyLock};
 
 use breaker_engine::{
-    Batch, BreakerRow, Deletion, Floors, PolicyDeletion, PolicyRow, ReporterRow, RestoreStep,
-    TransitionRecord,
+    AlertRow, Batch, BreakerRow, Deletion, Floors, PolicyDeletion, PolicyRow, ReporterRow,
+    RestoreStep, TransitionRecord,
 };
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -29,6 +29,8 @@ static BREAKERS: LazyLock<Insert<BreakerRow>> = LazyLock::new(|| Insert::into(ro
 
 static TRANSITIONS: LazyLock<Insert<Arc<TransitionRecord>>> =
     LazyLock::new(|| Insert::into(rows::TRANSITIONS));
+
+static ALERTS: LazyLock<Insert<AlertRow>> = LazyLock::new(|| Insert::into(rows::ALERTS));
 
 static REPORTERS: LazyLock<Insert<ReporterRow>> = LazyLock::new(|| Insert::into(rows::REPORTERS));
 
@@ -82,6 +84,8 @@ pub(super) async fn commit(writer: &Writer, batch: &Batch) -> Result<(), sqlx::E
     delete(&mut writing, &batch.deletions).await?;
     TRANSITIONS.run(&mut writing, &batch.transitions).await?;
     REPORTERS.run(&mut writing, &batch.reporters).await?;
+    ALERTS.run(&mut writing, &batch.alerts).await?;
+    delete_alerts(&mut writing, &batch.alert_deletions).await?;
     take_step(&mut writing, batch.restore).await?;
     writing.commit().await
 }
@@ -105,6 +109,16 @@ async fn delete_policies(
         .bind(bound(floor))
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+async fn delete_alerts(connection: &mut SqliteConnection, ids: &[u64]) -> Result<(), sqlx::Error> {
+    for id in ids {
+        sqlx::query("DELETE FROM alerts WHERE id = ?")
+            .bind(bound(*id))
+            .execute(&mut *connection)
+            .await?;
+    }
     Ok(())
 }
 

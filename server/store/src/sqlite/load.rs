@@ -1,16 +1,22 @@
-use breaker_engine::{Loaded, StoreError, StoredPolicies};
+use breaker_engine::{Loaded, StoreError, StoredAlerts, StoredPolicies};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use super::errors::unavailable;
-use crate::rows::{Cells, load_breaker, load_policies};
+use crate::rows::{Cells, load_alerts, load_breaker, load_policies};
 
 /// Every policy.
 pub(super) async fn policies(readers: &SqlitePool) -> Result<StoredPolicies, StoreError> {
     let rows = sqlx::query("SELECT * FROM policies").fetch_all(readers).await;
     Ok(load_policies(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
+}
+
+/// Every alert.
+pub(super) async fn alerts(readers: &SqlitePool) -> Result<StoredAlerts, StoreError> {
+    let rows = sqlx::query("SELECT * FROM alerts").fetch_all(readers).await;
+    Ok(load_alerts(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
 }
 
 /// Hands the breaker of every row to `sink` as it is read.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use breaker_core::Time;
 use breaker_engine::{
     Batch, Forgotten, HistoryRange, Loaded, LoadedReporter, Member, Opened, SharedDatabase,
-    Silence, Store, StoreError, StoredPolicies, TransitionPage, Trimmed,
+    Silence, Store, StoreError, StoredAlerts, StoredPolicies, TransitionPage, Trimmed,
 };
 use breaker_store::backup::{BadLine, Header, Item, Reader, Writer};
 use breaker_store::{MemoryStore, MigrationMode, PostgresDatabase, SqliteStore};
@@ -88,6 +88,8 @@ fn through_a_backup(batch: &Batch) -> Result<Batch, BadLine> {
         deletions: batch.deletions.clone(),
         // No backup holds them.
         reporters: batch.reporters.clone(),
+        alerts: batch.alerts.clone(),
+        alert_deletions: batch.alert_deletions.clone(),
         restore: batch.restore,
         ..Batch::default()
     };
@@ -115,6 +117,10 @@ impl Store for ThroughBackup {
 
     async fn policies(&self) -> Result<StoredPolicies, StoreError> {
         self.0.policies().await
+    }
+
+    async fn alerts(&self) -> Result<StoredAlerts, StoreError> {
+        self.0.alerts().await
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {

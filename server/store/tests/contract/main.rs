@@ -1,5 +1,6 @@
 //! What every store does, told once and run against each of them.
 
+mod alerts;
 mod breakers;
 mod databases;
 mod lives;
@@ -12,6 +13,11 @@ mod transitions;
 macro_rules! contract {
     ($name:ident, $database:ty) => {
         contract!($name, $database, {
+            alerts: [
+                every_field_survives,
+                a_later_row_replaces_an_earlier_one,
+                those_that_are_deleted_are_gone,
+            ],
             breakers: [
                 every_field_survives,
                 breakers_that_led_a_life_survive,

@@ -1,5 +1,5 @@
 use anyhow::{Result, anyhow};
-use breaker_core::{ConfigPatch, Time};
+use breaker_core::{AlertPatch, AlertRules, ConfigPatch, Time};
 use breaker_engine::{
     Batch, MAX_POLICIES, PolicyDeletion, PolicyName, PolicyRow, PolicySpec, Selector, Store,
     StoredPolicies,
@@ -15,6 +15,7 @@ fn policy(name: &str, revision: u64) -> Result<PolicyRow> {
             selector: Selector::parse("payments/*").map_err(|refused| anyhow!(refused))?,
             priority: 10,
             config: ConfigPatch::default(),
+            alerts: AlertPatch::default(),
         },
         revision,
         created_at: Time::from_millis(7),
@@ -42,6 +43,7 @@ pub(crate) async fn every_field_survives(database: impl Database) -> Result<()> 
     let mut full = policy("full", (5 << 40) + 17)?;
     full.spec.priority = i32::MIN;
     full.spec.config = full_config();
+    full.spec.alerts = AlertRules::default().to_patch();
     full.created_at = Time::from_nanos(1_700_000_000_123_456_789);
     full.updated_at = Some(Time::from_nanos(u64::MAX));
     let mut of_one = policy("of-one", 1)?;

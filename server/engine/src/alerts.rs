@@ -1,0 +1,361 @@
+//! Alerts: what people should hear of, from the transitions that everybody else hears of too, and from
+//! time.
+//!
+//! One task takes in what has happened, and wakes up when a rule has to look again. It goes to the
+//! breakers that something has happened to, and to no others. What it finds is kept in a book that
+//! readers follow by revision, as watchers do with breakers, and that the writer brings to storage.
+
+mod book;
+mod followed;
+mod kept;
+mod row;
+mod told;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use breaker_core::{AlertRules, BreakerName, Mode, Time};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use self::book::Book;
+use self::followed::Followed;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use crate::live::Live;
+use crate::selectors::Selector;
+use crate::store::Batch;
+
+pub use self::kept::{MAX_ALERTS, MAX_FIRING};
+pub use self::row::{Acknowledgement, AlertRow, AlertRule, Severity};
+
+/// Transitions, breakers and reports that are taken in before others have their turn.
+const TURN: usize = 256;
+
+/// The alerts of one server.
+pub(crate) struct Alerts {
+    book: Mutex<Book>,
+    /// The revision of the last change.
+    latest: watch::Sender<u64>,
+    /// The rules are others.
+    rules_changed: Notify,
+    /// What has been transitioned up to here is taken in.
+    begins_after: u64,
+    /// The revision of the last change that was stored before.
+    loaded: u64,
+}
+
+/// Which alerts to show.
+#[derive(Clone, Debug, Default)]
+pub struct AlertFilter {
+    /// Only those about breakers that match.
+    pub selector: Option<Selector>,
+    /// Only those that fire, or that do not.
+    pub is_firing: Option<bool>,
+    /// Only those that are so bad or worse.
+    pub min_severity: Option<Severity>,
+    /// Only those of these rules; empty for all.
+    pub rules: Vec<AlertRule>,
+}
+
+/// How many alerts there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlertCounts {
+    /// By severity, from MEDIUM.
+    pub by_severity: [u32; 3],
+    /// How many of all fire.
+    pub firing: u32,
+}
+
+impl AlertFilter {
+    /// Whether an alert is to be shown.
+    pub fn selects(&self, row: &AlertRow) -> bool {
+        let is_matched = |selector: &Selector| {
+            row.breaker.as_ref().is_some_and(|breaker| selector.matches(breaker))
+        };
+        self.selector.as_ref().is_none_or(is_matched)
+            && self.is_firing.is_none_or(|is_firing| row.is_firing() == is_firing)
+            && self.min_severity.is_none_or(|least| row.severity >= least)
+            && (self.rules.is_empty() || self.rules.contains(&row.rule))
+    }
+}
+
+impl Alerts {
+    /// Goes on with what was stored. Ids and revisions lie above `first_number`; transitions count
+    /// that come after `begins_after`.
+    pub(crate) fn new(
+        rows: Vec<AlertRow>,
+        first_number: u64,
+        storage_limit: Option<Duration>,
+        begins_after: u64,
+    ) -> Self {
+        let book = Book::new(rows, first_number, storage_limit);
+        let loaded = book.kept.latest();
+        Self {
+            latest: watch::Sender::new(loaded),
+            book: Mutex::new(book),
+            rules_changed: Notify::new(),
+            begins_after,
+            loaded,
+        }
+    }
+
+    /// The rules that breakers live by have changed.
+    pub(crate) fn rules_changed(&self) {
+        self.rules_changed.notify_one();
+    }
+
+    /// Adds what storage does not know to a batch.
+    pub(crate) fn gather(&self, batch: &mut Batch) {
+        self.book.lock().kept.gather(batch);
+    }
+
+    /// Notes that a batch is on disk.
+    pub(crate) fn settle(&self, batch: &Batch) {
+        if !batch.alerts.is_empty() || !batch.alert_deletions.is_empty() {
+            self.book.lock().kept.settle(batch);
+        }
+    }
+
+    /// A breaker is gone.
+    pub(crate) fn forget(&self, engine: &Engine, name: &BreakerName) {
+        self.change(engine, |book| book.forget(name, engine.now()));
+    }
+
+    fn change<R>(&self, engine: &Engine, change: impl FnOnce(&mut Book) -> R) -> R {
+        let mut book = self.book.lock();
+        let result = change(&mut book);
+        let (latest, is_unwritten) = (book.kept.latest(), book.kept.is_unwritten());
+        drop(book);
+        let is_news = self.latest.send_if_modified(|known| {
+            let is_news = latest > *known;
+            *known = latest.max(*known);
+            is_news
+        });
+        if is_news && is_unwritten {
+            engine.desk().hurry();
+        }
+        result
+    }
+}
+
+impl Engine {
+    /// A page of alerts that changed before a revision, the last first, and whether there are more.
+    pub fn list_alerts(
+        &self,
+        filter: &AlertFilter,
+        before: u64,
+        limit: usize,
+    ) -> (Vec<Arc<AlertRow>>, bool) {
+        let book = self.alerts().book.lock();
+        let selected = book.kept.before(before).filter(|row| filter.selects(row));
+        let mut rows: Vec<_> = selected.take(limit + 1).cloned().collect();
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        (rows, has_more)
+    }
+
+    /// The alerts that changed after a revision, in order of their revisions; `limit` at most.
+    pub fn alerts_after(&self, revision: u64, limit: usize) -> Vec<Arc<AlertRow>> {
+        self.alerts().book.lock().kept.after(revision).take(limit).cloned().collect()
+    }
+
+    /// The revision of the last change of any alert, as it changes.
+    pub fn alert_signal(&self) -> watch::Receiver<u64> {
+        self.alerts().latest.subscribe()
+    }
+
+    /// The revision of the last change that was made before the server led. Whatever changed after it
+    /// is news, be it only that an alert was over when the breakers were loaded.
+    pub const fn alerts_known_before(&self) -> u64 {
+        self.alerts().loaded
+    }
+
+    /// How many alerts pass the filter that fire, or began at this time or later.
+    pub fn alert_counts(&self, filter: &AlertFilter, since: Time) -> AlertCounts {
+        let mut counts = AlertCounts::default();
+        let book = self.alerts().book.lock();
+        for row in book.kept.before(u64::MAX).filter(|row| filter.selects(row)) {
+            if row.is_firing() || row.started_at >= since {
+                counts.by_severity[row.severity as usize] += 1;
+                counts.firing += u32::from(row.is_firing());
+            }
+        }
+        counts
+    }
+
+    /// How many alerts were raised while too many fired, and are told nobody.
+    pub fn suppressed_alerts(&self) -> u64 {
+        self.alerts().book.lock().kept.suppressed()
+    }
+
+    /// Notes that somebody has seen an alert.
+    ///
+    /// # Errors
+    /// If it is not kept.
+    pub fn acknowledge_alert(
+        &self,
+        id: u64,
+        actor: String,
+        comment: String,
+    ) -> Result<Arc<AlertRow>, EngineError> {
+        let seen = Acknowledgement { actor, comment, at: self.now() };
+        self.alerts()
+            .change(self, |book| book.kept.acknowledge(id, seen))
+            .ok_or(EngineError::UnknownAlert(id))
+    }
+
+    /// The rules of alerts about a breaker; `None` if there is none of this name.
+    fn alert_rules(&self, name: &BreakerName) -> Option<AlertRules> {
+        self.breakers().with(name.as_str(), |_, live| *live.alert_rules(self.policies().defaults()))
+    }
+}
+
+impl Live {
+    /// What the rules have to know of the breaker as it is.
+    fn found(&self) -> Followed {
+        let forced_at = self.breaker.override_in_force().map(|set| set.set_at);
+        Followed::found(self.breaker.state(), self.breaker.mode(), self.breaker.since(), forced_at)
+    }
+}
+
+/// Takes in every breaker as it was loaded. Before anybody changes them.
+pub(crate) fn find_all(engine: &Engine) {
+    let now = engine.now();
+    let mut found = Vec::new();
+    engine.breakers().for_each(|name, live| {
+        let is_out = live.breaker.state() != breaker_core::StateKind::Closed;
+        if is_out || live.breaker.mode() != Mode::Normal {
+            found.push((name.clone(), live.found()));
+        }
+    });
+    engine.alerts().change(engine, |book| {
+        for (name, followed) in found {
+            book.find(&name, followed, now);
+        }
+        book.settle_found(now);
+    });
+}
+
+/// Follows what happens, for ever.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    let mut position = engine.alerts().begins_after;
+    let mut transitions = engine.transition_signal();
+    let mut storage = engine.storage_status();
+    loop {
+        transitions.borrow_and_update();
+        position = take_transitions(&engine, position).await;
+        take_reports(&engine).await;
+        look_again(&engine).await;
+        let failing = storage.borrow_and_update().failing.clone();
+        let failing = failing.map(|failing| (failing.since, failing.error));
+        engine.alerts().change(&engine, |book| book.storage(failing, engine.now()));
+        let next = engine.alerts().book.lock().next_deadline();
+        let sleep = async {
+            match next {
+                Some(time) => engine.clock().sleep_until(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep => {}
+            // The sender lives as long as the engine.
+            _ = transitions.changed() => {}
+            _ = storage.changed() => {}
+            () = engine.signals().reported.filled() => {}
+            () = engine.alerts().rules_changed.notified() => look_at_all(&engine).await,
+        }
+    }
+}
+
+/// Takes in the transitions after a position; returns the new one.
+async fn take_transitions(engine: &Arc<Engine>, mut position: u64) -> u64 {
+    loop {
+        let records = match engine.transitions_after(position, TURN).await {
+            Ok(records) => records,
+            Err(error) => {
+                // So far behind that the history is not kept, or is in a database that is away. What
+                // fires is looked at anew, from the breakers as they are.
+                tracing::warn!(%error, "alerts have missed transitions");
+                position = engine.latest_transition();
+                find_all(engine);
+                look_at_all(engine).await;
+                return position;
+            }
+        };
+        let Some(last) = records.last() else { return position };
+        position = last.id;
+        let now = engine.now();
+        for record in records {
+            let rules = engine.alert_rules(&record.breaker);
+            engine.alerts().change(engine, |book| match rules {
+                Some(rules) => book.take(&record.breaker, &record.transition, &rules, now),
+                None => book.forget(&record.breaker, now),
+            });
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Takes in the breakers that were reported and whose rules ask for that.
+async fn take_reports(engine: &Arc<Engine>) {
+    let mut taken = 0;
+    while let Some(name) = engine.signals().reported.pop() {
+        look_at(engine, &name);
+        taken += 1;
+        if taken % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Looks at the breakers whose time has come.
+async fn look_again(engine: &Arc<Engine>) {
+    let mut looked_at = 0;
+    loop {
+        let due = engine.alerts().book.lock().pop_due(engine.now());
+        let Some(name) = due else { return };
+        look_at(engine, &name);
+        looked_at += 1;
+        if looked_at % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn look_at_all(engine: &Arc<Engine>) {
+    let names = engine.alerts().book.lock().names();
+    for (index, name) in names.iter().enumerate() {
+        look_at(engine, name);
+        if index % TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn look_at(engine: &Arc<Engine>, name: &BreakerName) {
+    let now = engine.now();
+    let seen = engine.breakers().with(name.as_str(), |_, live| {
+        (*live.alert_rules(engine.policies().defaults()), live.last_report_at())
+    });
+    let is_awaited = engine.alerts().change(engine, |book| match seen {
+        None => {
+            book.forget(name, now);
+            false
+        }
+        Some((rules, reported_at)) => {
+            match reported_at.filter(|_| rules.reporters_lost.is_some()) {
+                Some(at) => book.reported(name, at, &rules, now),
+                None => book.look_at(name, &rules, now),
+            }
+            rules.reporters_lost.is_none() || book.is_lost(name)
+        }
+    });
+    if is_awaited {
+        // The next report is to be told, which those before it need not be.
+        engine.breakers().with(name.as_str(), |_, live| live.marks.is_report_told = false);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! Tells receivers of alerts: webhooks, Slack, an Alertmanager.
+//!
+//! One task follows the alerts and puts what has happened into the queue of each receiver that wants
+//! to hear of it; one task for each receiver empties its queue. So a receiver that is slow or dead
+//! keeps nobody waiting but itself. What does not fit into its queue, and what it did not take for an
+//! hour, is counted and logged as dropped.
+//!
+//! A server tells of alerts while it leads, and begins with the first change after that.
+
+mod body;
+mod delivery;
+mod feed;
+mod ledger;
+mod receiver;
+mod signature;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use async_trait::async_trait;
+use breaker_core::Time;
+use breaker_engine::Clock;
+use breaker_proto::v1;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::delivery::{Courier, Http};
+
+pub(crate) use self::feed::EngineFeed;
+pub(crate) use self::ledger::{Dropped, Ledger};
+pub(crate) use self::receiver::{Receiver, ReceiverError, ReceiverSettings};
+
+/// Notices that wait for one receiver; any more are dropped.
+const QUEUE: usize = 1_000;
+/// Notices that are remembered, so that a change which says nothing new is not told again.
+const REMEMBERED: usize = 10_000;
+/// How long receivers may take for what is queued when the server goes down.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Where alerts come from.
+#[async_trait]
+pub(crate) trait Feed: Send + Sync + 'static {
+    /// The revision of the last change that is no news.
+    fn head(&self) -> u64;
+
+    /// Waits for alerts that changed after a revision; in order of their revisions.
+    async fn changed_after(&self, revision: u64) -> Vec<v1::Alert>;
+
+    /// Those that fire, at most `limit`.
+    fn firing(&self, limit: usize) -> Vec<v1::Alert>;
+}
+
+/// What has happened to an alert that is worth telling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Event {
+    /// It fires.
+    Fired,
+    /// It still fires, for the so-manieth time that this is told.
+    Repeated(u32),
+    /// It is over.
+    Resolved,
+}
+
+/// One thing to tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice {
+    pub(crate) alert: v1::Alert,
+    pub(crate) event: Event,
+    pub(crate) at: Time,
+}
+
+/// Those who are told of alerts, and what became of it. Lives as long as the server.
+#[derive(Clone)]
+pub(crate) struct Notifier {
+    receivers: Arc<[Arc<Receiver>]>,
+    ledgers: Arc<[Arc<Ledger>]>,
+    /// None where there is nobody to tell.
+    http: Option<Http>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Event {
+    fn of(alert: &v1::Alert) -> Self {
+        match alert.state() {
+            v1::AlertState::Resolved => Self::Resolved,
+            _ if alert.repeat_count > 0 => Self::Repeated(alert.repeat_count),
+            _ => Self::Fired,
+        }
+    }
+
+    /// The word that receivers get.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Repeated(_) => "repeated",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+impl Notice {
+    /// The same for every attempt to tell this, and for nothing else.
+    fn key(&self) -> String {
+        let id = self.alert.id;
+        match self.event {
+            Event::Repeated(count) => format!("{id}-repeated-{count}"),
+            event => format!("{id}-{}", event.as_str()),
+        }
+    }
+}
+
+impl Notifier {
+    /// # Errors
+    /// If the certificates that this machine trusts cannot be read.
+    pub(crate) fn new(receivers: Vec<Receiver>, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        // Without receivers nothing is asked of the machine.
+        let http = (!receivers.is_empty()).then(delivery::client).transpose()?;
+        let ledgers = receivers.iter().map(|_| Arc::<Ledger>::default()).collect();
+        let receivers = receivers.into_iter().map(Arc::new).collect();
+        Ok(Self { receivers, ledgers, http, clock })
+    }
+
+    /// What became of what was to be told, by the names of the receivers.
+    pub(crate) fn ledgers(&self) -> impl Iterator<Item = (&str, &Ledger)> {
+        let names = self.receivers.iter().map(|receiver| receiver.name());
+        names.zip(self.ledgers.iter().map(Arc::as_ref))
+    }
+
+    /// Tells of alerts until the lead is over, and then for a little while what is left.
+    pub(crate) async fn run(&self, feed: Arc<dyn Feed>, over: CancellationToken) {
+        let Some(http) = &self.http else { return };
+        let mut couriers = JoinSet::new();
+        let mut queues = Vec::with_capacity(self.receivers.len());
+        for (receiver, ledger) in self.receivers.iter().zip(self.ledgers.iter()) {
+            let (queue, notices) = mpsc::channel(QUEUE);
+            let courier = Courier {
+                receiver: Arc::clone(receiver),
+                ledger: Arc::clone(ledger),
+                feed: Arc::clone(&feed),
+                http: http.clone(),
+                clock: Arc::clone(&self.clock),
+            };
+            couriers.spawn(courier.run(notices));
+            queues.push(queue);
+        }
+        tokio::select! {
+            () = over.cancelled() => {}
+            () = self.follow(&*feed, &queues) => {}
+        }
+        drop(queues);
+        let ended = async { while couriers.join_next().await.is_some() {} };
+        if timeout(LAST_WORDS, ended).await.is_err() {
+            couriers.shutdown().await;
+        }
+        for (name, ledger) in self.ledgers() {
+            let left = ledger.abandon_waiting();
+            if left > 0 {
+                tracing::warn!(
+                    receiver = name,
+                    left,
+                    "the server ends, or leads no more, before the receiver was told of all alerts"
+                );
+            }
+        }
+    }
+
+    async fn follow(&self, feed: &dyn Feed, queues: &[mpsc::Sender<Notice>]) {
+        let mut position = feed.head();
+        let mut told = Told::default();
+        loop {
+            for alert in feed.changed_after(position).await {
+                position = position.max(alert.revision);
+                let event = Event::of(&alert);
+                if told.note(alert.id, event) {
+                    self.hand_out(Notice { alert, event, at: self.clock.now() }, queues);
+                }
+            }
+        }
+    }
+
+    fn hand_out(&self, notice: Notice, queues: &[mpsc::Sender<Notice>]) {
+        for ((receiver, ledger), queue) in
+            self.receivers.iter().zip(self.ledgers.iter()).zip(queues)
+        {
+            if !receiver.wants(&notice.alert) {
+                continue;
+            }
+            ledger.wait();
+            if queue.try_send(notice.clone()).is_err() {
+                ledger.dropped(Dropped::QueueFull);
+                tracing::error!(
+                    receiver = receiver.name(),
+                    alert = notice.alert.id,
+                    breaker = notice.alert.breaker,
+                    "the receiver is {QUEUE} alerts behind; this one is dropped"
+                );
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.receivers.iter().map(|receiver| receiver.name())).finish()
+    }
+}
+
+/// What was told already. An alert also changes when somebody acknowledges it.
+#[derive(Default)]
+struct Told {
+    events: HashSet<(u64, Event)>,
+    in_order: VecDeque<(u64, Event)>,
+}
+
+impl Told {
+    /// Notes what is about to be told; `false` if it was told already.
+    fn note(&mut self, id: u64, event: Event) -> bool {
+        if !self.events.insert((id, event)) {
+            return false;
+        }
+        self.in_order.push_back((id, event));
+        if self.in_order.len() > REMEMBERED
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.events.remove(&oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! One receiver: tells it one thing after another, and tries again until it has taken it.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::{error, io};
+
+use backon::{ExponentialBuilder, Retryable as _};
+use breaker_engine::Clock;
+use breaker_proto::v1;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rustls::crypto::ring;
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::receiver::Kind;
+use super::{Dropped, Feed, Ledger, Notice, Receiver, body, signature};
+
+/// Pauses between attempts: the first, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+/// What a receiver did not take for so long after it happened is dropped.
+const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
+/// An Alertmanager forgets what it does not hear of for five minutes.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
+/// Of an answer no more is read.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+/// Most alerts that an Alertmanager is reminded of at once.
+const MAX_REMINDED: usize = 1_000;
+
+/// Brings notices to one receiver.
+pub(super) struct Courier {
+    pub(super) receiver: Arc<Receiver>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) feed: Arc<dyn Feed>,
+    pub(super) http: Http,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The client for all receivers. It follows no redirect: whoever moves says so to an admin.
+pub(super) type Http = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Why an attempt failed. The URL is in none of them: it can hold a secret.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("the receiver cannot be reached: {}", root(.0))]
+    Transport(#[source] hyper_util::client::legacy::Error),
+    #[error("the receiver has not answered within {0:?}")]
+    Timeout(Duration),
+    #[error("the request cannot be made: {0}")]
+    Request(#[from] http::Error),
+    #[error("the receiver answered {status}")]
+    Answer { status: StatusCode, retry_after: Option<Duration> },
+}
+
+pub(super) fn client() -> io::Result<Http> {
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_native_roots(ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+/// The last of the causes of an error, which tells most.
+fn root(error: &dyn error::Error) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
+}
+
+impl Courier {
+    /// Until there are no more notices.
+    pub(super) async fn run(self, mut notices: mpsc::Receiver<Notice>) {
+        let mut reminders = interval(REMIND_EVERY);
+        reminders.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                notice = notices.recv() => match notice {
+                    Some(notice) => self.tell(&notice).await,
+                    None => return,
+                },
+                _ = reminders.tick(), if self.receiver.kind == Kind::Alertmanager => {
+                    self.remind().await;
+                }
+            }
+        }
+    }
+
+    /// Tells one thing, however often it takes.
+    async fn tell(&self, notice: &Notice) {
+        let (body, key) = (self.body(notice), notice.key());
+        let waited = self.clock.now().since(notice.at);
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(PAUSE.0)
+            .with_max_delay(PAUSE.1)
+            .without_max_times()
+            .with_total_delay(Some(GIVE_UP_AFTER.saturating_sub(waited)))
+            .with_jitter();
+        let (receiver, alert) = (self.receiver.name(), notice.alert.id);
+        let told = (|| self.post(&body, Some(&key)))
+            .retry(pauses)
+            .when(Failure::is_passing)
+            .adjust(|failure, pause| pause.map(|pause| failure.pause().unwrap_or(pause)))
+            .notify(|error, pause| {
+                self.ledger.failed();
+                tracing::debug!(receiver, alert, %error, ?pause, "the receiver was not reached");
+            })
+            .await;
+        match told {
+            Ok(()) => self.ledger.took(),
+            Err(error) => {
+                self.ledger.failed();
+                let is_final = !error.is_passing();
+                self.ledger.dropped(if is_final { Dropped::Refused } else { Dropped::Expired });
+                tracing::error!(receiver, alert, %error, "the receiver is not told of the alert");
+            }
+        }
+    }
+
+    /// Tells an Alertmanager what still fires. One attempt: the next reminder comes soon.
+    async fn remind(&self) {
+        let firing = self.feed.firing(MAX_REMINDED);
+        let wanted: Vec<&v1::Alert> =
+            firing.iter().filter(|alert| self.receiver.wants(alert)).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        if let Err(error) = self.post(&body::alertmanager(wanted), None).await {
+            self.ledger.failed();
+            tracing::debug!(receiver = self.receiver.name(), %error, "no reminder got through");
+        }
+    }
+
+    fn body(&self, notice: &Notice) -> Value {
+        match self.receiver.kind {
+            Kind::Webhook => body::webhook(notice),
+            Kind::Slack => body::slack(notice),
+            Kind::Alertmanager => body::alertmanager([&notice.alert]),
+        }
+    }
+
+    async fn post(&self, body: &Value, key: Option<&str>) -> Result<(), Failure> {
+        let Receiver { url, secret, timeout: patience, .. } = &*self.receiver;
+        let body = body.to_string();
+        let mut request = Request::post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(USER_AGENT, concat!("breakerd/", env!("CARGO_PKG_VERSION")));
+        if let Some(authority) = url.authority() {
+            request = request.header(HOST, authority.as_str());
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(secret) = secret {
+            let now = body::seconds(self.clock.now());
+            request =
+                request.header(signature::HEADER, signature::sign(secret, now, body.as_bytes()));
+        }
+        let request = request.body(Full::from(body))?;
+        let answer = timeout(*patience, self.http.request(request));
+        let answer = answer.await.map_err(|_| Failure::Timeout(*patience))?;
+        let (head, rest) = answer.map_err(Failure::Transport)?.into_parts();
+        // Read, so that the connection serves again; whatever it says.
+        let _ = timeout(*patience, Limited::new(rest, MAX_ANSWER_BYTES).collect()).await;
+        if head.status.is_success() { Ok(()) } else { Err(Failure::of(head.status, &head.headers)) }
+    }
+}
+
+impl Failure {
+    fn of(status: StatusCode, headers: &HeaderMap) -> Self {
+        let retry_after = headers
+            .get(RETRY_AFTER)
+            .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
+            .map(|seconds| Duration::from_secs(seconds).min(PAUSE.1));
+        Self::Answer { status, retry_after }
+    }
+
+    /// Whether another attempt may succeed.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport(_) | Self::Timeout(_) => true,
+            Self::Request(_) => false,
+            Self::Answer { status, .. } => {
+                status.is_server_error()
+                    || matches!(
+                        *status,
+                        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+                    )
+            }
+        }
+    }
+
+    /// How long the receiver asked to be left alone.
+    const fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Transport(_) | Self::Timeout(_) | Self::Request(_) => None,
+            Self::Answer { retry_after, .. } => *retry_after,
+        }
+    }
+}
