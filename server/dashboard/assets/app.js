@@ -83,25 +83,36 @@ function startTabs() {
 function startConnection() {
   const [line, banner] = [byId('connection'), byId('lost')];
   const told = h('span', { role: 'alert' });
-  const again = h('button', { class: 'button', type: 'button', text: 'Try now', on: { click: () => live.tryNow() } });
-  const why = h('span', { class: 'quiet' });
-  fill(banner, icon('lost'), told, why, again);
+  const again = h('button', {
+    class: 'button',
+    type: 'button',
+    text: 'Try now',
+    on: { click: () => live.tryNow() },
+  });
+  const why = h('span', { class: 'lost-why' });
+  fill(banner, icon('lost'), h('p', { class: 'lost-text' }, told, ' ', why), again);
   const words = { connecting: 'Connecting', live: 'Live', lost: 'Connection lost' };
   let was = live.connection;
   const change = () => {
     document.body.dataset.connection = line.dataset.state = live.connection;
-    fill(line, icon(live.connection === 'live' ? 'live' : 'lost', 14), h('span', { text: words[live.connection] }));
+    fill(
+      line,
+      icon(live.connection === 'live' ? 'live' : 'lost', 14),
+      h('span', { text: words[live.connection] }),
+    );
     if (live.server) line.title = `breakerd ${live.server.version}`;
     banner.hidden = live.connection !== 'lost';
     say(told, banner.hidden ? '' : 'Connection lost. What is shown is as it was then.');
-    if (was === 'lost' && live.connection === 'live') announce('Connected again. Everything is loaded anew.');
+    if (was === 'lost' && live.connection === 'live')
+      announce('Connected again. Everything is loaded anew.');
     was = live.connection;
     count();
   };
   const count = () => {
     if (live.connection !== 'lost') return;
     const next = live.retryAt - performance.now();
-    const when = live.retryAt === 0 ? 'Connecting …' : `Next try in ${Math.max(1, Math.ceil(next / 1000))} s.`;
+    const when =
+      live.retryAt === 0 ? 'Connecting …' : `Next try in ${Math.max(1, Math.ceil(next / 1000))} s.`;
     const gone = performance.now() - live.lostAt;
     say(why, `${live.reason} ${gone < 1000 ? '' : `That was ${duration(gone)} ago. `}${when}`);
   };
@@ -117,7 +128,10 @@ function startWritable() {
   live.addEventListener('hello', (event) => {
     set();
     if (/** @type {CustomEvent} */ (event).detail.isNew) {
-      toast('The server is of another version now.', { kind: 'fair', action: { text: 'Reload', run: () => location.reload() } });
+      toast('The server is of another version now.', {
+        kind: 'fair',
+        action: { text: 'Reload', run: () => location.reload() },
+      });
     }
   });
   loadServer().then(set, () => {});
@@ -129,7 +143,8 @@ function startAlerts() {
   const told = new Set();
   live.addEventListener('alerts', (event) => {
     for (const alert of /** @type {CustomEvent} */ (event).detail.alerts) {
-      const isNew = alert.state === 'ALERT_STATE_FIRING' && alert.severity !== 'ALERT_SEVERITY_MEDIUM';
+      const isNew =
+        alert.state === 'ALERT_STATE_FIRING' && alert.severity !== 'ALERT_SEVERITY_MEDIUM';
       if (!isNew || told.has(alert.id)) continue;
       told.add(alert.id);
       announce(alert.summary);

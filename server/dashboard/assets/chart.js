@@ -20,11 +20,20 @@ export function chart({ title, series, unit, top, stacked = false }, signal) {
   const legend = h(
     'p',
     { class: 'legend' },
-    ...series.map((one, at) => h('span', { class: 'legend-item' }, swatch(one), h('span', { text: one.title }), values[at])),
+    ...series.map((one, at) =>
+      h('span', { class: 'legend-item' }, swatch(one), h('span', { text: one.title }), values[at]),
+    ),
     when,
   );
   const spoken = h('p', { class: 'unseen' });
-  const element = h('figure', { class: 'chart panel' }, h('figcaption', {}, h('h3', { text: title })), box, legend, spoken);
+  const element = h(
+    'figure',
+    { class: 'chart panel' },
+    h('figcaption', {}, h('h3', { text: title })),
+    box,
+    legend,
+    spoken,
+  );
   /** @type {any} */
   let plot = null;
   /** Times, and the values of each series as they are told. @type {(number | null)[][]} */
@@ -44,20 +53,53 @@ export function chart({ title, series, unit, top, stacked = false }, signal) {
   function draw() {
     plot?.destroy();
     plot = null;
-    if (data[0].length === 0) return fill(box, h('p', { class: 'empty', text: 'Nothing has happened lately.' }));
+    if (data[0].length === 0)
+      return fill(box, h('p', { class: 'empty', text: 'Nothing has happened lately.' }));
     fill(box);
-    const axis = { stroke: colour('--text-3'), grid: { stroke: colour('--grid'), width: 1 }, ticks: { show: false }, font: `12px ${colour('--font')}`, gap: 6 };
+    const axis = {
+      stroke: colour('--text-3'),
+      grid: { stroke: colour('--grid'), width: 1 },
+      ticks: { show: false },
+      font: `12px ${colour('--font')}`,
+      gap: 6,
+    };
     const uPlot = /** @type {any} */ (globalThis).uPlot;
     plot = new uPlot(
       {
         width: Math.max(120, box.clientWidth),
         height: HEIGHT,
         legend: { show: false },
-        cursor: { sync: { key: 'breaker' }, drag: { x: false, y: false }, points: { size: 7 }, y: false },
-        scales: { x: { time: true }, y: { range: (/** @type {any} */ _, /** @type {number} */ _low, /** @type {number} */ high) => [0, top ?? Math.max(high * 1.1, 1e-3)] } },
+        cursor: {
+          sync: { key: 'breaker' },
+          drag: { x: false, y: false },
+          points: { size: 7 },
+          y: false,
+        },
+        scales: {
+          x: { time: true },
+          y: {
+            range: (
+              /** @type {any} */ _,
+              /** @type {number} */ _low,
+              /** @type {number} */ high,
+            ) => [0, top ?? Math.max(high * 1.1, 1e-3)],
+          },
+        },
         axes: [
-          { ...axis, size: 26, space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((time) => timeOfDay(time * 1000).slice(0, 5)) },
-          { ...axis, size: 58, space: 34, values: (/** @type {any} */ _, /** @type {number[]} */ marks) => marks.map((mark) => (mark === 0 ? '0' : unit(mark))) },
+          {
+            ...axis,
+            size: 26,
+            space: 70,
+            values: (/** @type {any} */ _, /** @type {number[]} */ times) =>
+              times.map((time) => timeOfDay(time * 1000).slice(0, 5)),
+          },
+          {
+            ...axis,
+            size: 58,
+            space: 34,
+            values: (/** @type {any} */ _, /** @type {number[]} */ marks) =>
+              marks.map((mark) => (mark === 0 ? '0' : unit(mark))),
+          },
         ],
         series: [{}, ...series.map((one) => line(one, uPlot))],
         hooks: { setCursor: [(/** @type {any} */ of) => point(of.cursor.idx ?? null)] },
@@ -74,12 +116,16 @@ export function chart({ title, series, unit, top, stacked = false }, signal) {
     const sums = [...data];
     for (let number = series.length; number > 0; number -= 1) {
       if (!series[number - 1].bars) continue;
-      sums[number] = data[number].map((value, at) => (value === null ? null : (heights[at] += value)));
+      sums[number] = data[number].map((value, at) =>
+        value === null ? null : (heights[at] += value),
+      );
     }
     return sums;
   }
 
-  const observer = new ResizeObserver(() => plot?.setSize({ width: Math.max(120, box.clientWidth), height: HEIGHT }));
+  const observer = new ResizeObserver(() =>
+    plot?.setSize({ width: Math.max(120, box.clientWidth), height: HEIGHT }),
+  );
   observer.observe(box);
   signal.addEventListener('abort', () => {
     observer.disconnect();
@@ -106,7 +152,10 @@ export function chart({ title, series, unit, top, stacked = false }, signal) {
 
 /** @param {Series} one */
 function swatch(one) {
-  const element = h('span', { class: one.bars ? 'swatch swatch-bar' : 'swatch', 'aria-hidden': 'true' });
+  const element = h('span', {
+    class: one.bars ? 'swatch swatch-bar' : 'swatch',
+    'aria-hidden': 'true',
+  });
   element.style.color = `var(${one.colour})`;
   element.dataset.dash = String(one.dash !== undefined);
   return element;
@@ -115,6 +164,13 @@ function swatch(one) {
 /** @param {Series} one @param {any} uPlot */
 function line(one, uPlot) {
   const stroke = colour(one.colour);
-  if (one.bars) return { stroke, fill: stroke, width: 0, paths: uPlot.paths.bars({ size: [0.8, 12], gap: 1 }), points: { show: false } };
+  if (one.bars)
+    return {
+      stroke,
+      fill: stroke,
+      width: 0,
+      paths: uPlot.paths.bars({ size: [0.8, 12], gap: 1 }),
+      points: { show: false },
+    };
   return { stroke, width: 2, dash: one.dash, points: { show: false }, spanGaps: false };
 }

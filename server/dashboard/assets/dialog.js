@@ -13,9 +13,16 @@ import { icon } from './icons.js';
 export function openDialog(title, content, more = {}) {
   const close = () => dialog.close();
   const id = `dialog-${Math.random().toString(36).slice(2)}`;
-  const button = h('button', { class: 'tool', type: 'button', 'aria-label': 'Close', on: { click: close } }, icon('close'));
+  const button = h(
+    'button',
+    { class: 'tool', type: 'button', 'aria-label': 'Close', on: { click: close } },
+    icon('close'),
+  );
   const dialog = h('dialog', { class: `dialog ${more.class ?? ''}`, 'aria-labelledby': id });
-  dialog.append(h('header', { class: 'dialog-head' }, h('h2', { id, text: title, class: 'wrap' }), button), content(close));
+  dialog.append(
+    h('header', { class: 'dialog-head' }, h('h2', { id, text: title, class: 'wrap' }), button),
+    content(close),
+  );
   dialog.addEventListener('close', () => dialog.remove());
   dialog.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
     // What lies outside of the box is the dialog itself, its veil.

@@ -36,6 +36,8 @@ class Fleet extends EventTarget {
   #loading = null;
   #loadedAt = -Infinity;
   #isOld = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #later;
   /** Names that went while pages were loaded, which may still stand on one of them. @type {Set<string>} */
   #gone = new Set();
 
@@ -45,7 +47,11 @@ class Fleet extends EventTarget {
       const { breakers, deleted } = /** @type {CustomEvent} */ (event).detail;
       if (this.scope !== null) this.learn(breakers, deleted);
     });
-    live.addEventListener('reload', () => (this.#isOld = true));
+    live.addEventListener('reload', (event) => {
+      this.#isOld = true;
+      // Another server may answer now, and what it says is not to be waited for.
+      if (/** @type {CustomEvent} */ (event).detail === 'connection') this.#loadedAt = -Infinity;
+    });
   }
 
   /**
@@ -54,8 +60,12 @@ class Fleet extends EventTarget {
    */
   async load(scope) {
     const isSame = this.scope !== null && JSON.stringify(scope) === JSON.stringify(this.scope);
-    const isFresh = !this.#isOld || performance.now() - this.#loadedAt < LEAST_PAUSE;
-    if (isSame && this.error === null && (this.#loading !== null || (this.isComplete && isFresh))) return;
+    if (isSame && this.error === null) {
+      // One load ends before the next begins, or an uproar would have none of them end.
+      if (this.#loading !== null || (this.isComplete && !this.#isOld)) return;
+      const rest = this.#loadedAt + LEAST_PAUSE - performance.now();
+      if (rest > 0) return this.#loadIn(rest);
+    }
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
@@ -71,8 +81,17 @@ class Fleet extends EventTarget {
       if (isAbort(error)) return;
       this.error = /** @type {Error} */ (error);
     }
-    if (this.#loading === loading) this.#loading = null;
+    this.#loading = null;
+    if (this.#isOld && this.error === null) this.#loadIn(LEAST_PAUSE);
     this.#tell();
+  }
+
+  /** Loads what is asked for a little later, if it is still asked for then. @param {number} pause */
+  #loadIn(pause) {
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined;
+      if (this.scope !== null) this.load(this.scope);
+    }, pause);
   }
 
   /** Loads again what is here; it may be out of date in what no event tells. */
@@ -94,8 +113,16 @@ class Fleet extends EventTarget {
     let token = '';
     do {
       const query = {
-        ...{ page_size: PAGE, page_token: token, view: 'BREAKER_VIEW_BASIC', selector: scope.selector },
-        ...{ states: scope.states.map((state) => `STATE_${state}`), modes: scope.modes.map((mode) => `MODE_${mode}`) },
+        ...{
+          page_size: PAGE,
+          page_token: token,
+          view: 'BREAKER_VIEW_BASIC',
+          selector: scope.selector,
+        },
+        ...{
+          states: scope.states.map((state) => `STATE_${state}`),
+          modes: scope.modes.map((mode) => `MODE_${mode}`),
+        },
       };
       const page = await get('breakers', query, signal);
       for (const breaker of page.breakers) {
@@ -107,9 +134,11 @@ class Fleet extends EventTarget {
       if (!this.isComplete) this.#tell();
     } while (token !== '' && seen.size < MOST);
     // A change that came meanwhile may have brought one that stands on no page.
-    for (const [name, row] of this.rows) if (!seen.has(name) && row.at < began) this.rows.delete(name);
+    for (const [name, row] of this.rows)
+      if (!seen.has(name) && row.at < began) this.rows.delete(name);
     this.hasMore = token !== '';
-    if (scope.selector === '' && scope.states.length + scope.modes.length === 0) this.isTooLarge = this.hasMore;
+    if (scope.selector === '' && scope.states.length + scope.modes.length === 0)
+      this.isTooLarge = this.hasMore;
     this.isComplete = true;
     this.#loadedAt = performance.now();
   }
@@ -126,7 +155,8 @@ class Fleet extends EventTarget {
     }
     for (const breaker of breakers) {
       this.#gone.delete(breaker.name);
-      const isWanted = this.rows.has(breaker.name) || (!this.hasMore && this.scope?.selector === '');
+      const isWanted =
+        this.rows.has(breaker.name) || (!this.hasMore && this.scope?.selector === '');
       if (isWanted && this.rows.size < MOST) this.#put(breaker);
     }
     this.#tell();

@@ -40,12 +40,20 @@ export class Grid {
     this.body = h('div', { class: 'grid-body', role: 'rowgroup' });
     this.element = h(
       'div',
-      { class: 'grid', role: 'grid', tabindex: '0', 'aria-label': options.label, 'aria-multiselectable': options.onSelect ? 'true' : null },
+      {
+        class: 'grid',
+        role: 'grid',
+        tabindex: '0',
+        'aria-label': options.label,
+        'aria-multiselectable': options.onSelect ? 'true' : null,
+      },
       h('div', { class: 'grid-head', role: 'rowgroup' }, options.head),
       this.body,
     );
     this.element.addEventListener('scroll', () => this.#draw(), { passive: true });
-    this.element.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => this.#key(event));
+    this.element.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) =>
+      this.#key(event),
+    );
     this.element.addEventListener('click', (/** @type {MouseEvent} */ event) => this.#click(event));
     const observer = new ResizeObserver(() => this.#measure());
     observer.observe(this.element);
@@ -57,7 +65,8 @@ export class Grid {
     const active = this.items[this.#active];
     const key = active && this.#options.key(active);
     this.items = items;
-    this.#active = key === undefined ? -1 : items.findIndex((item) => this.#options.key(item) === key);
+    this.#active =
+      key === undefined ? -1 : items.findIndex((item) => this.#options.key(item) === key);
     this.element.setAttribute('aria-rowcount', String(items.length + 1));
     this.#size();
     this.#draw();
@@ -120,7 +129,8 @@ export class Grid {
       this.#rows.set(at, row);
       this.#place(row, at);
       // The order of the elements is that of the list, for those who read it element by element.
-      if (row.element.nextElementSibling !== after || row.element.parentElement !== this.body) this.body.insertBefore(row.element, after);
+      if (row.element.nextElementSibling !== after || row.element.parentElement !== this.body)
+        this.body.insertBefore(row.element, after);
       after = row.element;
     }
     for (const { element } of this.#spare) element.remove();
@@ -157,7 +167,8 @@ export class Grid {
     if (item === undefined) return;
     this.#active = at;
     if (target.closest('input') !== null) this.#toggle(item);
-    else if (target.closest('a, button') === null && getSelection()?.isCollapsed !== false) this.#options.open(item);
+    else if (target.closest('a, button') === null && getSelection()?.isCollapsed !== false)
+      this.#options.open(item);
     this.#draw();
   }
 
@@ -175,7 +186,14 @@ export class Grid {
     const end = this.items.length - 1;
     const item = this.items[this.#active];
     /** @type {Record<string, number>} */
-    const moves = { ArrowDown: this.#active + 1, ArrowUp: Math.max(this.#active, 1) - 1, PageDown: this.#active + page, PageUp: this.#active - page, Home: 0, End: end };
+    const moves = {
+      ArrowDown: this.#active + 1,
+      ArrowUp: Math.max(this.#active, 1) - 1,
+      PageDown: this.#active + page,
+      PageUp: this.#active - page,
+      Home: 0,
+      End: end,
+    };
     const to = moves[event.key];
     if (to !== undefined && end >= 0) this.#moveTo(Math.min(end, Math.max(0, to)));
     else if (event.key === 'Enter' && item !== undefined) this.#options.open(item);
@@ -190,8 +208,12 @@ export class Grid {
     this.#active = at;
     const top = at * this.#height;
     const head = this.element.firstElementChild?.clientHeight ?? 0;
-    const [from, to] = [this.element.scrollTop, this.element.scrollTop + this.element.clientHeight - head];
+    const [from, to] = [
+      this.element.scrollTop,
+      this.element.scrollTop + this.element.clientHeight - head,
+    ];
     if (top < from) this.element.scrollTop = top;
-    else if (top + this.#height > to) this.element.scrollTop = top + this.#height - this.element.clientHeight + head;
+    else if (top + this.#height > to)
+      this.element.scrollTop = top + this.#height - this.element.clientHeight + head;
   }
 }

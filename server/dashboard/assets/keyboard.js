@@ -6,14 +6,45 @@ import { h } from './dom.js';
 import { go } from './router.js';
 import { remember, remembered } from './store.js';
 
+/** @type {Record<string, string>} */
 const PAGES = { o: 'overview', b: 'breakers', a: 'alerts', p: 'policies', h: 'history' };
 /** How long `g` waits for the next key, in milliseconds. */
 const PATIENCE = 1500;
 
+/** @type {[string, [string, string][]][]} */
 const GROUPS = [
-  ['Everywhere', [['/', 'search'], ['g o', 'overview'], ['g b', 'breakers'], ['g a', 'alerts'], ['g p', 'policies'], ['g h', 'history'], ['?', 'this help'], ['Esc', 'close a dialog, leave a field']]],
-  ['In the list of breakers', [['↑ ↓', 'move'], ['PgUp PgDn Home End', 'move far'], ['Enter', 'open the breaker’s page'], ['Space', 'select or unselect']]],
-  ['On a breaker’s page', [['f', 'force open'], ['c', 'force close'], ['r', 'release'], ['t', 'trip'], ['x', 'reset']]],
+  [
+    'Everywhere',
+    [
+      ['/', 'search'],
+      ['g o', 'overview'],
+      ['g b', 'breakers'],
+      ['g a', 'alerts'],
+      ['g p', 'policies'],
+      ['g h', 'history'],
+      ['?', 'this help'],
+      ['Esc', 'close a dialog, leave a field'],
+    ],
+  ],
+  [
+    'In the list of breakers',
+    [
+      ['↑ ↓', 'move'],
+      ['PgUp PgDn Home End', 'move far'],
+      ['Enter', 'open the breaker’s page'],
+      ['Space', 'select or unselect'],
+    ],
+  ],
+  [
+    'On a breaker’s page',
+    [
+      ['f', 'force open'],
+      ['c', 'force close'],
+      ['r', 'release'],
+      ['t', 'trip'],
+      ['x', 'reset'],
+    ],
+  ],
 ];
 
 /** Keys of the page that is shown. @type {Record<string, () => void>} */
@@ -60,7 +91,7 @@ export function startKeys(search) {
   /** @param {string} pressed */
   function pageKey(pressed) {
     const page = PAGES[pressed];
-    return page && (() => go(`#/${page}`));
+    return page === undefined ? undefined : () => go(`#/${page}`);
   }
 }
 
@@ -68,16 +99,27 @@ export function startKeys(search) {
 export function openHelp() {
   openDialog('Keyboard and help', () => {
     const groups = GROUPS.map(([title, keys]) =>
-      h('section', {}, h('h3', { text: title }), h('dl', { class: 'keys' }, ...keys.map(([names, what]) => row(names, what)))),
+      h(
+        'section',
+        {},
+        h('h3', { text: title }),
+        h('dl', { class: 'keys' }, ...keys.map(([names, what]) => row(names, what))),
+      ),
     );
-    const isOn = h('input', { type: 'checkbox', on: { change: () => remember('keys', isOn.checked ? null : 'off') } });
+    const isOn = h('input', {
+      type: 'checkbox',
+      on: { change: () => remember('keys', isOn.checked ? null : 'off') },
+    });
     isOn.checked = areOn();
     return h(
       'div',
       { class: 'dialog-body' },
       ...groups,
       h('label', { class: 'check' }, isOn, h('span', { text: 'Single keys do something' })),
-      h('p', { class: 'quiet small', text: 'In selectors, * stays within a part of a name and ** does not: payments/*, **stripe**. All that is shown here is under /api/v1/ as JSON; /api/v1/openapi.json describes it.' }),
+      h('p', {
+        class: 'quiet small',
+        text: 'In selectors, * stays within a part of a name and ** does not: payments/*, **stripe**. All that is shown here is under /api/v1/ as JSON; /api/v1/openapi.json describes it.',
+      }),
     );
   });
 }

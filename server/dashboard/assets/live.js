@@ -62,7 +62,9 @@ class Live extends EventTarget {
       }
     }, 500);
     try {
-      const response = await reached(fetch('api/v1/events', { signal: abort.signal, cache: 'no-store' }));
+      const response = await reached(
+        fetch('api/v1/events', { signal: abort.signal, cache: 'no-store' }),
+      );
       if (!response.ok || response.body === null) {
         throw problem(await response.json().catch(() => undefined), response.status);
       }
@@ -95,7 +97,8 @@ class Live extends EventTarget {
     const detail = JSON.parse(data);
     if (name === 'error') throw problem(detail, 0);
     if (name === 'hello') return this.#greet(detail);
-    if (name === 'resync') return void this.dispatchEvent(new CustomEvent('reload', { detail: 'resync' }));
+    if (name === 'resync')
+      return void this.dispatchEvent(new CustomEvent('reload', { detail: 'resync' }));
     if (name === 'dashboard') {
       setServerTime(detail.server_time);
       this.dashboard = detail;

@@ -6,8 +6,16 @@ import { icon } from './icons.js';
 import { link } from './router.js';
 import { MODE_MEANS, STATE_MEANS, meaning } from './words.js';
 
+/** @type {Record<string, string>} */
 const STATE_ICONS = { CLOSED: 'closed', OPEN: 'open', HALF_OPEN: 'half' };
-const MODE_ICONS = { FORCED_OPEN: 'lock', FORCED_CLOSED: 'lock', DISABLED: 'disabled', SHADOW: 'shadow' };
+/** @type {Record<string, string>} */
+const MODE_ICONS = {
+  FORCED_OPEN: 'lock',
+  FORCED_CLOSED: 'lock',
+  DISABLED: 'disabled',
+  SHADOW: 'shadow',
+};
+/** @type {Record<string, string>} */
 const SEVERITY_ICONS = { MEDIUM: 'medium', HIGH: 'high', CRITICAL: 'critical' };
 
 /** @param {string} state */
@@ -16,25 +24,45 @@ export const stateIcon = (state) => icon(STATE_ICONS[state] ?? 'unknown');
 /** A state: a shape, a word and a colour. @param {string} state */
 export function stateMark(state) {
   const title = meaning(STATE_MEANS, state);
-  return h('span', { class: 'mark', data: { state }, title }, stateIcon(state), h('span', { text: state }));
+  return h(
+    'span',
+    { class: 'mark', data: { state }, title },
+    stateIcon(state),
+    h('span', { text: state }),
+  );
 }
 
 /** A mode; NORMAL is nothing to speak of. @param {string} mode */
 export function modeMark(mode) {
   if (mode === 'NORMAL' || mode === '') return h('span', { class: 'mark-none', text: 'NORMAL' });
   const title = meaning(MODE_MEANS, mode);
-  return h('span', { class: 'mark', data: { mode }, title }, icon(MODE_ICONS[mode], 14), h('span', { text: mode }));
+  return h(
+    'span',
+    { class: 'mark', data: { mode }, title },
+    icon(MODE_ICONS[mode], 14),
+    h('span', { text: mode }),
+  );
 }
 
 /** @param {string} severity */
 export function severityMark(severity) {
-  return h('span', { class: 'mark', data: { severity } }, icon(SEVERITY_ICONS[severity], 14), h('span', { text: severity }));
+  return h(
+    'span',
+    { class: 'mark', data: { severity } },
+    icon(SEVERITY_ICONS[severity], 14),
+    h('span', { text: severity }),
+  );
 }
 
 /** @param {string} word FIRING or RESOLVED */
 export function alertMark(word) {
   const shape = word === 'FIRING' ? 'live' : 'check';
-  return h('span', { class: 'mark mark-plain', data: { alert: word } }, icon(shape, 14), h('span', { text: word }));
+  return h(
+    'span',
+    { class: 'mark mark-plain', data: { alert: word } },
+    icon(shape, 14),
+    h('span', { text: word }),
+  );
 }
 
 /** The name of a breaker, as a link to its page. @param {string} name @param {Record<string, any>} [props] */
@@ -71,7 +99,12 @@ export function share() {
 export function panel(title, { aside, ...props } = {}, ...children) {
   const id = `panel-${title.toLowerCase().replaceAll(/[^a-z]+/g, '-')}`;
   const head = h('header', { class: 'panel-head' }, h('h2', { id, text: title }), aside);
-  return h('section', { ...props, class: `panel ${props.class ?? ''}`, 'aria-labelledby': id }, head, ...children);
+  return h(
+    'section',
+    { ...props, class: `panel ${props.class ?? ''}`, 'aria-labelledby': id },
+    head,
+    ...children,
+  );
 }
 
 /** What is said where there is nothing to show. @param {string} text @param {...any} more */
@@ -92,7 +125,13 @@ export function table(label, columns) {
   const element = h(
     'div',
     { class: 'table-box', tabindex: '0', role: 'region', 'aria-label': label },
-    h('table', {}, h('caption', { class: 'unseen', text: label }), h('thead', {}, h('tr', {}, ...head)), body),
+    h(
+      'table',
+      {},
+      h('caption', { class: 'unseen', text: label }),
+      h('thead', {}, h('tr', {}, ...head)),
+      body,
+    ),
   );
   return { element, body };
 }
@@ -113,5 +152,16 @@ export function errorBox(error) {
       violations.length > 0 && h('ul', { class: 'violations' }, ...violations),
       error.leader && h('p', { text: `The leader is ${error.leader}.` }),
     ),
+  );
+}
+
+/** A sentence that stands out. @param {'good' | 'bad' | 'fair' | 'calm'} kind @param {string} text */
+export function notice(kind, text) {
+  const shape = { bad: 'critical', fair: 'high', good: 'check', calm: 'medium' }[kind] ?? 'medium';
+  return h(
+    'p',
+    { class: 'notice', data: { kind }, role: kind === 'bad' ? 'alert' : 'status' },
+    icon(shape),
+    h('span', { class: 'wrap', text }),
   );
 }

@@ -7,7 +7,11 @@
 export function here() {
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?', 2);
   const [page, ...rest] = path.split('/');
-  return { page: page || 'overview', name: unescaped(rest.join('/')), query: new URLSearchParams(query) };
+  return {
+    page: page || 'overview',
+    name: unescaped(rest.join('/')),
+    query: new URLSearchParams(query),
+  };
 }
 
 /** A name that was typed into the address can be anything. @param {string} name */
@@ -26,12 +30,17 @@ function unescaped(name) {
  * @param {Record<string, string | undefined>} [query] what is empty is left out
  */
 export function link(page, name = '', query = {}) {
-  const path = name === '' ? `#/${page}` : `#/${page}/${name.split('/').map(encodeURIComponent).join('/')}`;
+  const path =
+    name === '' ? `#/${page}` : `#/${page}/${name.split('/').map(encodeURIComponent).join('/')}`;
   const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value !== undefined && value !== '') parameters.set(key, value);
   }
-  const text = parameters.toString().replaceAll('%2F', '/').replaceAll('%2C', ',').replaceAll('*', '*');
+  const text = parameters
+    .toString()
+    .replaceAll('%2F', '/')
+    .replaceAll('%2C', ',')
+    .replaceAll('*', '*');
   return text === '' ? path : `${path}?${text}`;
 }
 

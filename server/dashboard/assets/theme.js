@@ -5,6 +5,7 @@ import { icon } from './icons.js';
 import { remember, remembered } from './store.js';
 
 const ORDER = ['system', 'light', 'dark'];
+/** @type {Record<string, string>} */
 const ICONS = { system: 'system', light: 'sun', dark: 'moon' };
 const system = matchMedia('(prefers-color-scheme: dark)');
 
@@ -41,4 +42,5 @@ export function startThemes(button) {
 }
 
 /** A colour of the theme in force. @param {string} name such as `--open` */
-export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const colour = (name) =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();

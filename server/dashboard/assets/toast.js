@@ -20,8 +20,18 @@ export function toast(text, { kind = 'good', action } = {}) {
     { class: 'toast', data: { kind } },
     icon(ICONS[kind]),
     h('p', { class: 'wrap', text }),
-    action && h('button', { class: 'button', type: 'button', text: action.text, on: { click: action.run } }),
-    h('button', { class: 'tool', type: 'button', 'aria-label': 'Close', on: { click: close } }, icon('close')),
+    action &&
+      h('button', {
+        class: 'button',
+        type: 'button',
+        text: action.text,
+        on: { click: action.run },
+      }),
+    h(
+      'button',
+      { class: 'tool', type: 'button', 'aria-label': 'Close', on: { click: close } },
+      icon('close'),
+    ),
   );
   box.append(element);
   while (box.childElementCount > MOST) box.firstElementChild?.remove();

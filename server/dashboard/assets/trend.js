@@ -10,7 +10,17 @@ const [WIDTH, HEIGHT] = [160, 36];
 export function trend(name) {
   const area = s('path', { class: 'trend-area' });
   const line = s('path', { class: 'trend-line', fill: 'none' });
-  const element = s('svg', { class: `trend ${name}`, viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' }, area, line);
+  const element = s(
+    'svg',
+    {
+      class: `trend ${name}`,
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: 'none',
+      'aria-hidden': 'true',
+    },
+    area,
+    line,
+  );
   /** @param {number[]} values the oldest first */
   const show = (values) => {
     if (values.length < 2) return;

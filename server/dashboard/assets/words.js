@@ -13,17 +13,21 @@ export const ALERT_STATES = ['FIRING', 'RESOLVED'];
 /** @param {string} [value] */ export const modeOf = (value) => without(value, 'MODE_');
 /** @param {string} [value] */ export const causeOf = (value) => without(value, 'CAUSE_');
 /** @param {string} [value] */ export const ruleOf = (value) => without(value, 'ALERT_RULE_');
-/** @param {string} [value] */ export const severityOf = (value) => without(value, 'ALERT_SEVERITY_');
-/** @param {string} [value] */ export const alertStateOf = (value) => without(value, 'ALERT_STATE_');
+/** @param {string} [value] */ export const severityOf = (value) =>
+  without(value, 'ALERT_SEVERITY_');
+/** @param {string} [value] */ export const alertStateOf = (value) =>
+  without(value, 'ALERT_STATE_');
 /** @param {string} [value] */ export const outcomeOf = (value) => without(value, 'OUTCOME_');
 /** @param {string} [value] */ export const sourceOf = (value) => without(value, 'CONFIG_SOURCE_');
 
+/** @type {Record<string, string>} */
 export const STATE_MEANS = {
   CLOSED: 'calls flow',
   OPEN: 'calls are refused',
   HALF_OPEN: 'a few calls, the probes, find out whether calls can flow again',
 };
 
+/** @type {Record<string, string>} */
 export const MODE_MEANS = {
   NORMAL: 'it leads its automatic life',
   FORCED_OPEN: 'every call is denied',
@@ -32,7 +36,7 @@ export const MODE_MEANS = {
   SHADOW: 'transitions happen and are reported, calls are never denied',
 };
 
-/** Why a breaker changed. */
+/** Why a breaker changed. @type {Record<string, string>} */
 export const CAUSES = {
   FAILURE_THRESHOLD: 'failure count reached its threshold',
   CONSECUTIVE_FAILURES: 'too many failures in a row',
@@ -55,6 +59,7 @@ export const CAUSES = {
   DEESCALATED: 'came down one level',
 };
 
+/** @type {Record<string, string>} */
 export const RULES = {
   STATE_CHANGE: 'state change',
   PROLONGED_OUTAGE: 'prolonged outage',
@@ -64,6 +69,7 @@ export const RULES = {
   STORAGE_DEGRADED: 'storage degraded',
 };
 
+/** @type {Record<string, string>} */
 export const SOURCES = {
   BUILT_IN: 'built in',
   SERVER: 'server defaults',
@@ -71,6 +77,7 @@ export const SOURCES = {
   POLICY: 'policy',
 };
 
+/** @type {Record<string, string>} */
 export const THRESHOLD_REASONS = {
   THRESHOLD_REASON_CONFIGURED: 'as configured',
   THRESHOLD_REASON_LEVEL: 'that of its level',
@@ -78,6 +85,7 @@ export const THRESHOLD_REASONS = {
   THRESHOLD_REASON_LOW_FAILURE_RATE: 'raised: few of the recent calls failed',
 };
 
+/** @type {Record<string, string>} */
 export const DURATION_REASONS = {
   DURATION_REASON_CONFIGURED: 'as configured',
   DURATION_REASON_LEVEL: 'that of its level',

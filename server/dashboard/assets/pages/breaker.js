@@ -28,9 +28,22 @@ export function breaker(main, route, signal) {
   const namespace = name.slice(0, name.indexOf('/'));
   const marks = h('div', { class: 'marks breaker-marks' });
   const actions = actionButtons(name);
-  const trail = h('nav', { class: 'trail', 'aria-label': 'Where this is' }, h('a', { href: link('breakers'), text: 'Breakers' }), ' / ', h('a', { href: link('breakers', '', { ns: namespace }), text: namespace }));
+  const trail = h(
+    'nav',
+    { class: 'trail', 'aria-label': 'Where this is' },
+    h('a', { href: link('breakers'), text: 'Breakers' }),
+    ' / ',
+    h('a', { href: link('breakers', '', { ns: namespace }), text: namespace }),
+  );
   const [override, problem] = [h('div'), h('div')];
-  const head = h('header', { class: 'page-head' }, trail, h('h1', { class: 'wrap', text: name }), marks, actions.element);
+  const head = h(
+    'header',
+    { class: 'page-head' },
+    trail,
+    h('h1', { class: 'wrap', text: name }),
+    marks,
+    actions.element,
+  );
   const facts = factPanel();
   const conditions = conditionPanel();
   const activity = activityPanels(name, signal);
@@ -42,7 +55,12 @@ export function breaker(main, route, signal) {
     facts.element,
     past.timeline,
     h('div', { class: 'charts' }, ...activity.charts),
-    h('div', { class: 'breaker-pair' }, h('div', { class: 'stack' }, conditions.element, activity.reporters), past.transitions),
+    h(
+      'div',
+      { class: 'breaker-pair' },
+      h('div', { class: 'stack' }, conditions.element, activity.reporters),
+      past.transitions,
+    ),
     config.element,
   );
   add(main, [head, override, problem, body]);
@@ -79,7 +97,12 @@ export function breaker(main, route, signal) {
     if (state !== '' && is !== state) announce(`${name} is ${is}`);
     [revision, state] = [told.state.revision, is];
     const { level } = told.state;
-    fill(marks, stateMark(is), mode !== 'NORMAL' && modeMark(mode), level && h('span', { class: 'mark mark-plain', title: 'level', text: level.name }));
+    fill(
+      marks,
+      stateMark(is),
+      mode !== 'NORMAL' && modeMark(mode),
+      level && h('span', { class: 'mark mark-plain', title: 'level', text: level.name }),
+    );
     fill(override, told.override && overrideNotice(told.override));
     past.load();
     config.load();
@@ -93,11 +116,31 @@ export function breaker(main, route, signal) {
     [revision, state] = ['', ''];
     fill(marks);
     fill(override);
-    fill(problem, h('div', { class: 'panel lonely' },
-      h('p', { text: 'There is no such breaker.' }),
-      h('p', { class: 'quiet', text: 'It is created from its policy when a client first asks for it.' }),
-      h('p', {}, h('a', { href: link('policies', '', { explain: name }), text: 'Which configuration it would have' }), ' · ', h('a', { href: link('history', '', { selector: name }), text: 'What is kept of its history' })),
-    ));
+    fill(
+      problem,
+      h(
+        'div',
+        { class: 'panel lonely' },
+        h('p', { text: 'There is no such breaker.' }),
+        h('p', {
+          class: 'quiet',
+          text: 'It is created from its policy when a client first asks for it.',
+        }),
+        h(
+          'p',
+          {},
+          h('a', {
+            href: link('policies', '', { explain: name }),
+            text: 'Which configuration it would have',
+          }),
+          ' · ',
+          h('a', {
+            href: link('history', '', { selector: name }),
+            text: 'What is kept of its history',
+          }),
+        ),
+      ),
+    );
   }
 
   const again = () => {
@@ -108,21 +151,39 @@ export function breaker(main, route, signal) {
   };
   const timer = setInterval(again, LOOK);
   signal.addEventListener('abort', () => clearInterval(timer));
-  live.addEventListener('changes', (event) => {
-    const { breakers, deleted } = /** @type {CustomEvent} */ (event).detail;
-    const mine = breakers.find((/** @type {any} */ one) => one.name === name);
-    if (deleted.includes(name) || (mine && mine.state.revision !== revision)) look();
-  }, { signal });
-  live.addEventListener('reload', () => {
-    revision = '';
-    look();
-    activity.load();
-  }, { signal });
+  live.addEventListener(
+    'changes',
+    (event) => {
+      const { breakers, deleted } = /** @type {CustomEvent} */ (event).detail;
+      const mine = breakers.find((/** @type {any} */ one) => one.name === name);
+      if (deleted.includes(name) || (mine && mine.state.revision !== revision)) look();
+    },
+    { signal },
+  );
+  live.addEventListener(
+    'reload',
+    () => {
+      revision = '';
+      look();
+      activity.load();
+    },
+    { signal },
+  );
   const key = (/** @type {string} */ action) => () => {
     const button = actions.element.querySelector(`[data-action=${action}]`);
-    if (live.server?.writable && button && !button.hidden && !actions.element.hidden) openAction({ names: [name], action });
+    if (live.server?.writable && button && !button.hidden && !actions.element.hidden)
+      openAction({ names: [name], action });
   };
-  keysOfPage({ f: key('forceOpen'), c: key('forceClose'), r: key('release'), t: key('trip'), x: key('reset') }, signal);
+  keysOfPage(
+    {
+      f: key('forceOpen'),
+      c: key('forceClose'),
+      r: key('release'),
+      t: key('trip'),
+      x: key('reset'),
+    },
+    signal,
+  );
   look();
   activity.load();
   return { title: name, update: () => {} };
@@ -130,11 +191,24 @@ export function breaker(main, route, signal) {
 
 /** @param {any} override */
 function overrideNotice({ mode, actor, reason, set_time: set, expire_time: ends }) {
-  const end = ends === undefined ? 'Only Release ends it.' : h('span', {}, 'It ends ', ago(ends), '.');
+  const end =
+    ends === undefined ? 'Only Release ends it.' : h('span', {}, 'It ends ', ago(ends), '.');
   return h(
     'div',
     { class: 'notice override', data: { kind: 'info' } },
     icon(modeOf(mode) === 'SHADOW' ? 'shadow' : modeOf(mode) === 'DISABLED' ? 'disabled' : 'lock'),
-    h('p', { class: 'wrap' }, h('strong', { text: modeOf(mode) }), ' by ', h('strong', { text: actor || 'somebody' }), ' ', ago(set), reason && ': ', reason && h('q', { text: reason }), '. ', end),
+    h(
+      'p',
+      { class: 'wrap' },
+      h('strong', { text: modeOf(mode) }),
+      ' by ',
+      h('strong', { text: actor || 'somebody' }),
+      ' ',
+      ago(set),
+      reason && ': ',
+      reason && h('q', { text: reason }),
+      '. ',
+      end,
+    ),
   );
 }

@@ -3,14 +3,13 @@
 import { openAction } from '../action.js';
 import { add, fill, h, say } from '../dom.js';
 import { EVERYTHING, MOST, fleet } from '../fleet.js';
-import { count, plural } from '../format.js';
+import { count } from '../format.js';
 import { selector } from '../glob.js';
 import { Grid } from '../grid.js';
-import { icon } from '../icons.js';
 import { live } from '../live.js';
 import { errorBox } from '../parts.js';
 import { go, link, note } from '../router.js';
-import { MODES, STATES } from '../words.js';
+import { MOST_SELECTED, filterBar, selectionBar } from './breakers/bar.js';
 import { SORTS, address, apply, read } from './breakers/filter.js';
 import { headings, line } from './breakers/line.js';
 
@@ -24,8 +23,6 @@ const REFRESH = 30_000;
 const SHOW = 200;
 /** How long to wait for the next letter before the server is asked. */
 const TYPING = 300;
-/** So many can be acted on one by one; for more there are globs. */
-const MOST_SELECTED = 500;
 
 /** Where the list was scrolled to, by its address, so that going back leads to the same place. */
 const places = new Map();
@@ -37,14 +34,39 @@ export function breakers(main, route, signal) {
   let due;
   const head = headings({ sort: sortBy, all: selectAll });
   /** @type {Grid<Row>} */
-  const grid = new Grid({ label: 'Breakers', head: head.element, key: (row) => row.name, make: line, open: (row) => go(link('breakers', row.name)), onSelect: showSelection }, signal);
+  const grid = new Grid(
+    {
+      label: 'Breakers',
+      head: head.element,
+      key: (row) => row.name,
+      make: line,
+      open: (row) => go(link('breakers', row.name)),
+      onSelect: showSelection,
+    },
+    signal,
+  );
   const bar = filterBar((change, isTyping) => set(change, isTyping));
-  const [counted, problem, notice] = [h('p', { class: 'quiet', role: 'status' }), h('div'), h('p', { class: 'notice', data: { kind: 'fair' }, hidden: true })];
+  const [counted, problem, notice] = [
+    h('p', { class: 'quiet', role: 'status' }),
+    h('div'),
+    h('p', { class: 'notice', data: { kind: 'fair' }, hidden: true }),
+  ];
   const none = h('p', { class: 'empty grid-empty', hidden: true });
   const selection = selectionBar(() => act([...grid.selected]), clearSelection);
-  const onGlob = h('button', { class: 'button needs-write', type: 'button', text: 'Act on a glob …', on: { click: actOnGlob } });
+  const onGlob = h('button', {
+    class: 'button needs-write',
+    type: 'button',
+    text: 'Act on a glob …',
+    on: { click: actOnGlob },
+  });
   add(main, [
-    h('header', { class: 'page-head' }, h('h1', { text: 'Breakers' }), counted, h('div', { class: 'actions' }, onGlob)),
+    h(
+      'header',
+      { class: 'page-head' },
+      h('h1', { text: 'Breakers' }),
+      counted,
+      h('div', { class: 'actions' }, onGlob),
+    ),
     bar.element,
     notice,
     problem,
@@ -82,7 +104,8 @@ export function breakers(main, route, signal) {
     const total = Number(live.dashboard?.summary.breakers ?? 0);
     const isTooLarge = fleet.isTooLarge || total > MOST;
     const text = filter.q;
-    const isNarrow = text !== '' || filter.ns !== '' || filter.state.length + filter.mode.length > 0;
+    const isNarrow =
+      text !== '' || filter.ns !== '' || filter.state.length + filter.mode.length > 0;
     if (!isTooLarge || !isNarrow) return void fleet.load(EVERYTHING);
     clearTimeout(due);
     const scope = { selector: selector(text, filter.ns), states: filter.state, modes: filter.mode };
@@ -93,18 +116,33 @@ export function breakers(main, route, signal) {
     const { rows, byState } = apply(fleet.rows.values(), filter);
     grid.show(rows);
     bar.options(fleet.rows.values(), byState);
-    const whole = fleet.scope?.selector === '' && !fleet.hasMore ? ` of ${count(fleet.rows.size)}` : '';
-    say(counted, fleet.isComplete || fleet.rows.size > 0 ? `${count(rows.length)}${whole}${fleet.isComplete ? '' : ', loading …'}` : 'Loading …');
+    const whole =
+      fleet.scope?.selector === '' && !fleet.hasMore ? ` of ${count(fleet.rows.size)}` : '';
+    say(
+      counted,
+      fleet.isComplete || fleet.rows.size > 0
+        ? `${count(rows.length)}${whole}${fleet.isComplete ? '' : ', loading …'}`
+        : 'Loading …',
+    );
     none.hidden = rows.length > 0 || !fleet.isComplete;
-    say(none, fleet.rows.size === 0 && filter.q === '' ? 'There are no breakers yet. One is created when a client first asks for it.' : 'No breaker is like that.');
+    say(
+      none,
+      fleet.rows.size === 0 && filter.q === ''
+        ? 'There are no breakers yet. One is created when a client first asks for it.'
+        : 'No breaker is like that.',
+    );
     notice.hidden = !fleet.hasMore;
-    say(notice, `These are the first ${count(MOST)} by name, and there are more. Search by a part of a name or a glob, or choose a namespace or a state: then the server is asked.`);
+    say(
+      notice,
+      `These are the first ${count(MOST)} by name, and there are more. Search by a part of a name or a glob, or choose a namespace or a state: then the server is asked.`,
+    );
     fill(problem, fleet.error && errorBox(fleet.error));
     showSelection();
   }
 
   function showSelection() {
-    for (const name of grid.selected) if (fleet.isComplete && !fleet.rows.has(name)) grid.selected.delete(name);
+    for (const name of grid.selected)
+      if (fleet.isComplete && !fleet.rows.has(name)) grid.selected.delete(name);
     const amount = grid.selected.size;
     const all = amount > 0 && grid.items.every((row) => grid.selected.has(row.name));
     head.show(filter, all ? true : amount > 0 ? 'some' : false);
@@ -136,12 +174,16 @@ export function breakers(main, route, signal) {
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let showing;
-  fleet.addEventListener('change', () => {
-    showing ??= setTimeout(() => {
-      showing = undefined;
-      draw();
-    }, SHOW);
-  }, { signal });
+  fleet.addEventListener(
+    'change',
+    () => {
+      showing ??= setTimeout(() => {
+        showing = undefined;
+        draw();
+      }, SHOW);
+    },
+    { signal },
+  );
   live.addEventListener('reload', () => load(), { signal });
 
   const timers = [
@@ -162,111 +204,11 @@ export function breakers(main, route, signal) {
     places.set(address(filter), lastTop);
   });
   let lastTop = 0;
-  grid.element.addEventListener('scroll', () => (lastTop = grid.element.scrollTop), { passive: true });
+  grid.element.addEventListener('scroll', () => (lastTop = grid.element.scrollTop), {
+    passive: true,
+  });
 
   show(filter);
   requestAnimationFrame(() => (grid.element.scrollTop = places.get(address(filter)) ?? 0));
   return { title: 'Breakers', update: (next) => show(read(next.query)) };
-}
-
-/**
- * The fields that say what is shown.
- * @param {(change: Partial<import('./breakers/filter.js').Filter>, isTyping?: boolean) => void} set
- */
-function filterBar(set) {
-  const q = h('input', { type: 'search', 'aria-label': 'Search by name or glob', placeholder: 'Search: a part of a name, or a glob', data: { search: '' }, autocomplete: 'off', spellcheck: 'false', autocapitalize: 'off', on: { input: () => set({ q: q.value.trim().toLowerCase() }, true) } });
-  const ns = choice('Namespace', 'All namespaces', (value) => set({ ns: value }));
-  const mode = choice('Mode', 'All modes', (value) => set({ mode: value === '' ? [] : [value] }));
-  const level = choice('Level', 'All levels', (value) => set({ level: value }));
-  const sort = choice('Sort by', '', (value) => set({ sort: value, dir: SORTS[value].first }));
-  mode.options(MODES);
-  sort.options(Object.keys(SORTS), (key) => `by ${SORTS[key].title.toLowerCase()}`);
-  sort.element.classList.add('only-narrow');
-  /** @type {string[]} */
-  let chosen = [];
-  const states = STATES.map((state) => {
-    const number = h('span', { class: 'chip-count' });
-    const shape = icon(state === 'HALF_OPEN' ? 'half' : state.toLowerCase(), 14);
-    const toggle = () => set({ state: chosen.includes(state) ? chosen.filter((one) => one !== state) : [...chosen, state] });
-    const button = h('button', { type: 'button', class: 'chip', data: { state }, on: { click: toggle } }, shape, h('span', { text: state }), number);
-    return { state, button, number };
-  });
-  const find = h('div', { class: 'search' }, icon('search'), q, h('kbd', { text: '/', 'aria-hidden': 'true' }));
-  const element = h('div', { class: 'filters', role: 'search' }, find, h('div', { class: 'chips', role: 'group', 'aria-label': 'States' }, ...states.map(({ button }) => button)), ns.element, mode.element, level.element, sort.element);
-  return {
-    element,
-    /** @param {import('./breakers/filter.js').Filter} filter */
-    show(filter) {
-      if (q.value.trim().toLowerCase() !== filter.q) q.value = filter.q;
-      ns.show(filter.ns);
-      mode.show(filter.mode[0] ?? '');
-      level.show(filter.level);
-      sort.show(filter.sort);
-      chosen = filter.state;
-      for (const { state, button } of states) button.setAttribute('aria-pressed', String(chosen.includes(state)));
-    },
-    /** @param {Iterable<Row>} rows @param {Record<string, number>} byState */
-    options(rows, byState) {
-      const [namespaces, levels] = [new Set(), new Set()];
-      for (const row of rows) {
-        namespaces.add(row.namespace);
-        if (row.level !== '') levels.add(row.level);
-      }
-      ns.options([...namespaces].sort());
-      level.options([...levels].sort());
-      for (const { state, number } of states) say(number, count(byState[state]));
-    },
-  };
-}
-
-/**
- * A field with one of several words.
- * @param {string} label
- * @param {string} all the word for no choice; empty if there is always one
- * @param {(value: string) => void} set
- */
-export function choice(label, all, set) {
-  const field = h('select', { 'aria-label': label, on: { change: () => set(field.value) } });
-  let [known, value] = ['', ''];
-  /** @param {string[]} words @param {(word: string) => string} [text] */
-  const options = (words, text = (word) => word) => {
-    // What the address says stays to be seen, be there such a breaker or not.
-    const offered = value === '' || words.includes(value) ? words : [...words, value];
-    if (offered.join('\n') === known && field.childElementCount > 0) return;
-    known = offered.join('\n');
-    fill(field, all !== '' && h('option', { value: '', text: all }), ...offered.map((word) => h('option', { value: word, text: text(word) })));
-    field.value = value;
-  };
-  options([]);
-  return {
-    element: field,
-    options,
-    /** @param {string} next */
-    show(next) {
-      value = next;
-      if (next !== '' && !known.split('\n').includes(next)) options(known === '' ? [] : known.split('\n'));
-      field.value = next;
-    },
-  };
-}
-
-/** @param {() => void} act @param {() => void} clear */
-function selectionBar(act, clear) {
-  const text = h('p', { 'aria-live': 'polite' });
-  const element = h(
-    'div',
-    { class: 'selection needs-write', hidden: true, role: 'region', 'aria-label': 'Selection' },
-    text,
-    h('button', { class: 'button button-strong', type: 'button', text: 'Act on them …', on: { click: act } }),
-    h('button', { class: 'button', type: 'button', text: 'Clear', on: { click: clear } }),
-  );
-  return {
-    element,
-    /** @param {number} amount */
-    show(amount) {
-      element.hidden = amount === 0;
-      const more = amount > MOST_SELECTED ? `, more than the ${count(MOST_SELECTED)} that can be acted on one by one` : '';
-      say(text, `${plural(amount, 'breaker')} selected${more}`);
-    },
-  };
 }

@@ -17,9 +17,25 @@ const PAUSE = 1_000;
 
 /** Causes that are asked for together. @type {Record<string, string[]>} */
 const GROUPS = {
-  'done by people': ['FORCED_OPEN', 'FORCED_CLOSED', 'DISABLED', 'SHADOWED', 'RELEASED', 'TRIPPED', 'RESET'],
-  'trips and re-opens': ['FAILURE_THRESHOLD', 'CONSECUTIVE_FAILURES', 'FAILURE_RATE', 'SLOW_CALL_RATE', 'PROBE_FAILED', 'PROBE_EXPIRED', 'PROBE_RATE'],
-  'recoveries': ['OPEN_ELAPSED', 'PROBES_SUCCEEDED', 'RAMP_COMPLETED', 'DEESCALATED'],
+  'done by people': [
+    'FORCED_OPEN',
+    'FORCED_CLOSED',
+    'DISABLED',
+    'SHADOWED',
+    'RELEASED',
+    'TRIPPED',
+    'RESET',
+  ],
+  'trips and re-opens': [
+    'FAILURE_THRESHOLD',
+    'CONSECUTIVE_FAILURES',
+    'FAILURE_RATE',
+    'SLOW_CALL_RATE',
+    'PROBE_FAILED',
+    'PROBE_EXPIRED',
+    'PROBE_RATE',
+  ],
+  recoveries: ['OPEN_ELAPSED', 'PROBES_SUCCEEDED', 'RAMP_COMPLETED', 'DEESCALATED'],
 };
 
 /** @typedef {{ selector: string, cause: string, actor: string, from: string, to: string }} Filter times as an input has them */
@@ -36,19 +52,35 @@ export function history(main, route, signal) {
 
   const form = filterForm((next) => go(address(next)));
   const past = transitionTable({ withBreaker: true });
-  const [counted, problem, none] = [h('p', { class: 'quiet', role: 'status' }), h('div'), empty('Nothing like that is kept.')];
-  const more = h('button', { class: 'button', type: 'button', text: 'Show earlier ones', on: { click: () => load(true) } });
+  const [counted, problem, none] = [
+    h('p', { class: 'quiet', role: 'status' }),
+    h('div'),
+    empty('Nothing like that is kept.'),
+  ];
+  const more = h('button', {
+    class: 'button',
+    type: 'button',
+    text: 'Show earlier ones',
+    on: { click: () => load(true) },
+  });
   none.hidden = true;
   more.hidden = true;
   add(main, [
     h('header', { class: 'page-head' }, h('h1', { text: 'History' }), counted),
     form.element,
     problem,
-    h('section', { class: 'panel live', 'aria-label': 'Transitions' }, past.element, none, h('p', { class: 'panel-more' }, more)),
+    h(
+      'section',
+      { class: 'panel live', 'aria-label': 'Transitions' },
+      past.element,
+      none,
+      h('p', { class: 'panel-more' }, more),
+    ),
   ]);
 
   /** @param {string} from the token of the page @param {AbortSignal} until */
-  const page = (from, until) => get('transitions', { ...asked(filter), page_size: PAGE, page_token: from }, until);
+  const page = (from, until) =>
+    get('transitions', { ...asked(filter), page_size: PAGE, page_token: from }, until);
 
   /** @param {boolean} isMore */
   async function load(isMore) {
@@ -82,7 +114,12 @@ export function history(main, route, signal) {
     none.hidden = shown.length > 0;
     more.hidden = token === '';
     say(more, shown.length === 0 ? 'Look further back' : 'Show earlier ones');
-    say(counted, shown.length === 0 ? '' : `the latest ${plural(shown.length, 'transition')}${token === '' ? ', all that are kept' : ''}`);
+    say(
+      counted,
+      shown.length === 0
+        ? ''
+        : `the latest ${plural(shown.length, 'transition')}${token === '' ? ', all that are kept' : ''}`,
+    );
   }
 
   /** What is new comes on top; what is shown already stays where it is. */
@@ -105,12 +142,16 @@ export function history(main, route, signal) {
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let due;
-  live.addEventListener('changes', () => {
-    due ??= setTimeout(() => {
-      due = undefined;
-      look();
-    }, PAUSE);
-  }, { signal });
+  live.addEventListener(
+    'changes',
+    () => {
+      due ??= setTimeout(() => {
+        due = undefined;
+        look();
+      }, PAUSE);
+    },
+    { signal },
+  );
   live.addEventListener('reload', () => load(false), { signal });
   signal.addEventListener('abort', () => clearTimeout(due));
 
@@ -129,7 +170,13 @@ export function history(main, route, signal) {
 /** @param {URLSearchParams} query @returns {Filter} */
 function read(query) {
   const of = (/** @type {string} */ name) => query.get(name) ?? '';
-  return { selector: of('selector'), cause: of('cause'), actor: of('actor'), from: of('from'), to: of('to') };
+  return {
+    selector: of('selector'),
+    cause: of('cause'),
+    actor: of('actor'),
+    from: of('from'),
+    to: of('to'),
+  };
 }
 
 /** @param {Filter} filter */
@@ -151,20 +198,69 @@ function toServer(local) {
 function filterForm(set) {
   const text = { type: 'text', autocomplete: 'off', spellcheck: 'false', autocapitalize: 'off' };
   const selector = h('input', { ...text, placeholder: 'payments/*', data: { search: '' } });
-  const cause = h('select', {}, h('option', { value: '', text: 'any' }), h('optgroup', { label: 'Together' }, ...Object.keys(GROUPS).map((group) => h('option', { value: group, text: group }))), h('optgroup', { label: 'One cause' }, ...Object.keys(CAUSES).map((one) => h('option', { value: one, text: meaning(CAUSES, one) }))));
+  const cause = h(
+    'select',
+    {},
+    h('option', { value: '', text: 'any' }),
+    h(
+      'optgroup',
+      { label: 'Together' },
+      ...Object.keys(GROUPS).map((group) => h('option', { value: group, text: group })),
+    ),
+    h(
+      'optgroup',
+      { label: 'One cause' },
+      ...Object.keys(CAUSES).map((one) => h('option', { value: one, text: meaning(CAUSES, one) })),
+    ),
+  );
   const actor = h('input', text);
   const from = h('input', { type: 'datetime-local', step: '1' });
   const to = h('input', { type: 'datetime-local', step: '1' });
-  const apply = () => set({ selector: selector.value.trim(), cause: cause.value, actor: actor.value.trim(), from: from.value, to: to.value });
-  const label = (/** @type {string} */ title, /** @type {any} */ control) => h('label', { class: 'field' }, h('span', { text: title }), control);
-  const clear = h('button', { class: 'button', type: 'button', text: 'Clear', on: { click: () => set({ selector: '', cause: '', actor: '', from: '', to: '' }) } });
-  const element = h('form', { class: 'filters filters-form', role: 'search', on: { submit: (/** @type {Event} */ event) => (event.preventDefault(), apply()), change: apply } },
-    label('Breaker or glob', selector), label('Cause', cause), label('Who, exactly', actor), label('From', from), label('Until', to), h('button', { class: 'button', type: 'submit', text: 'Search' }), clear);
+  const apply = () =>
+    set({
+      selector: selector.value.trim(),
+      cause: cause.value,
+      actor: actor.value.trim(),
+      from: from.value,
+      to: to.value,
+    });
+  const label = (/** @type {string} */ title, /** @type {any} */ control) =>
+    h('label', { class: 'field' }, h('span', { text: title }), control);
+  const clear = h('button', {
+    class: 'button',
+    type: 'button',
+    text: 'Clear',
+    on: { click: () => set({ selector: '', cause: '', actor: '', from: '', to: '' }) },
+  });
+  const element = h(
+    'form',
+    {
+      class: 'filters filters-form',
+      role: 'search',
+      on: {
+        submit: (/** @type {Event} */ event) => (event.preventDefault(), apply()),
+        change: apply,
+      },
+    },
+    label('Breaker or glob', selector),
+    label('Cause', cause),
+    label('Who, exactly', actor),
+    label('From', from),
+    label('Until', to),
+    h('button', { class: 'button', type: 'submit', text: 'Search' }),
+    clear,
+  );
   return {
     element,
     /** @param {Filter} filter */
     show(filter) {
-      for (const [control, value] of [[selector, filter.selector], [cause, filter.cause], [actor, filter.actor], [from, filter.from], [to, filter.to]]) {
+      for (const [control, value] of [
+        [selector, filter.selector],
+        [cause, filter.cause],
+        [actor, filter.actor],
+        [from, filter.from],
+        [to, filter.to],
+      ]) {
         if (control.value !== value) control.value = value;
       }
       clear.hidden = Object.values(filter).every((value) => value === '');

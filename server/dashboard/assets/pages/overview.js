@@ -27,7 +27,12 @@ live.addEventListener('dashboard', () => {
 export function overview(main, _route, signal) {
   const version = h('p', { class: 'quiet small' });
   const head = h('header', { class: 'page-head' }, h('h1', { text: 'Overview' }), version);
-  const [wholeHealth, traffic, alerting, storage] = [healthPanel(), trafficPanel(), alertPanel(), storagePanel()];
+  const [wholeHealth, traffic, alerting, storage] = [
+    healthPanel(),
+    trafficPanel(),
+    alertPanel(),
+    storagePanel(),
+  ];
   const [unhealthy, namespaces] = [unhealthyPanel(), namespacePanel(signal)];
   const busiest = busyPanel('Busiest', 'calls', 'Nobody calls anything just now.');
   const slowest = busyPanel('Slowest', 'time', 'No successes have been reported.');
@@ -61,17 +66,23 @@ export function overview(main, _route, signal) {
     slowest.show(told.slowest);
     denied.show(told.most_denied);
     const uptime = duration(toMillis(told.uptime) ?? 0);
-    say(version, `breakerd ${told.server_version}, leading for ${uptime}, ${plural(told.watch_streams, 'watch stream')}`);
+    say(
+      version,
+      `breakerd ${told.server_version}, leading for ${uptime}, ${plural(told.watch_streams, 'watch stream')}`,
+    );
   };
   live.addEventListener('dashboard', show, { signal });
   show();
   if (live.dashboard === null) {
-    get('dashboard', {}, signal).then((told) => {
-      live.dashboard ??= told;
-      show();
-    }, (error) => {
-      if (!isAbort(error) && live.dashboard === null) fill(waiting, errorBox(error));
-    });
+    get('dashboard', {}, signal).then(
+      (told) => {
+        live.dashboard ??= told;
+        show();
+      },
+      (error) => {
+        if (!isAbort(error) && live.dashboard === null) fill(waiting, errorBox(error));
+      },
+    );
   }
   return { title: 'Overview' };
 }
@@ -83,11 +94,21 @@ function trafficPanel() {
     figure('Failing', 'share', '%'),
     figure('Denied', 'denied', '/s'),
   ];
-  const element = h('section', { class: 'panel figures', 'aria-label': 'Traffic of the whole fleet' }, ...parts.map((part) => part.element));
-  const share = (/** @type {any} */ rates) => (rates.calls === 0 ? 0 : (rates.failures / rates.calls) * 100);
+  const element = h(
+    'section',
+    { class: 'panel figures', 'aria-label': 'Traffic of the whole fleet' },
+    ...parts.map((part) => part.element),
+  );
+  const share = (/** @type {any} */ rates) =>
+    rates.calls === 0 ? 0 : (rates.failures / rates.calls) * 100;
   /** @param {any} told */
   const show = ({ rates }) => {
-    const values = [(/** @type {any} */ one) => one.calls, (/** @type {any} */ one) => one.failures, share, (/** @type {any} */ one) => one.denied];
+    const values = [
+      (/** @type {any} */ one) => one.calls,
+      (/** @type {any} */ one) => one.failures,
+      share,
+      (/** @type {any} */ one) => one.denied,
+    ];
     parts.forEach((part, at) => part.show(values[at](rates), recent.map(values[at])));
   };
   return { element, show };
@@ -98,7 +119,13 @@ function figure(title, name, unit) {
   const number = h('span', { class: 'figure-number' });
   const line = trend(`trend-${name}`);
   const value = h('p', {}, number, h('span', { class: 'figure-unit', text: ` ${unit}` }));
-  const element = h('div', { class: 'figure' }, h('h2', { class: 'figure-title', text: title }), value, line.element);
+  const element = h(
+    'div',
+    { class: 'figure' },
+    h('h2', { class: 'figure-title', text: title }),
+    value,
+    line.element,
+  );
   /** @param {number} current @param {number[]} last */
   const show = (current, last) => {
     say(number, rate(current));
@@ -124,7 +151,12 @@ function alertPanel() {
       fill(
         counts,
         ...['critical', 'high', 'medium'].map((severity) =>
-          h('span', { class: 'mark', data: { severity: severity.toUpperCase() } }, icon(severity, 14), h('span', { text: `${count(counted[severity])} ${severity.toUpperCase()}` })),
+          h(
+            'span',
+            { class: 'mark', data: { severity: severity.toUpperCase() } },
+            icon(severity, 14),
+            h('span', { text: `${count(counted[severity])} ${severity.toUpperCase()}` }),
+          ),
         ),
         h('span', { class: 'quiet', text: `${count(counted.firing)} firing` }),
       );
@@ -145,9 +177,18 @@ function storagePanel() {
       const text = storage.degraded
         ? `Writing fails for ${duration(toMillis(storage.failing_for) ?? 0)}`
         : 'Everything is written';
-      fill(line, icon(storage.degraded ? 'critical' : 'storage'), h('span', { text: waiting > 0 && !storage.degraded ? 'Writing' : text }));
+      fill(
+        line,
+        icon(storage.degraded ? 'critical' : 'storage'),
+        h('span', { text: waiting > 0 && !storage.degraded ? 'Writing' : text }),
+      );
       const queue = `${plural(Number(storage.waiting_breakers), 'breaker')} and ${plural(Number(storage.waiting_transitions), 'transition')} wait to be written.`;
-      say(why, storage.degraded ? `${capital(storage.error)}. ${queue} What is decided goes on from memory.` : queue);
+      say(
+        why,
+        storage.degraded
+          ? `${capital(storage.error)}. ${queue} What is decided goes on from memory.`
+          : queue,
+      );
     },
   };
 }

@@ -20,7 +20,10 @@ export function transitionTable({ withBreaker }) {
     },
     /** @param {any[]} transitions */
     more(transitions) {
-      add(body, transitions.map((one) => row(one, withBreaker)));
+      add(
+        body,
+        transitions.map((one) => row(one, withBreaker)),
+      );
     },
   };
 }
@@ -29,15 +32,30 @@ export function transitionTable({ withBreaker }) {
 function row(transition, withBreaker) {
   const { counts, actor, reason } = transition;
   const cause = causeOf(transition.cause);
-  const numbers = counts.window_calls > 0 ? `${count(counts.window_failures)} of ${count(counts.window_calls)} calls in the window failed` : '';
+  const numbers =
+    counts.window_calls > 0
+      ? `${count(counts.window_failures)} of ${count(counts.window_calls)} calls in the window failed`
+      : '';
   return h(
     'tr',
     {},
     h('td', { class: 'nowrap' }, ago(transition.time)),
     withBreaker && h('th', { scope: 'row' }, breakerLink(transition.breaker)),
     h('td', {}, change(transition)),
-    h('td', { title: cause }, h('span', { text: meaning(CAUSES, cause) }), numbers && h('span', { class: 'quiet small block', text: numbers })),
-    h('td', { class: 'wrap' }, actor ? h('strong', { text: actor }) : h('span', { class: 'quiet', text: reason ? '' : 'by itself' }), reason && h('span', { class: 'quiet block', text: reason })),
+    h(
+      'td',
+      { title: cause },
+      h('span', { text: meaning(CAUSES, cause) }),
+      numbers && h('span', { class: 'quiet small block', text: numbers }),
+    ),
+    h(
+      'td',
+      { class: 'wrap' },
+      actor
+        ? h('strong', { text: actor })
+        : h('span', { class: 'quiet', text: reason ? '' : 'by itself' }),
+      reason && h('span', { class: 'quiet block', text: reason }),
+    ),
   );
 }
 
@@ -46,13 +64,29 @@ function change(transition) {
   const [from, to] = [stateOf(transition.from_state), stateOf(transition.to_state)];
   const [before, after] = [modeOf(transition.from_mode), modeOf(transition.to_mode)];
   const lines = [];
-  if (from !== to || (before === after && transition.from_level === transition.to_level)) lines.push(h('span', { class: 'change' }, stateMark(from), to_(), stateMark(to)));
-  if (before !== after) lines.push(h('span', { class: 'change' }, modeMark(before), to_(), modeMark(after)));
+  if (from !== to || (before === after && transition.from_level === transition.to_level))
+    lines.push(h('span', { class: 'change' }, stateMark(from), to_(), stateMark(to)));
+  if (before !== after)
+    lines.push(h('span', { class: 'change' }, modeMark(before), to_(), modeMark(after)));
   if (transition.from_level !== transition.to_level) {
     const [low, high] = [transition.from_level || 'no level', transition.to_level || 'no level'];
-    lines.push(h('span', { class: 'change' }, h('span', { class: 'mark mark-plain', text: low }), to_(), h('span', { class: 'mark mark-plain', text: high })));
+    lines.push(
+      h(
+        'span',
+        { class: 'change' },
+        h('span', { class: 'mark mark-plain', text: low }),
+        to_(),
+        h('span', { class: 'mark mark-plain', text: high }),
+      ),
+    );
   }
   return h('span', { class: 'changes' }, ...lines);
 }
 
-const to_ = () => h('span', { class: 'change-to' }, icon('arrow', 12), h('span', { class: 'unseen', text: ' to ' }));
+const to_ = () =>
+  h(
+    'span',
+    { class: 'change-to' },
+    icon('arrow', 12),
+    h('span', { class: 'unseen', text: ' to ' }),
+  );

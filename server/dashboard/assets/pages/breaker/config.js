@@ -9,7 +9,10 @@ import { SOURCES, meaning, sourceOf } from '../../words.js';
 /** @param {string} name @param {AbortSignal} signal */
 export function configPanel(name, signal) {
   const box = h('div');
-  const more = h('a', { href: link('policies', '', { explain: name }), text: 'Which policies match' });
+  const more = h('a', {
+    href: link('policies', '', { explain: name }),
+    text: 'Which policies match',
+  });
   return {
     element: panel('Configuration', { aside: more, class: 'config' }, box),
     async load() {
@@ -30,18 +33,32 @@ export function configPanel(name, signal) {
 export function configTable(values) {
   if (values.length === 0) return empty('Nothing is set.');
   const { element, body } = table('Values of the configuration', ['Value', 'Set to', 'Where from']);
-  add(body, values.map(({ key, value, source, policy }) => {
-    const from = sourceOf(source);
-    const where = policy ? h('span', {}, 'policy ', h('a', { href: link('policies', policy), text: policy })) : meaning(SOURCES, from);
-    return h('tr', { data: { source: from } }, h('th', { scope: 'row' }, h('code', { text: key })), h('td', {}, valueText(value)), h('td', {}, where));
-  }));
+  element.classList.add('config-table');
+  add(
+    body,
+    values.map(({ key, value, source, policy }) => {
+      const from = sourceOf(source);
+      const where = policy
+        ? h('span', {}, 'policy ', h('a', { href: link('policies', policy), text: policy }))
+        : meaning(SOURCES, from);
+      return h(
+        'tr',
+        { data: { source: from } },
+        h('th', { scope: 'row' }, h('code', { text: key })),
+        h('td', {}, valueText(value)),
+        h('td', {}, where),
+      );
+    }),
+  );
   return element;
 }
 
 /** @param {string} json as it stands in a configuration file; empty where it is off */
 function valueText(json) {
   if (json === '') return h('span', { class: 'quiet', text: 'not set' });
-  return json === 'false' ? h('span', { class: 'quiet', text: 'off' }) : h('code', { class: 'wrap', text: pretty(json) });
+  return json === 'false'
+    ? h('span', { class: 'quiet', text: 'off' })
+    : h('code', { class: 'wrap', text: pretty(json) });
 }
 
 /** @param {string} json */
@@ -58,10 +75,15 @@ const isTable = (value) => value !== null && typeof value === 'object' && !Array
 
 /** @param {any} value @returns {string} */
 function plain(value) {
-  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map((one) => (isTable(one) ? `(${plain(one)})` : plain(one))).join(', ');
+  if (Array.isArray(value))
+    return value.length === 0
+      ? 'none'
+      : value.map((one) => (isTable(one) ? `(${plain(one)})` : plain(one))).join(', ');
   if (isTable(value)) {
     const { name, ...rest } = value;
-    const told = Object.entries(rest).map(([key, one]) => `${key} ${isTable(one) ? `(${plain(one)})` : plain(one)}`);
+    const told = Object.entries(rest).map(
+      ([key, one]) => `${key} ${isTable(one) ? `(${plain(one)})` : plain(one)}`,
+    );
     return [name, ...told].filter(Boolean).join(', ');
   }
   return String(value);

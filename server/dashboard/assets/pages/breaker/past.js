@@ -9,7 +9,13 @@ import { spans, timeline } from '../../timeline.js';
 import { transitionTable } from '../transitions.js';
 
 /** Spans to look back over, in milliseconds. */
-const RANGES = [[15, '15 min'], [60, '1 h'], [360, '6 h'], [1440, '24 h'], [10_080, '7 d']].map(([minutes, text]) => ({ length: Number(minutes) * 60_000, text: String(text) }));
+const RANGES = [
+  [15, '15 min'],
+  [60, '1 h'],
+  [360, '6 h'],
+  [1440, '24 h'],
+  [10_080, '7 d'],
+].map(([minutes, text]) => ({ length: Number(minutes) * 60_000, text: String(text) }));
 /** Transitions that are looked at for the strip; what was before the first of them is not told. */
 const MOST = 1_000;
 /** Transitions that are shown one by one. */
@@ -25,8 +31,19 @@ export function historyPanels(name, signal) {
   let isCut = false;
 
   const strip = timeline();
-  const buttons = RANGES.map((one) => h('button', { type: 'button', text: one.text, 'aria-pressed': String(one === range), on: { click: () => choose(one) } }));
-  const choices = h('div', { class: 'segments', role: 'group', 'aria-label': 'Look back over' }, ...buttons);
+  const buttons = RANGES.map((one) =>
+    h('button', {
+      type: 'button',
+      text: one.text,
+      'aria-pressed': String(one === range),
+      on: { click: () => choose(one) },
+    }),
+  );
+  const choices = h(
+    'div',
+    { class: 'segments', role: 'group', 'aria-label': 'Look back over' },
+    ...buttons,
+  );
   const past = transitionTable({ withBreaker: false });
   const [none, problem] = [empty('It has never changed since its history is kept.'), h('div')];
   const all = h('a', { href: link('history', '', { selector: name }), text: 'All transitions' });
@@ -34,7 +51,9 @@ export function historyPanels(name, signal) {
   /** @param {typeof range} next */
   function choose(next) {
     range = next;
-    buttons.forEach((button, at) => button.setAttribute('aria-pressed', String(RANGES[at] === next)));
+    buttons.forEach((button, at) =>
+      button.setAttribute('aria-pressed', String(RANGES[at] === next)),
+    );
     load();
   }
 

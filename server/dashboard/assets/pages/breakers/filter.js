@@ -20,7 +20,11 @@ import { MODES, STATES } from '../../words.js';
 /** What the list can be sorted by; the first word is what people read. @type {Record<string, { title: string, by: (row: Row) => string | number, first: 'asc' | 'desc' }>} */
 export const SORTS = {
   name: { title: 'Breaker', by: (row) => row.name, first: 'asc' },
-  state: { title: 'State', by: (row) => ['CLOSED', 'HALF_OPEN', 'OPEN'].indexOf(row.state), first: 'desc' },
+  state: {
+    title: 'State',
+    by: (row) => ['CLOSED', 'HALF_OPEN', 'OPEN'].indexOf(row.state),
+    first: 'desc',
+  },
   mode: { title: 'Mode', by: (row) => MODES.indexOf(row.mode), first: 'desc' },
   level: { title: 'Level', by: (row) => row.levelNumber, first: 'desc' },
   failure_rate: { title: 'Failure rate', by: (row) => row.failureRate, first: 'desc' },

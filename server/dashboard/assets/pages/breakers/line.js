@@ -10,36 +10,64 @@ import { SORTS } from './filter.js';
 /** @typedef {import('../../row.js').Row} Row */
 
 /** Cells after the name, and the classes that say how wide they are and when there is no room for them. */
-const COLUMNS = ['state', 'mode', 'level', 'failure_rate', 'response', 'pace', 'calls', 'denied', 'since', 'retry'];
+const COLUMNS = [
+  'state',
+  'mode',
+  'level',
+  'failure_rate',
+  'response',
+  'pace',
+  'calls',
+  'denied',
+  'since',
+  'retry',
+];
 const NUMBERS = ['failure_rate', 'response', 'pace', 'calls', 'denied', 'since', 'retry'];
 
 /** @param {string} column */
-const classOf = (column) => `cell cell-${column.replace('_', '-')}${NUMBERS.includes(column) ? ' number' : ''}`;
+const classOf = (column) =>
+  `cell cell-${column.replace('_', '-')}${NUMBERS.includes(column) ? ' number' : ''}`;
 
 /**
  * The row of the headings.
  * @param {{ sort: (by: string) => void, all: (() => void) | undefined }} on
  */
 export function headings(on) {
-  const box = h('input', { type: 'checkbox', 'aria-label': 'Select all that are shown', on: { change: on.all } });
+  const box = h('input', {
+    type: 'checkbox',
+    'aria-label': 'Select all that are shown',
+    on: { change: on.all },
+  });
   /** @type {Map<string, HTMLElement>} */
   const sortable = new Map();
   const cells = ['name', ...COLUMNS].map((column) => {
-    if (column === 'pace') return h('div', { role: 'columnheader', class: classOf(column), text: 'Calls /s' });
-    const button = h('button', { type: 'button', class: 'sort', text: SORTS[column].title, on: { click: () => on.sort(column) } });
+    if (column === 'pace')
+      return h('div', { role: 'columnheader', class: classOf(column), text: 'Calls /s' });
+    const button = h('button', {
+      type: 'button',
+      class: 'sort',
+      text: SORTS[column].title,
+      on: { click: () => on.sort(column) },
+    });
     button.append(icon('down', 12));
     const cell = h('div', { role: 'columnheader', class: classOf(column) }, button);
     sortable.set(column, cell);
     return cell;
   });
   const select = h('div', { role: 'columnheader', class: 'cell cell-select needs-write' }, box);
-  const element = h('div', { role: 'row', class: 'grid-row grid-headings', 'aria-rowindex': '1' }, select, ...cells);
+  const element = h(
+    'div',
+    { role: 'row', class: 'grid-row grid-headings', 'aria-rowindex': '1' },
+    select,
+    ...cells,
+  );
   return {
     element,
     /** @param {{ sort: string, dir: string }} filter @param {boolean | 'some'} selected */
     show({ sort, dir }, selected) {
       for (const [column, cell] of sortable) {
-        if (column === sort) cell.setAttribute('aria-sort', dir === 'asc' ? 'ascending' : 'descending');
+        if (column === sort)
+          cell.setAttribute('aria-sort', dir === 'asc' ? 'ascending' : 'descending');
         else cell.removeAttribute('aria-sort');
       }
       box.checked = selected === true;
@@ -52,11 +80,19 @@ export function headings(on) {
 export function line() {
   const box = h('input', { type: 'checkbox', tabindex: '-1' });
   const name = h('div', { role: 'rowheader', class: 'cell cell-name' });
-  const cells = Object.fromEntries(COLUMNS.map((column) => [column, h('div', { role: 'gridcell', class: classOf(column) })]));
+  const cells = Object.fromEntries(
+    COLUMNS.map((column) => [column, h('div', { role: 'gridcell', class: classOf(column) })]),
+  );
   const failing = share();
   cells.failure_rate.append(failing.element);
   const select = h('div', { role: 'gridcell', class: 'cell cell-select needs-write' }, box);
-  const element = h('div', { role: 'row', class: 'grid-row' }, select, name, ...Object.values(cells));
+  const element = h(
+    'div',
+    { role: 'row', class: 'grid-row' },
+    select,
+    name,
+    ...Object.values(cells),
+  );
   const was = { name: '', state: '', mode: '', level: '' };
 
   /** @param {Row} row */
@@ -71,7 +107,11 @@ export function line() {
     }
     if (row.mode !== was.mode) fill(cells.mode, modeMark(row.mode));
     if (row.level !== was.level) {
-      fill(cells.level, row.level !== '' && h('span', { class: row.levelNumber > 0 ? 'mark mark-plain' : 'quiet', text: row.level }));
+      fill(
+        cells.level,
+        row.level !== '' &&
+          h('span', { class: row.levelNumber > 0 ? 'mark mark-plain' : 'quiet', text: row.level }),
+      );
     }
     Object.assign(was, { name: row.name, state: row.state, mode: row.mode, level: row.level });
   }
@@ -90,7 +130,8 @@ export function line() {
       say(cells.since, duration(now() - row.since));
       cells.since.title = row.sinceTime === '' ? '' : `since ${dateTime(toTime(row.sinceTime))}`;
       say(cells.retry, row.retryAt === null ? '–' : duration(row.retryAt - now()));
-      cells.mode.title = row.overrideEnds === '' ? '' : `ends ${relative(toTime(row.overrideEnds))}`;
+      cells.mode.title =
+        row.overrideEnds === '' ? '' : `ends ${relative(toTime(row.overrideEnds))}`;
     },
   };
 }

@@ -8,9 +8,21 @@ import { alertStateOf, severityOf } from '../../words.js';
 
 /** @param {any} alert */
 export function alertLine(alert) {
-  const [marks, text, when] = [h('span', { class: 'marks' }), h('span', { class: 'wrap' }), h('span', { class: 'quiet small' })];
-  const words = alert.breaker === '' ? text : h('a', { class: 'plain', href: link('breakers', alert.breaker) }, text);
-  const element = h('li', { class: 'alert-line' }, h('div', { class: 'alert-line-head' }, marks, when), words);
+  const [marks, text, when] = [
+    h('span', { class: 'marks' }),
+    h('span', { class: 'wrap' }),
+    h('span', { class: 'quiet small' }),
+  ];
+  const words =
+    alert.breaker === ''
+      ? text
+      : h('a', { class: 'plain', href: link('breakers', alert.breaker) }, text);
+  const element = h(
+    'li',
+    { class: 'alert-line' },
+    h('div', { class: 'alert-line-head' }, marks, when),
+    words,
+  );
   let revision = '';
   return {
     element,
@@ -20,7 +32,11 @@ export function alertLine(alert) {
       revision = one.revision;
       fill(marks, severityMark(severityOf(one.severity)), alertMark(alertStateOf(one.state)));
       say(text, one.summary);
-      fill(when, ago(one.end_time ?? one.start_time), one.acknowledgement && `, acknowledged by ${one.acknowledgement.actor || 'somebody'}`);
+      fill(
+        when,
+        ago(one.end_time ?? one.start_time),
+        one.acknowledgement && `, acknowledged by ${one.acknowledgement.actor || 'somebody'}`,
+      );
     },
   };
 }

@@ -19,11 +19,19 @@ export function busyPanel(title, about, nothing) {
   const none = empty(nothing);
   const element = panel(title, {}, list, none);
   let top = 1;
-  const show = keyed(list, { key: (/** @type {any} */ one) => one.breaker, make: (one) => line(one.breaker) });
+  const show = keyed(list, {
+    key: (/** @type {any} */ one) => one.breaker,
+    make: (one) => line(one.breaker),
+  });
 
   /** @param {string} name */
   function line(name) {
-    const [mark, number, more, bar] = [h('span'), h('span', { class: 'busy-number' }), h('span', { class: 'busy-more quiet small' }), h('span', { class: 'busy-bar' })];
+    const [mark, number, more, bar] = [
+      h('span'),
+      h('span', { class: 'busy-number' }),
+      h('span', { class: 'busy-more quiet small' }),
+      h('span', { class: 'busy-bar' }),
+    ];
     const item = h('li', {}, bar, mark, breakerLink(name), more, number);
     let was = '';
     return {
@@ -32,7 +40,15 @@ export function busyPanel(title, about, nothing) {
       show(one) {
         const state = stateOf(one.state);
         if (state !== was) {
-          fill(mark, h('span', { class: 'mark mark-bare', data: { state }, title: state }, stateIcon(state), h('span', { class: 'unseen', text: state })));
+          fill(
+            mark,
+            h(
+              'span',
+              { class: 'mark mark-bare', data: { state }, title: state },
+              stateIcon(state),
+              h('span', { class: 'unseen', text: state }),
+            ),
+          );
         }
         was = state;
         say(number, text(value(one)));

@@ -7,8 +7,27 @@ import { panel } from '../../parts.js';
 import { link } from '../../router.js';
 import { MODE_MEANS, STATES } from '../../words.js';
 
-const FIELDS = { CLOSED: 'closed', OPEN: 'open', HALF_OPEN: 'half_open', NORMAL: 'normal', FORCED_OPEN: 'forced_open', FORCED_CLOSED: 'forced_closed', DISABLED: 'disabled', SHADOW: 'shadow' };
-const ICONS = { CLOSED: 'closed', OPEN: 'open', HALF_OPEN: 'half', FORCED_OPEN: 'lock', FORCED_CLOSED: 'lock', DISABLED: 'disabled', SHADOW: 'shadow' };
+/** @type {Record<string, string>} */
+const FIELDS = {
+  CLOSED: 'closed',
+  OPEN: 'open',
+  HALF_OPEN: 'half_open',
+  NORMAL: 'normal',
+  FORCED_OPEN: 'forced_open',
+  FORCED_CLOSED: 'forced_closed',
+  DISABLED: 'disabled',
+  SHADOW: 'shadow',
+};
+/** @type {Record<string, string>} */
+const ICONS = {
+  CLOSED: 'closed',
+  OPEN: 'open',
+  HALF_OPEN: 'half',
+  FORCED_OPEN: 'lock',
+  FORCED_CLOSED: 'lock',
+  DISABLED: 'disabled',
+  SHADOW: 'shadow',
+};
 const OVERRIDES = ['FORCED_OPEN', 'FORCED_CLOSED', 'DISABLED', 'SHADOW'];
 
 export function healthPanel() {
@@ -20,16 +39,34 @@ export function healthPanel() {
   const element = panel(
     'Health',
     { class: 'health' },
-    h('div', { class: 'health-whole' }, h('p', {}, number, h('span', { class: 'health-unit', text: '%' })), all),
-    h('div', { class: 'health-parts' }, bar.element, h('ul', { class: 'totals' }, ...states.map((part) => part.element))),
-    h('div', { class: 'health-modes' }, h('h3', { text: 'Overrides' }), h('ul', { class: 'totals totals-small' }, ...modes.map((part) => part.element))),
+    h(
+      'div',
+      { class: 'health-whole' },
+      h('p', {}, number, h('span', { class: 'health-unit', text: '%' })),
+      all,
+    ),
+    h(
+      'div',
+      { class: 'health-parts' },
+      bar.element,
+      h('ul', { class: 'totals' }, ...states.map((part) => part.element)),
+    ),
+    h(
+      'div',
+      { class: 'health-modes' },
+      h('h3', { text: 'Overrides' }),
+      h('ul', { class: 'totals totals-small' }, ...modes.map((part) => part.element)),
+    ),
   );
   return {
     element,
     /** @param {any} summary */
     show(summary) {
       say(number, health(summary.health_percent));
-      say(all, `of ${plural(Number(summary.breakers), 'breaker')} ${Number(summary.breakers) === 1 ? 'is' : 'are'} CLOSED`);
+      say(
+        all,
+        `of ${plural(Number(summary.breakers), 'breaker')} ${Number(summary.breakers) === 1 ? 'is' : 'are'} CLOSED`,
+      );
       bar.show(summary);
       for (const part of [...states, ...modes]) part.show(summary);
     },
@@ -41,7 +78,12 @@ function total(word, href) {
   const number = h('span', { class: 'total-number' });
   const kind = STATES.includes(word) ? { state: word } : { mode: word };
   const title = MODE_MEANS[word];
-  const mark = h('span', { class: 'total-word' }, icon(ICONS[word], STATES.includes(word) ? 16 : 14), h('span', { text: word }));
+  const mark = h(
+    'span',
+    { class: 'total-word' },
+    icon(ICONS[word], STATES.includes(word) ? 16 : 14),
+    h('span', { text: word }),
+  );
   const element = h('li', {}, h('a', { class: 'total', href, data: kind, title }, mark, number));
   return {
     element,

@@ -36,10 +36,11 @@ export function namespacePanel(signal) {
     say(more, `The ${count(namespaces.length)} with the lowest health of ${count(all)}.`);
   }
 
-  const quietly = () => look().catch((error) => {
-    // What cannot be loaded now is loaded with the next news.
-    if (!isAbort(error)) lookedAt = -Infinity;
-  });
+  const quietly = () =>
+    look().catch((error) => {
+      // What cannot be loaded now is loaded with the next news.
+      if (!isAbort(error)) lookedAt = -Infinity;
+    });
   live.addEventListener('dashboard', quietly, { signal });
   quietly();
   return { element };
@@ -48,10 +49,24 @@ export function namespacePanel(signal) {
 /** @param {any} first */
 function row(first) {
   const bar = healthBar();
-  const cells = ['health_percent', 'breakers', 'closed', 'open', 'half_open'].map((field) => ({ field, cell: h('td', { class: field === 'closed' ? 'number wide' : 'number' }) }));
+  const cells = ['health_percent', 'breakers', 'closed', 'open', 'half_open'].map((field) => ({
+    field,
+    cell: h('td', { class: field === 'closed' ? 'number wide' : 'number' }),
+  }));
   const [percent, ...numbers] = cells.map(({ cell }) => cell);
-  const name = h('th', { scope: 'row' }, h('a', { href: link('breakers', '', { ns: first.namespace }), text: first.namespace }));
-  const element = h('tr', {}, name, percent, h('td', { class: 'wide bar-cell' }, bar.element), ...numbers);
+  const name = h(
+    'th',
+    { scope: 'row' },
+    h('a', { href: link('breakers', '', { ns: first.namespace }), text: first.namespace }),
+  );
+  const element = h(
+    'tr',
+    {},
+    name,
+    percent,
+    h('td', { class: 'wide bar-cell' }, bar.element),
+    ...numbers,
+  );
   return {
     element,
     /** @param {any} one */

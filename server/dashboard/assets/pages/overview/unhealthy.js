@@ -17,7 +17,12 @@ export function unhealthyPanel() {
     { text: 'In state', class: 'number' },
     { text: 'Retry in', class: 'number wide' },
   ]);
-  const none = h('p', { class: 'empty empty-good' }, icon('closed', 20), h('span', { text: 'Every breaker is CLOSED.' }));
+  const none = h(
+    'p',
+    { class: 'empty empty-good' },
+    icon('closed', 20),
+    h('span', { text: 'Every breaker is CLOSED.' }),
+  );
   const element = panel('Unhealthy breakers', { class: 'unhealthy', aside: all }, box, none);
   const show = keyed(body, { key: (/** @type {any} */ one) => one.breaker, make: row });
   return {
@@ -28,7 +33,12 @@ export function unhealthyPanel() {
       box.hidden = unhealthy.length === 0;
       none.hidden = unhealthy.length > 0;
       all.hidden = unhealthy.length === 0;
-      say(all, Number(summary.unhealthy) > unhealthy.length ? `All ${count(summary.unhealthy)}` : 'In the list');
+      say(
+        all,
+        Number(summary.unhealthy) > unhealthy.length
+          ? `All ${count(summary.unhealthy)}`
+          : 'In the list',
+      );
     },
   };
 }
@@ -37,7 +47,15 @@ function row() {
   const [state, since, retry] = [h('div', { class: 'marks' }), h('span'), h('span')];
   const rate = share();
   const name = h('th', { scope: 'row' });
-  const element = h('tr', {}, name, h('td', {}, state), h('td', { class: 'number' }, rate.element), h('td', { class: 'number' }, since), h('td', { class: 'number wide' }, retry));
+  const element = h(
+    'tr',
+    {},
+    name,
+    h('td', {}, state),
+    h('td', { class: 'number' }, rate.element),
+    h('td', { class: 'number' }, since),
+    h('td', { class: 'number wide' }, retry),
+  );
   let was = '';
   return {
     element,
@@ -49,7 +67,12 @@ function row() {
       if (is !== was) {
         const mode = modeOf(one.mode);
         if (was === '') name.append(breakerLink(one.breaker));
-        fill(state, stateMark(stateOf(one.state)), mode !== 'NORMAL' && modeMark(mode), one.level && h('span', { class: 'mark mark-plain', text: one.level }));
+        fill(
+          state,
+          stateMark(stateOf(one.state)),
+          mode !== 'NORMAL' && modeMark(mode),
+          one.level && h('span', { class: 'mark mark-plain', text: one.level }),
+        );
         was = is;
       }
       rate.show(one.failure_rate);

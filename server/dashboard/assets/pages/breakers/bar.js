@@ -1,0 +1,130 @@
+// @ts-check
+// The fields above the list, and what is said of the selection below it.
+import { choice } from '../../choice.js';
+import { h, say } from '../../dom.js';
+import { count, plural } from '../../format.js';
+import { icon } from '../../icons.js';
+import { MODES, STATES } from '../../words.js';
+import { SORTS } from './filter.js';
+
+/** @typedef {import('../../row.js').Row} Row */
+
+/** So many can be acted on one by one; for more there are globs. */
+export const MOST_SELECTED = 500;
+
+/**
+ * The fields that say what is shown.
+ * @param {(change: Partial<import('./filter.js').Filter>, isTyping?: boolean) => void} set
+ */
+export function filterBar(set) {
+  const q = h('input', {
+    type: 'search',
+    'aria-label': 'Search by name or glob',
+    placeholder: 'Search: a part of a name, or a glob',
+    data: { search: '' },
+    autocomplete: 'off',
+    spellcheck: 'false',
+    autocapitalize: 'off',
+    on: { input: () => set({ q: q.value.trim().toLowerCase() }, true) },
+  });
+  const ns = choice('Namespace', 'All namespaces', (value) => set({ ns: value }));
+  const mode = choice('Mode', 'All modes', (value) => set({ mode: value === '' ? [] : [value] }));
+  const level = choice('Level', 'All levels', (value) => set({ level: value }));
+  const sort = choice('Sort by', '', (value) => set({ sort: value, dir: SORTS[value].first }));
+  mode.options(MODES);
+  sort.options(Object.keys(SORTS), (key) => `by ${SORTS[key].title.toLowerCase()}`);
+  sort.element.classList.add('only-narrow');
+  /** @type {string[]} */
+  let chosen = [];
+  const states = STATES.map((state) => {
+    const number = h('span', { class: 'chip-count' });
+    const shape = icon(state === 'HALF_OPEN' ? 'half' : state.toLowerCase(), 14);
+    const toggle = () =>
+      set({
+        state: chosen.includes(state) ? chosen.filter((one) => one !== state) : [...chosen, state],
+      });
+    const button = h(
+      'button',
+      { type: 'button', class: 'chip', data: { state }, on: { click: toggle } },
+      shape,
+      h('span', { text: state }),
+      number,
+    );
+    return { state, button, number };
+  });
+  const find = h(
+    'div',
+    { class: 'search' },
+    icon('search'),
+    q,
+    h('kbd', { text: '/', 'aria-hidden': 'true' }),
+  );
+  const element = h(
+    'div',
+    { class: 'filters', role: 'search' },
+    find,
+    h(
+      'div',
+      { class: 'chips', role: 'group', 'aria-label': 'States' },
+      ...states.map(({ button }) => button),
+    ),
+    ns.element,
+    mode.element,
+    level.element,
+    sort.element,
+  );
+  return {
+    element,
+    /** @param {import('./filter.js').Filter} filter */
+    show(filter) {
+      if (q.value.trim().toLowerCase() !== filter.q) q.value = filter.q;
+      ns.show(filter.ns);
+      mode.show(filter.mode[0] ?? '');
+      level.show(filter.level);
+      sort.show(filter.sort);
+      chosen = filter.state;
+      for (const { state, button } of states)
+        button.setAttribute('aria-pressed', String(chosen.includes(state)));
+    },
+    /** @param {Iterable<Row>} rows @param {Record<string, number>} byState */
+    options(rows, byState) {
+      const [namespaces, levels] = [new Set(), new Set()];
+      for (const row of rows) {
+        namespaces.add(row.namespace);
+        if (row.level !== '') levels.add(row.level);
+      }
+      ns.options([...namespaces].sort());
+      level.options([...levels].sort());
+      for (const { state, number } of states) say(number, count(byState[state]));
+    },
+  };
+}
+
+/** @param {() => void} act @param {() => void} clear */
+export function selectionBar(act, clear) {
+  const text = h('p', { 'aria-live': 'polite' });
+  const element = h(
+    'div',
+    { class: 'selection needs-write', hidden: true, role: 'region', 'aria-label': 'Selection' },
+    text,
+    h('button', {
+      class: 'button button-strong',
+      type: 'button',
+      text: 'Act on them …',
+      on: { click: act },
+    }),
+    h('button', { class: 'button', type: 'button', text: 'Clear', on: { click: clear } }),
+  );
+  return {
+    element,
+    /** @param {number} amount */
+    show(amount) {
+      element.hidden = amount === 0;
+      const more =
+        amount > MOST_SELECTED
+          ? `, more than the ${count(MOST_SELECTED)} that can be acted on one by one`
+          : '';
+      say(text, `${plural(amount, 'breaker')} selected${more}`);
+    },
+  };
+}
