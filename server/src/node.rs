@@ -172,21 +172,22 @@ impl Node {
         let over = self.seat.drain().child_token();
         let tenure = held.as_ref().map(|held| Arc::clone(&held.tenure));
         let feed = Arc::new(EngineFeed(Arc::clone(&engine)));
-        let (notifier, told) = (self.notifier.clone(), over.clone());
-        let notifying = tokio::spawn(async move { notifier.run(feed, told).await });
+        let (notifier, drain, told) =
+            (self.notifier.clone(), self.seat.drain().clone(), over.clone());
+        let notifying = tokio::spawn(async move { notifier.run(feed, told, drain).await });
         self.seat.lead(Leading { engine, over, tenure });
         if let Some(ready) = self.ready.take() {
             let _ = ready.send(());
         }
         let end = self.until_the_end(tasks, &mut keeper).await?;
-        // It ends by itself soon after the lead.
-        let _ = notifying.await;
         if let (End::Stopped, Some(held)) = (&end, &held) {
             let released = within(held.every * 4, held.lease.release()).await;
             if let Err(error) = released {
                 tracing::warn!(%error, "the others have to wait until the lead has run out");
             }
         }
+        // It ends by itself soon after the lead. Nobody who is to lead next has to wait for receivers.
+        let _ = notifying.await;
         Ok(end)
     }
 

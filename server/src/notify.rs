@@ -135,8 +135,14 @@ impl Notifier {
         names.zip(self.ledgers.iter().map(Arc::as_ref))
     }
 
-    /// Tells of alerts until the lead is over, and then for a little while what is left.
-    pub(crate) async fn run(&self, feed: Arc<dyn Feed>, over: CancellationToken) {
+    /// Tells of alerts until the lead is over. If it is because the server goes down, `drain`, what is
+    /// left is told for a little while; once another server leads, nothing more is.
+    pub(crate) async fn run(
+        &self,
+        feed: Arc<dyn Feed>,
+        over: CancellationToken,
+        drain: CancellationToken,
+    ) {
         let Some(http) = &self.http else { return };
         let mut couriers = JoinSet::new();
         let mut queues = Vec::with_capacity(self.receivers.len());
@@ -157,10 +163,11 @@ impl Notifier {
             () = self.follow(&*feed, &queues) => {}
         }
         drop(queues);
-        let ended = async { while couriers.join_next().await.is_some() {} };
-        if timeout(LAST_WORDS, ended).await.is_err() {
-            couriers.shutdown().await;
+        if drain.is_cancelled() {
+            let ended = async { while couriers.join_next().await.is_some() {} };
+            let _ = timeout(LAST_WORDS, ended).await;
         }
+        couriers.shutdown().await;
         for (name, ledger) in self.ledgers() {
             let left = ledger.abandon_waiting();
             if left > 0 {

@@ -151,6 +151,7 @@ struct Running {
     notifier: Notifier,
     feed: Arc<Made>,
     over: CancellationToken,
+    drain: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -163,12 +164,14 @@ impl Running {
         let receivers =
             receivers.iter().map(|receiver| Receiver::from_toml(receiver).unwrap()).collect();
         let notifier = Notifier::new(receivers, clock).unwrap();
-        let over = CancellationToken::new();
+        let drain = CancellationToken::new();
+        let over = drain.child_token();
         let task = tokio::spawn({
-            let (notifier, feed, over) = (notifier.clone(), Arc::clone(&feed), over.clone());
-            async move { notifier.run(feed, over).await }
+            let (notifier, feed) = (notifier.clone(), Arc::clone(&feed));
+            let (over, drain) = (over.clone(), drain.clone());
+            async move { notifier.run(feed, over, drain).await }
         });
-        Self { notifier, feed, over, task }
+        Self { notifier, feed, over, drain, task }
     }
 
     fn ledger(&self, name: &str) -> &Ledger {
@@ -184,8 +187,9 @@ impl Running {
         timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
     }
 
+    /// Ends as when the server goes down.
     async fn end(self) -> Notifier {
-        self.over.cancel();
+        self.drain.cancel();
         timeout(PATIENCE, self.task).await.unwrap().unwrap();
         self.notifier
     }
@@ -365,4 +369,18 @@ async fn an_alertmanager_is_reminded_of_all_that_fires() {
     assert_eq!(ids.len(), 2_500);
     assert_eq!(running.ledger("am").delivered(), 0, "it was no news");
     running.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_leads_no_more_tells_nothing_more_at_once() {
+    let seen = Arc::<Seen>::default();
+    seen.is_stuck.store(true, Ordering::Relaxed);
+    let running = Running::start(&[receiver("stuck", seen.serve().await, "")]);
+    tokio::task::yield_now().await;
+    (1..=3).for_each(|id| running.feed.fire(id));
+    running.until("it is told", |_| seen.attempts.load(Ordering::Relaxed) == 1).await;
+    running.over.cancel();
+    timeout(LAST_WORDS / 2, running.task).await.expect("it does not wait").unwrap();
+    let (_, ledger) = running.notifier.ledgers().next().unwrap();
+    assert_eq!((ledger.dropped_for(Dropped::Shutdown), ledger.waiting()), (3, 0));
 }
