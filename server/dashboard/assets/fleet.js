@@ -27,6 +27,8 @@ class Fleet extends EventTarget {
   isComplete = false;
   /** The server has more than are loaded. */
   hasMore = false;
+  /** Grows when there are others than before, or others in what they are called by. */
+  version = 0;
   /** @type {Error | null} */
   error = null;
   /** Is the whole fleet too large to be loaded? */
@@ -71,6 +73,7 @@ class Fleet extends EventTarget {
     this.#loading = loading;
     if (!isSame) {
       this.rows = new Map();
+      this.version += 1;
       this.isComplete = false;
     }
     this.scope = scope;
@@ -135,7 +138,7 @@ class Fleet extends EventTarget {
     } while (token !== '' && seen.size < MOST);
     // A change that came meanwhile may have brought one that stands on no page.
     for (const [name, row] of this.rows)
-      if (!seen.has(name) && row.at < began) this.rows.delete(name);
+      if (!seen.has(name) && row.at < began && this.rows.delete(name)) this.version += 1;
     this.hasMore = token !== '';
     if (scope.selector === '' && scope.states.length + scope.modes.length === 0)
       this.isTooLarge = this.hasMore;
@@ -150,7 +153,7 @@ class Fleet extends EventTarget {
    */
   learn(breakers, deleted = []) {
     for (const name of deleted) {
-      this.rows.delete(name);
+      if (this.rows.delete(name)) this.version += 1;
       this.#gone.add(name);
     }
     for (const breaker of breakers) {
@@ -167,7 +170,9 @@ class Fleet extends EventTarget {
     const before = this.rows.get(breaker.name);
     // An answer that was on its way while a change was told is older than that.
     if (before !== undefined && Number(breaker.state.revision) < before.revision) return;
-    this.rows.set(breaker.name, toRow(breaker, before));
+    const row = toRow(breaker, before);
+    if (before === undefined || before.level !== row.level) this.version += 1;
+    this.rows.set(breaker.name, row);
   }
 
   /** Looks again at some breakers: rates and averages change without an event. @param {string[]} names */

@@ -12,9 +12,14 @@ const AHEAD = 6;
  * @property {string} label
  * @property {HTMLElement} head the row of the headings
  * @property {(item: T) => string} key
- * @property {() => { element: HTMLElement, show: (item: T, isSelected: boolean) => void }} make a row
+ * @property {() => Line<T>} make a row
  * @property {(item: T) => void} open
  * @property {(() => void) | undefined} [onSelect] without it nothing can be selected
+ */
+
+/**
+ * @template T
+ * @typedef {{ element: HTMLElement, show: (item: T, isSelected: boolean) => void }} Line
  */
 
 /** @template T */
@@ -23,13 +28,14 @@ export class Grid {
   selected = new Set();
   /** @type {T[]} */
   items = [];
+  /** When it was last scrolled, on the stop watch. */
+  scrolledAt = -Infinity;
 
   /** @type {Options<T>} */
   #options;
-  /** Which item a row shows. @type {Map<number, { element: HTMLElement, show: (item: T, isSelected: boolean) => void }>} */
-  #rows = new Map();
-  /** @type {{ element: HTMLElement, show: (item: T, isSelected: boolean) => void }[]} */
-  #spare = [];
+  /** The rows in order: the first shows the item of number `#first`. @type {Line<T>[]} */
+  #rows = [];
+  #first = 0;
   #active = -1;
   #isDue = false;
   #height = 40;
@@ -37,7 +43,8 @@ export class Grid {
   /** @param {Options<T>} options @param {AbortSignal} signal */
   constructor(options, signal) {
     this.#options = options;
-    this.body = h('div', { class: 'grid-body', role: 'rowgroup' });
+    this.window = h('div', { class: 'grid-window', role: 'presentation' });
+    this.body = h('div', { class: 'grid-body', role: 'rowgroup' }, this.window);
     this.element = h(
       'div',
       {
@@ -50,7 +57,7 @@ export class Grid {
       h('div', { class: 'grid-head', role: 'rowgroup' }, options.head),
       this.body,
     );
-    this.element.addEventListener('scroll', () => this.#draw(), { passive: true });
+    this.element.addEventListener('scroll', () => this.#scroll(), { passive: true });
     this.element.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) =>
       this.#key(event),
     );
@@ -58,6 +65,11 @@ export class Grid {
     const observer = new ResizeObserver(() => this.#measure());
     observer.observe(this.element);
     signal.addEventListener('abort', () => observer.disconnect());
+  }
+
+  #scroll() {
+    this.scrolledAt = performance.now();
+    this.#draw();
   }
 
   /** @param {T[]} items */
@@ -85,11 +97,7 @@ export class Grid {
 
   #measure() {
     const height = Number.parseInt(getComputedStyle(this.element).getPropertyValue('--row'), 10);
-    if (height !== this.#height) {
-      this.#height = height;
-      for (const { element } of this.#rows.values()) element.remove();
-      this.#rows.clear();
-    }
+    this.#height = height;
     this.#size();
     this.#draw();
   }
@@ -100,9 +108,11 @@ export class Grid {
 
   /** @param {number} ahead */
   #range(ahead) {
-    const first = Math.floor(this.element.scrollTop / this.#height) - ahead;
-    const count = Math.ceil(this.element.clientHeight / this.#height) + 2 * ahead;
-    return [Math.max(0, first), Math.min(this.items.length, first + count)];
+    const count = Math.ceil(this.element.clientHeight / this.#height);
+    const top = Math.floor(this.element.scrollTop / this.#height);
+    // A list that has become shorter than where it was scrolled to shows its end.
+    const last = Math.min(this.items.length, top + count + ahead);
+    return [Math.max(0, Math.min(top, this.items.length - count) - ahead), last];
   }
 
   /** Draws at the next frame, once, whatever happens until then. */
@@ -117,32 +127,40 @@ export class Grid {
 
   #drawNow() {
     const [first, last] = this.#range(AHEAD);
-    for (const [at, row] of this.#rows) {
-      if (at >= first && at < last) continue;
-      this.#rows.delete(at);
-      this.#spare.push(row);
+    this.#turn(first - this.#first);
+    while (this.#rows.length > last - first) this.#rows.pop()?.element.remove();
+    while (this.#rows.length < last - first) {
+      const row = this.#options.make();
+      this.#rows.push(row);
+      this.window.append(row.element);
     }
-    /** @type {Element | null} */
-    let after = null;
-    for (let at = last - 1; at >= first; at -= 1) {
-      const row = this.#rows.get(at) ?? this.#spare.pop() ?? this.#options.make();
-      this.#rows.set(at, row);
-      this.#place(row, at);
-      // The order of the elements is that of the list, for those who read it element by element.
-      if (row.element.nextElementSibling !== after || row.element.parentElement !== this.body)
-        this.body.insertBefore(row.element, after);
-      after = row.element;
-    }
-    for (const { element } of this.#spare) element.remove();
-    const active = this.#rows.get(this.#active);
+    this.#first = first;
+    this.window.style.transform = `translateY(${first * this.#height}px)`;
+    this.#rows.forEach((row, at) => this.#place(row, first + at));
+    const active = this.#rows[this.#active - first];
     if (active === undefined) this.element.removeAttribute('aria-activedescendant');
     else this.element.setAttribute('aria-activedescendant', active.element.id);
   }
 
   /**
-   * @param {{ element: HTMLElement, show: (item: T, isSelected: boolean) => void }} row
-   * @param {number} at
+   * Moves the rows that are seen no more to the other end. The order of the elements is that of the
+   * list, for those who read it element by element. After a leap every row shows another item anyhow.
+   * @param {number} by
    */
+  #turn(by) {
+    if (Math.abs(by) >= this.#rows.length) return;
+    if (by > 0) {
+      const moved = this.#rows.splice(0, by);
+      this.#rows.push(...moved);
+      this.window.append(...moved.map(({ element }) => element));
+    } else if (by < 0) {
+      const moved = this.#rows.splice(by);
+      this.#rows.unshift(...moved);
+      this.window.prepend(...moved.map(({ element }) => element));
+    }
+  }
+
+  /** @param {Line<T>} row @param {number} at */
   #place({ element, show }, at) {
     const item = this.items[at];
     const isSelected = this.selected.has(this.#options.key(item));
@@ -150,10 +168,13 @@ export class Grid {
     if (element.getAttribute('aria-rowindex') !== index) {
       element.id = `row-${at}`;
       element.setAttribute('aria-rowindex', index);
-      element.style.transform = `translateY(${at * this.#height}px)`;
     }
     element.classList.toggle('is-active', at === this.#active);
-    if (this.#options.onSelect) element.setAttribute('aria-selected', String(isSelected));
+    if (this.#options.onSelect) {
+      const told = String(isSelected);
+      if (element.getAttribute('aria-selected') !== told)
+        element.setAttribute('aria-selected', told);
+    }
     show(item, isSelected);
   }
 

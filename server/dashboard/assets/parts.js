@@ -81,9 +81,12 @@ export function share() {
   const number = h('span', { class: 'share-number' });
   const bar = h('span', { class: 'share-bar' });
   const element = h('span', { class: 'share' }, h('span', { class: 'share-track' }, bar), number);
+  let was = -1;
   /** @param {number} value 0 to 1 */
   const show = (value) => {
     say(number, percent(value));
+    if (value === was) return;
+    was = value;
     bar.style.inlineSize = `${Math.min(100, value * 100)}%`;
     element.dataset.grade = value >= 0.5 ? 'bad' : value >= 0.1 ? 'fair' : 'good';
   };

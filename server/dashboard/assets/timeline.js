@@ -1,7 +1,7 @@
 // @ts-check
 // The states of a breaker as a strip, told by its transitions.
 import { fill, h, s, say } from './dom.js';
-import { dateTime, duration, percent, timeOfDay } from './format.js';
+import { dateTime, duration, percent, plural, timeOfDay } from './format.js';
 import { stateIcon } from './parts.js';
 import { STATES, modeOf, stateOf } from './words.js';
 
@@ -80,7 +80,7 @@ export function timeline() {
       const opened = told[1];
       strip.setAttribute(
         'aria-label',
-        `State over the last ${duration(end - begin)}: OPEN ${opened.times} times, ${percent(opened.lasted / (end - begin))} of the time`,
+        `State over the last ${duration(end - begin)}: OPEN ${plural(opened.times, 'time')}, ${percent(opened.lasted / (end - begin))} of the time`,
       );
       fill(
         shares,

@@ -100,7 +100,7 @@ test('a breaker’s page says what is in force, what happened and where each val
   await page.locator('.condition', { hasText: 'Failures' }).first().getByText('3 of 3').waitFor();
   const threshold = page.locator('.config tr', { hasText: 'failure_threshold' }).first();
   assert.match(await threshold.innerText(), /3\s+policy payments/);
-  assert.match(await page.locator('.timeline-strip').getAttribute('aria-label'), /OPEN 1 times/);
+  await page.locator('.timeline-strip[aria-label*="OPEN 1 time,"]').waitFor();
   assert.match(
     await page.locator('tbody tr', { hasText: 'failure count reached' }).first().innerText(),
     /CLOSED[\s\S]*OPEN/,

@@ -1,6 +1,7 @@
 // @ts-check
 // All breakers, live.
 import { openAction } from '../action.js';
+import { get } from '../api.js';
 import { add, fill, h, say } from '../dom.js';
 import { EVERYTHING, MOST, fleet } from '../fleet.js';
 import { count } from '../format.js';
@@ -9,7 +10,7 @@ import { Grid } from '../grid.js';
 import { live } from '../live.js';
 import { errorBox } from '../parts.js';
 import { go, link, note } from '../router.js';
-import { MOST_SELECTED, filterBar, selectionBar } from './breakers/bar.js';
+import { filterBar, selectionBar } from './breakers/bar.js';
 import { SORTS, address, apply, read } from './breakers/filter.js';
 import { headings, line } from './breakers/line.js';
 
@@ -21,6 +22,8 @@ const LOOK = 2_000;
 const REFRESH = 30_000;
 /** News come in bursts: they are shown so often, in milliseconds. */
 const SHOW = 200;
+/** So long they wait for the end of scrolling. */
+const LONGEST_WAIT = 600;
 /** How long to wait for the next letter before the server is asked. */
 const TYPING = 300;
 
@@ -30,6 +33,10 @@ const places = new Map();
 /** @type {import('../app.js').Page} */
 export function breakers(main, route, signal) {
   let filter = read(route.query);
+  /** @type {string[]} */
+  let known = [];
+  /** Of which version of the fleet the choices are. */
+  let offered = -1;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let due;
   const head = headings({ sort: sortBy, all: selectAll });
@@ -52,7 +59,10 @@ export function breakers(main, route, signal) {
     h('p', { class: 'notice', data: { kind: 'fair' }, hidden: true }),
   ];
   const none = h('p', { class: 'empty grid-empty', hidden: true });
-  const selection = selectionBar(() => act([...grid.selected]), clearSelection);
+  const selection = selectionBar(
+    () => openAction({ names: [...grid.selected], done: clearSelection }),
+    clearSelection,
+  );
   const onGlob = h('button', {
     class: 'button needs-write',
     type: 'button',
@@ -115,7 +125,8 @@ export function breakers(main, route, signal) {
   function draw() {
     const { rows, byState } = apply(fleet.rows.values(), filter);
     grid.show(rows);
-    bar.options(fleet.rows.values(), byState);
+    bar.counts(byState);
+    showChoices();
     const whole =
       fleet.scope?.selector === '' && !fleet.hasMore ? ` of ${count(fleet.rows.size)}` : '';
     say(
@@ -140,6 +151,27 @@ export function breakers(main, route, signal) {
     showSelection();
   }
 
+  /** The namespaces and levels there are: looked at again only when there are others. */
+  function showChoices() {
+    if (offered === fleet.version) return;
+    offered = fleet.version;
+    const [namespaces, levels] = [new Set(known), new Set()];
+    for (const { namespace, level } of fleet.rows.values()) {
+      namespaces.add(namespace);
+      if (level !== '') levels.add(level);
+    }
+    bar.options([...namespaces].sort(), [...levels].sort());
+  }
+
+  /** Of a fleet that is too large to be loaded the server tells which namespaces there are. */
+  async function loadNamespaces() {
+    if (!fleet.isTooLarge || known.length > 0) return;
+    const { namespaces } = await get('health', {}, signal);
+    known = namespaces.map((/** @type {{ namespace: string }} */ one) => one.namespace);
+    offered = -1;
+    draw();
+  }
+
   function showSelection() {
     for (const name of grid.selected)
       if (fleet.isComplete && !fleet.rows.has(name)) grid.selected.delete(name);
@@ -162,25 +194,28 @@ export function breakers(main, route, signal) {
     grid.refresh();
   }
 
-  /** @param {string[]} names */
-  function act(names) {
-    if (names.length > MOST_SELECTED) return actOnGlob();
-    openAction({ names, done: clearSelection });
-  }
-
   function actOnGlob() {
     openAction({ selector: selector(filter.q, filter.ns) || '**', done: clearSelection });
   }
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let showing;
+  /** Nothing is put in order while somebody scrolls, unless that goes on. @param {number} since */
+  function showNews(since) {
+    const current = performance.now();
+    if (current - grid.scrolledAt < SHOW && current - since < LONGEST_WAIT) {
+      showing = setTimeout(showNews, SHOW, since);
+      return;
+    }
+    showing = undefined;
+    draw();
+  }
   fleet.addEventListener(
     'change',
     () => {
-      showing ??= setTimeout(() => {
-        showing = undefined;
-        draw();
-      }, SHOW);
+      // Without them all else of the list is there.
+      loadNamespaces().catch(() => {});
+      showing ??= setTimeout(showNews, SHOW, performance.now());
     },
     { signal },
   );

@@ -7,10 +7,8 @@ import { icon } from '../../icons.js';
 import { MODES, STATES } from '../../words.js';
 import { SORTS } from './filter.js';
 
-/** @typedef {import('../../row.js').Row} Row */
-
 /** So many can be acted on one by one; for more there are globs. */
-export const MOST_SELECTED = 500;
+const MOST_SELECTED = 500;
 
 /**
  * The fields that say what is shown.
@@ -86,15 +84,13 @@ export function filterBar(set) {
       for (const { state, button } of states)
         button.setAttribute('aria-pressed', String(chosen.includes(state)));
     },
-    /** @param {Iterable<Row>} rows @param {Record<string, number>} byState */
-    options(rows, byState) {
-      const [namespaces, levels] = [new Set(), new Set()];
-      for (const row of rows) {
-        namespaces.add(row.namespace);
-        if (row.level !== '') levels.add(row.level);
-      }
-      ns.options([...namespaces].sort());
-      level.options([...levels].sort());
+    /** @param {string[]} namespaces @param {string[]} levels */
+    options(namespaces, levels) {
+      ns.options(namespaces);
+      level.options(levels);
+    },
+    /** @param {Record<string, number>} byState */
+    counts(byState) {
       for (const { state, number } of states) say(number, count(byState[state]));
     },
   };
@@ -103,16 +99,17 @@ export function filterBar(set) {
 /** @param {() => void} act @param {() => void} clear */
 export function selectionBar(act, clear) {
   const text = h('p', { 'aria-live': 'polite' });
+  const send = h('button', {
+    class: 'button button-strong',
+    type: 'button',
+    text: 'Act on them …',
+    on: { click: act },
+  });
   const element = h(
     'div',
     { class: 'selection needs-write', hidden: true, role: 'region', 'aria-label': 'Selection' },
     text,
-    h('button', {
-      class: 'button button-strong',
-      type: 'button',
-      text: 'Act on them …',
-      on: { click: act },
-    }),
+    send,
     h('button', { class: 'button', type: 'button', text: 'Clear', on: { click: clear } }),
   );
   return {
@@ -120,9 +117,10 @@ export function selectionBar(act, clear) {
     /** @param {number} amount */
     show(amount) {
       element.hidden = amount === 0;
+      send.disabled = amount > MOST_SELECTED;
       const more =
         amount > MOST_SELECTED
-          ? `, more than the ${count(MOST_SELECTED)} that can be acted on one by one`
+          ? `, more than the ${count(MOST_SELECTED)} that can be acted on one by one: use a glob`
           : '';
       say(text, `${plural(amount, 'breaker')} selected${more}`);
     },

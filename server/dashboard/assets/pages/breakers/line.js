@@ -4,7 +4,8 @@ import { now, relative } from '../../clock.js';
 import { fill, h, say } from '../../dom.js';
 import { count, dateTime, duration, millis, rate, toTime } from '../../format.js';
 import { icon } from '../../icons.js';
-import { breakerLink, modeMark, share, stateMark } from '../../parts.js';
+import { modeMark, share, stateMark } from '../../parts.js';
+import { link } from '../../router.js';
 import { SORTS } from './filter.js';
 
 /** @typedef {import('../../row.js').Row} Row */
@@ -79,7 +80,9 @@ export function headings(on) {
 /** A row, which shows one breaker after another. */
 export function line() {
   const box = h('input', { type: 'checkbox', tabindex: '-1' });
-  const name = h('div', { role: 'rowheader', class: 'cell cell-name' });
+  const [path, last] = [h('span', { class: 'breaker-path' }), h('span')];
+  const anchor = h('a', { class: 'breaker-name', tabindex: '-1' }, path, last);
+  const name = h('div', { role: 'rowheader', class: 'cell cell-name' }, anchor);
   const cells = Object.fromEntries(
     COLUMNS.map((column) => [column, h('div', { role: 'gridcell', class: classOf(column) })]),
   );
@@ -93,17 +96,29 @@ export function line() {
     name,
     ...Object.values(cells),
   );
-  const was = { name: '', state: '', mode: '', level: '' };
+  const was = { name: '', state: '', mode: '', level: '', since: '' };
+
+  /** @param {string} full */
+  function nameOf(full) {
+    const cut = full.lastIndexOf('/') + 1;
+    say(path, full.slice(0, cut));
+    say(last, full.slice(cut));
+    anchor.href = link('breakers', full);
+    anchor.title = full;
+  }
 
   /** @param {Row} row */
   function marks(row) {
     if (row.name !== was.name) {
-      fill(name, breakerLink(row.name, { tabindex: '-1', title: row.name }));
+      nameOf(row.name);
       box.setAttribute('aria-label', `Select ${row.name}`);
     }
     if (row.state !== was.state) {
       fill(cells.state, stateMark(row.state));
       element.dataset.state = row.state;
+    }
+    if (row.sinceTime !== was.since) {
+      cells.since.title = row.sinceTime === '' ? '' : `since ${dateTime(toTime(row.sinceTime))}`;
     }
     if (row.mode !== was.mode) fill(cells.mode, modeMark(row.mode));
     if (row.level !== was.level) {
@@ -113,7 +128,13 @@ export function line() {
           h('span', { class: row.levelNumber > 0 ? 'mark mark-plain' : 'quiet', text: row.level }),
       );
     }
-    Object.assign(was, { name: row.name, state: row.state, mode: row.mode, level: row.level });
+    Object.assign(was, {
+      name: row.name,
+      state: row.state,
+      mode: row.mode,
+      level: row.level,
+      since: row.sinceTime,
+    });
   }
 
   return {
@@ -128,10 +149,11 @@ export function line() {
       say(cells.calls, count(row.totalCalls));
       say(cells.denied, count(row.denied));
       say(cells.since, duration(now() - row.since));
-      cells.since.title = row.sinceTime === '' ? '' : `since ${dateTime(toTime(row.sinceTime))}`;
       say(cells.retry, row.retryAt === null ? '–' : duration(row.retryAt - now()));
-      cells.mode.title =
-        row.overrideEnds === '' ? '' : `ends ${relative(toTime(row.overrideEnds))}`;
+      if (row.mode !== 'NORMAL')
+        cells.mode.title =
+          row.overrideEnds === '' ? '' : `ends ${relative(toTime(row.overrideEnds))}`;
+      else if (cells.mode.title !== '') cells.mode.title = '';
     },
   };
 }
