@@ -11,7 +11,7 @@ import { breakers } from './pages/breakers.js';
 import { history } from './pages/history.js';
 import { overview } from './pages/overview.js';
 import { policies } from './pages/policies.js';
-import { go, here } from './router.js';
+import { go, here, note } from './router.js';
 import { startThemes } from './theme.js';
 import { announce, toast } from './toast.js';
 
@@ -34,7 +34,10 @@ let current = null;
 function show() {
   const route = here();
   const page = route.page === 'breakers' && route.name !== '' ? breaker : PAGES[route.page];
-  if (page === undefined) return go('#/overview');
+  if (page === undefined) {
+    note('#/overview');
+    return show();
+  }
   const key = `${route.page}/${route.page === 'breakers' ? route.name : ''}`;
   if (current?.key === key) return current.page.update?.(route);
   const isFirst = current === null;

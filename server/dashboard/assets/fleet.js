@@ -2,7 +2,8 @@
 // The breakers that this page knows, kept equal to the server's by the stream of events.
 //
 // Up to `MOST` of them are loaded, page by page; a fleet that has more is asked for by selector.
-// `change` is told when anything here is another one than before.
+// `change` is told when there are others than before, or others in what they are filtered by; `look`
+// when only their numbers have been looked at again.
 import { get, isAbort, post } from './api.js';
 import { now } from './clock.js';
 import { live } from './live.js';
@@ -172,14 +173,17 @@ class Fleet extends EventTarget {
     if (before !== undefined && Number(breaker.state.revision) < before.revision) return;
     const row = toRow(breaker, before);
     if (before === undefined || before.level !== row.level) this.version += 1;
-    this.rows.set(breaker.name, row);
+    // A row stays the same object, so that whoever shows it shows what is known of it now.
+    if (before === undefined) this.rows.set(breaker.name, row);
+    else Object.assign(before, row);
   }
 
   /** Looks again at some breakers: rates and averages change without an event. @param {string[]} names */
   async look(names) {
     if (names.length === 0) return;
     const { breakers } = await post('breakers:batchGet', { names, view: 'BREAKER_VIEW_BASIC' });
-    this.learn(breakers.filter((/** @type {any} */ breaker) => this.rows.has(breaker.name)));
+    for (const breaker of breakers) if (this.rows.has(breaker.name)) this.#put(breaker);
+    this.dispatchEvent(new Event('look'));
   }
 
   #tell() {

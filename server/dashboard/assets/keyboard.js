@@ -31,7 +31,7 @@ const GROUPS = [
     [
       ['↑ ↓', 'move'],
       ['PgUp PgDn Home End', 'move far'],
-      ['Enter', 'open the breaker’s page'],
+      ['Enter', 'open the breaker’s page; from the search into the list'],
       ['Space', 'select or unselect'],
     ],
   ],

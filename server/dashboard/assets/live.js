@@ -43,7 +43,7 @@ class Live extends EventTarget {
     });
     for (;;) {
       const error = await this.#follow().catch((/** @type {Error} */ failure) => failure);
-      this.#lose(error?.message || 'The server has ended the connection.');
+      this.#lose(error === undefined ? 'The server has ended the connection.' : told(error));
       await this.#rest();
     }
   }
@@ -155,6 +155,12 @@ async function reached(promise) {
   } catch {
     throw new Error('The server cannot be reached.');
   }
+}
+
+/** @param {Error & { leader?: string }} error */
+function told({ message, leader }) {
+  const sentence = message.endsWith('.') ? message : `${message}.`;
+  return leader ? `${sentence} The leader is ${leader}.` : sentence;
 }
 
 export const live = new Live();

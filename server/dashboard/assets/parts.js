@@ -168,3 +168,14 @@ export function notice(kind, text) {
     h('span', { class: 'wrap', text }),
   );
 }
+
+/** A field of a form, with what it is for. @param {string} label @param {HTMLElement} control @param {string} [hint] */
+export function field(label, control, hint) {
+  return h(
+    'label',
+    { class: 'field' },
+    h('span', { text: label }),
+    control,
+    hint && h('span', { class: 'quiet small', text: hint }),
+  );
+}

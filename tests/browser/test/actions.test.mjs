@@ -16,11 +16,15 @@ test('a breaker is forced open with a reason and a time to live, and released', 
   const { page, close } = await open(daemon, '#/breakers/search/index');
   await page.getByRole('button', { name: 'Force open' }).click();
   const dialog = page.getByRole('dialog', { name: 'Force open' });
-  await dialog.getByLabel('Time to live').selectOption('30 minutes');
+  await dialog.getByRole('combobox').selectOption('another time …');
+  await dialog.getByPlaceholder('90m').fill('half an hour');
   await dialog.getByLabel('Who').fill('maria');
   await dialog.getByRole('button', { name: 'Force open' }).click();
   await dialog.getByText('Say why').waitFor();
   await dialog.getByLabel('Why').fill('<b>the disk</b> is full');
+  await dialog.getByRole('button', { name: 'Force open' }).click();
+  await dialog.getByText('The time to live is not one').waitFor();
+  await dialog.getByPlaceholder('90m').fill('0.5h');
   await dialog.getByRole('button', { name: 'Force open' }).click();
   await dialog.waitFor({ state: 'detached' });
   await page.locator('.override', { hasText: 'FORCED_OPEN by maria' }).waitFor();

@@ -115,9 +115,12 @@ test(
       (await page.locator('.grid-body [role=row]').count()) < 80,
       'only what is seen is there',
     );
+    // Other work of the machine takes frames too: each try begins in a calm moment.
     let longest = Infinity;
-    for (let tries = 0; tries < 3 && longest > 100; tries += 1)
+    for (let tries = 0; tries < 3 && longest > 100; tries += 1) {
+      await page.evaluate(calm);
       longest = await page.evaluate(scroll);
+    }
     assert.ok(longest <= 100, `a frame took ${longest} ms`);
     await page.locator('.grid').focus();
     await page.keyboard.press('End');
@@ -144,4 +147,16 @@ async function scroll() {
     before = now;
   }
   return longest;
+}
+
+/** Waits for a second without a long frame, for a while at most. */
+async function calm() {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  let before = await frame();
+  const deadline = before + 20_000;
+  for (let since = before; before - since < 1_000 && before < deadline;) {
+    const now = await frame();
+    if (now - before > 50) since = now;
+    before = now;
+  }
 }

@@ -7,24 +7,14 @@ import { isAbort } from '../api.js';
 import { fill, h, say } from '../dom.js';
 import { count, plural } from '../format.js';
 import { isGlob } from '../glob.js';
-import { errorBox, notice } from '../parts.js';
+import { errorBox, field, notice } from '../parts.js';
 import { remember, remembered } from '../store.js';
 import { toast } from '../toast.js';
+import { lifeField } from './life.js';
 import { matching } from './matching.js';
 import { apply, outcome, sentence } from './send.js';
 import { ACTIONS } from './table.js';
 
-/** Times to live to choose from, in seconds; 0 is until Release. */
-const LIVES = [
-  [600, '10 minutes'],
-  [1800, '30 minutes'],
-  [3600, '1 hour'],
-  [14_400, '4 hours'],
-  [86_400, '1 day'],
-  [604_800, '7 days'],
-  [0, 'until released'],
-];
-const USUAL_LIFE = 3600;
 /** @param {{ names?: string[], selector?: string, action?: string, done?: () => void, close: () => void, signal: AbortSignal }} what */
 export function form({ names, selector: first, action: fixed, done, close, signal }) {
   let action = fixed ?? 'forceOpen';
@@ -48,12 +38,7 @@ export function form({ names, selector: first, action: fixed, done, close, signa
     on: { input: () => countSoon() },
   });
   const preview = h('div', { class: 'preview', 'aria-live': 'polite' });
-  const life = h(
-    'select',
-    {},
-    ...LIVES.map(([seconds, words]) => h('option', { value: seconds, text: words })),
-  );
-  life.value = String(USUAL_LIFE);
+  const life = lifeField();
   const actor = h('input', {
     type: 'text',
     value: remembered('actor') ?? '',
@@ -79,7 +64,6 @@ export function form({ names, selector: first, action: fixed, done, close, signa
     text: 'Cancel',
     on: { click: close },
   });
-  const lifeField = field('Time to live', life);
   const confirmField = h('label', { class: 'field field-confirm' }, confirmLabel, confirm);
   const onlyDurable = h(
     'label',
@@ -100,7 +84,7 @@ export function form({ names, selector: first, action: fixed, done, close, signa
     !names && preview,
     !fixed && field('Action', which),
     text,
-    lifeField,
+    life.element,
     h('div', { class: 'fields' }, field('Who', actor), field('Why', reason)),
     onlyDurable,
     confirmField,
@@ -114,7 +98,7 @@ export function form({ names, selector: first, action: fixed, done, close, signa
     which.value = next;
     const about = ACTIONS[action];
     say(text, about.text);
-    lifeField.hidden = !about.mode;
+    life.element.hidden = !about.mode;
     send.classList.toggle('button-danger', Boolean(about.danger));
     check();
   }
@@ -197,15 +181,19 @@ export function form({ names, selector: first, action: fixed, done, close, signa
       );
       return lacking.focus();
     }
+    const seconds = ACTIONS[action].mode ? life.seconds() : 0;
+    if (seconds === null) {
+      fill(result, notice('bad', 'The time to live is not one such as 45s, 90m or 1d 12h.'));
+      return life.focus();
+    }
     remember('actor', actor.value.trim());
-    const seconds = Number(life.value);
     const body = {
       target: {
         actor: actor.value.trim(),
         reason: reason.value.trim(),
         require_durable: durable.checked,
       },
-      ...(ACTIONS[action].mode && seconds > 0 ? { time_to_live: `${seconds}s` } : {}),
+      ...(seconds > 0 ? { time_to_live: `${seconds}s` } : {}),
     };
     send.disabled = true;
     fill(result, notice('calm', 'Waiting for the server …'));
@@ -229,17 +217,6 @@ export function form({ names, selector: first, action: fixed, done, close, signa
   // The first thing to say is who and why; where the actor is known, why.
   setTimeout(() => (names ? (actor.value === '' ? actor : reason) : glob).focus());
   return element;
-}
-
-/** @param {string} label @param {HTMLElement} control @param {string} [hint] */
-function field(label, control, hint) {
-  return h(
-    'label',
-    { class: 'field' },
-    h('span', { text: label }),
-    control,
-    hint && h('span', { class: 'quiet small', text: hint }),
-  );
 }
 
 /** @param {string[]} names */

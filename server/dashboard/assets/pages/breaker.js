@@ -67,11 +67,14 @@ export function breaker(main, route, signal) {
   actions.element.hidden = true;
 
   let [looks, revision, state] = [0, '', ''];
-  let isAsked = false;
+  let [isAsked, isAskedAgain] = [false, false];
 
   async function look() {
-    if (isAsked) return;
-    isAsked = true;
+    if (isAsked) {
+      isAskedAgain = true;
+      return;
+    }
+    [isAsked, isAskedAgain] = [true, false];
     try {
       const { breaker: told } = await get(`breakers/${escaped(name)}`, {}, signal);
       show(told);
@@ -80,6 +83,8 @@ export function breaker(main, route, signal) {
     } finally {
       isAsked = false;
     }
+    // The answer may be older than what was heard while it was on its way.
+    if (isAskedAgain && !signal.aborted) look();
   }
 
   /** @param {any} told */

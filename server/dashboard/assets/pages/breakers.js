@@ -52,7 +52,7 @@ export function breakers(main, route, signal) {
     },
     signal,
   );
-  const bar = filterBar((change, isTyping) => set(change, isTyping));
+  const bar = filterBar(set, () => grid.element.focus());
   const [counted, problem, notice] = [
     h('p', { class: 'quiet', role: 'status' }),
     h('div'),
@@ -219,11 +219,13 @@ export function breakers(main, route, signal) {
     },
     { signal },
   );
+  fleet.addEventListener('look', () => grid.refresh(), { signal });
   live.addEventListener('reload', () => load(), { signal });
 
   const timers = [
     setInterval(() => {
-      if (document.hidden || live.connection !== 'live') return;
+      const isScrolled = performance.now() - grid.scrolledAt < SHOW;
+      if (document.hidden || isScrolled || live.connection !== 'live') return;
       fleet.look(grid.seen().map((row) => row.name)).catch(() => {});
     }, LOOK),
     setInterval(() => grid.refresh(), 1000),

@@ -4,7 +4,7 @@ import { get, isAbort } from '../api.js';
 import { add, fill, h, say } from '../dom.js';
 import { plural } from '../format.js';
 import { live } from '../live.js';
-import { empty, errorBox } from '../parts.js';
+import { empty, errorBox, field } from '../parts.js';
 import { go, link } from '../router.js';
 import { CAUSES, meaning } from '../words.js';
 import { transitionTable } from './transitions.js';
@@ -224,8 +224,6 @@ function filterForm(set) {
       from: from.value,
       to: to.value,
     });
-  const label = (/** @type {string} */ title, /** @type {any} */ control) =>
-    h('label', { class: 'field' }, h('span', { text: title }), control);
   const clear = h('button', {
     class: 'button',
     type: 'button',
@@ -242,11 +240,11 @@ function filterForm(set) {
         change: apply,
       },
     },
-    label('Breaker or glob', selector),
-    label('Cause', cause),
-    label('Who, exactly', actor),
-    label('From', from),
-    label('Until', to),
+    field('Breaker or glob', selector),
+    field('Cause', cause),
+    field('Who, exactly', actor),
+    field('From', from),
+    field('Until', to),
     h('button', { class: 'button', type: 'submit', text: 'Search' }),
     clear,
   );

@@ -3,7 +3,7 @@
 import { post } from '../../api.js';
 import { openDialog } from '../../dialog.js';
 import { fill, h } from '../../dom.js';
-import { errorBox } from '../../parts.js';
+import { errorBox, field } from '../../parts.js';
 import { remember, remembered } from '../../store.js';
 import { toast } from '../../toast.js';
 
@@ -40,8 +40,6 @@ export function openAcknowledge(alert, learn) {
       }
     };
     setTimeout(() => (actor.value === '' ? actor : comment).focus());
-    const field = (/** @type {string} */ title, /** @type {any} */ control) =>
-      h('label', { class: 'field' }, h('span', { text: title }), control);
     return h(
       'form',
       { class: 'dialog-body form', on: { submit } },

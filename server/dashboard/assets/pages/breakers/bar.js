@@ -13,8 +13,9 @@ const MOST_SELECTED = 500;
 /**
  * The fields that say what is shown.
  * @param {(change: Partial<import('./filter.js').Filter>, isTyping?: boolean) => void} set
+ * @param {() => void} enter goes from the search into the list
  */
-export function filterBar(set) {
+export function filterBar(set, enter) {
   const q = h('input', {
     type: 'search',
     'aria-label': 'Search by name or glob',
@@ -23,7 +24,12 @@ export function filterBar(set) {
     autocomplete: 'off',
     spellcheck: 'false',
     autocapitalize: 'off',
-    on: { input: () => set({ q: q.value.trim().toLowerCase() }, true) },
+    on: {
+      input: () => set({ q: q.value.trim().toLowerCase() }, true),
+      keydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key === 'Enter' || event.key === 'ArrowDown') enter();
+      },
+    },
   });
   const ns = choice('Namespace', 'All namespaces', (value) => set({ ns: value }));
   const mode = choice('Mode', 'All modes', (value) => set({ mode: value === '' ? [] : [value] }));
