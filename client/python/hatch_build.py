@@ -12,7 +12,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FILES = ("breaker", "service", "admin")
+FILES = ("breaker", "alerts", "service", "admin")
 # The generated modules know each other as `breaker.v1`; nothing of that name is to be importable.
 IMPORT = re.compile(r"^from breaker\.v1 import", re.MULTILINE)
 # Generated code refuses a runtime older than the compiler. What is generated here (proto3 and the

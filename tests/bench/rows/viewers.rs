@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
 use crate::cpu::{Core, of_process};
-use crate::figure::{Figure, Goal, Rounds};
+use crate::figure::{Figure, Goal, Rounds, median};
 use crate::{Pace, clock};
 
 const BREAKERS: u32 = 100_000;
@@ -50,7 +50,7 @@ async fn run(pace: Pace) -> anyhow::Result<Vec<Figure>> {
     let title = format!("Acquire beside {VIEWERS} viewers and {BREAKERS} breakers");
     let mut rates = Rounds::begin(&title, "without viewers", "calls/s");
     let window = Duration::from_secs(pace.seconds);
-    let mut processors = Vec::new();
+    let (mut without_a_second, mut with_a_second) = (Vec::new(), Vec::new());
     for _ in 0..pace.rounds {
         let without = answered(&server, window).await?;
         let mut viewers = JoinSet::new();
@@ -60,7 +60,8 @@ async fn run(pace: Pace) -> anyhow::Result<Vec<Figure>> {
         sleep(WARM_UP).await;
         let with = answered(&server, window).await?;
         rates.add(without.0, with.0);
-        processors.push((without.1, with.1));
+        without_a_second.push(without.0 / without.1);
+        with_a_second.push(with.0 / with.1);
         if let Some(ended) = viewers.try_join_next() {
             ended?.context("a viewer has ended")?;
         }
@@ -69,11 +70,13 @@ async fn run(pace: Pace) -> anyhow::Result<Vec<Figure>> {
     if let Some(ended) = changing.try_join_next() {
         ended?.context("the changes have ended")?;
     }
-    for (without, with) in processors {
-        eprintln!("processors of the server: {without:.2} without viewers, {with:.2} with");
-    }
     server.terminate()?;
-    Ok(vec![rates.end(Some(Goal::RatioAtLeast(0.95)))])
+    // Viewers and callers share the machine with the server: this is what is left of it by itself.
+    let title = format!("{title}, for each second that a processor works for the server");
+    let of_a_processor = Figure::new(&title, median(with_a_second), "calls")
+        .beside("without viewers", median(without_a_second))
+        .with(Goal::RatioAtLeast(0.95));
+    Ok(vec![rates.end(Some(Goal::RatioAtLeast(0.95))), of_a_processor])
 }
 
 fn name(number: u32) -> String {
