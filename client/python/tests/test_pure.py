@@ -6,6 +6,7 @@ import pytest
 from breakerd import BreakerConfig, Client, Tls
 from breakerd._lane import Entry, Lane
 from breakerd._link import Link
+from breakerd._outbox import MAX_RUN_CALLS
 from breakerd._pacing import Backoff, TokenBucket
 from breakerd._permits import PermitGate
 from breakerd._rules import Rules
@@ -140,6 +141,13 @@ def test_a_new_stream_in_place_of_another_leaves_the_state() -> None:
     assert not link.sign_of_life(14, complete=False)
     assert not link.pass_time(20)
     assert link.state is ClientState.READY
+
+
+def test_a_lane_that_was_not_drained_for_long_makes_no_run_that_would_be_refused() -> None:
+    lane = Lane("a/b", 3, Rules())
+    lane.buffer.extend([0.001] * (MAX_RUN_CALLS + 5))
+    runs = lane.drain(0.0)
+    assert [run.count for run, _ in runs] == [MAX_RUN_CALLS, 5]
 
 
 def test_a_lane_keeps_the_order_of_successes_and_failures() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Union
 
-from breakerd._outbox import Run
+from breakerd._outbox import MAX_RUN_CALLS, Run
 from breakerd._rules import Rules
 from breakerd.model import Outcome
 
@@ -71,6 +71,13 @@ class Lane:
             return []
         chunk = self.buffer[:count]
         del self.buffer[:count]
+        runs = []
+        # One, unless nothing was drained for so long that a run of all would be refused.
+        for begin in range(0, count, MAX_RUN_CALLS):
+            runs.extend(self._runs(chunk[begin : begin + MAX_RUN_CALLS], since))
+        return runs
+
+    def _runs(self, chunk: list[Union[float, Entry]], since: float) -> list[tuple[Run, bool]]:
         try:
             return [(self._quick(chunk, since, None), False)]  # type: ignore[arg-type]
         except TypeError:
