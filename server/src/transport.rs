@@ -50,7 +50,7 @@ const REFUSING: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
     Enough,
-    /// All that it hears is that it is one too many.
+    /// All that it hears, in answer to its first call, is that it is one too many.
     None,
 }
 
@@ -141,8 +141,6 @@ pub(crate) async fn serve<S: Serve>(
     service: impl Fn(&Arc<Brake>, Room) -> S,
 ) -> io::Result<()> {
     let mut tasks = JoinSet::new();
-    let ended = CancellationToken::new();
-    ended.cancel();
     loop {
         let accepted = tokio::select! {
             () = drain.cancelled() => break,
@@ -178,9 +176,8 @@ pub(crate) async fn serve<S: Serve>(
             .keep_alive_timeout(KEEPALIVE.1)
             .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
             .serve_connection(TokioIo::new(output.clone()), service(&brake, room));
-        // One too many comes to its end from the beginning.
-        let end = if room == Room::None { ended.clone() } else { drain.clone() };
-        let connection = Connection::new(served, output, spawned, brake, end.cancelled_owned());
+        let drained = drain.clone().cancelled_owned();
+        let connection = Connection::new(served, output, spawned, brake, room, drained);
         match room {
             Room::Enough => tasks.spawn(connection),
             Room::None => tasks.spawn(timeout(REFUSING, connection).map(drop)),

@@ -9,7 +9,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::calls::{Calls, Spawned};
 use super::output::Output;
-use super::{Brake, Serve};
+use super::{Brake, Room, Serve};
 
 /// How often a turn goes on with what has come in the meantime before others have theirs.
 const MAX_ROUNDS: usize = 8;
@@ -22,6 +22,7 @@ pub(super) struct Connection<S: Serve> {
     calls: Calls,
     brake: Arc<Brake>,
     resting: Option<Pin<Box<Sleep>>>,
+    room: Room,
     /// `None` once the connection was told to come to its end.
     drained: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
@@ -32,6 +33,7 @@ impl<S: Serve> Connection<S> {
         output: Output,
         spawned: Spawned,
         brake: Arc<Brake>,
+        room: Room,
         drained: WaitForCancellationFutureOwned,
     ) -> Self {
         Self {
@@ -41,6 +43,7 @@ impl<S: Serve> Connection<S> {
             calls: Calls::default(),
             brake,
             resting: None,
+            room,
             drained: Some(Box::pin(drained)),
         }
     }
@@ -56,6 +59,10 @@ impl<S: Serve> Connection<S> {
             if !self.calls.take_in(&self.spawned) {
                 return Poll::Pending;
             }
+            if self.room == Room::None {
+                // Its call is answered. Told sooner to go away, a client might hear that instead.
+                self.drain();
+            }
         }
         context.waker().wake_by_ref();
         Poll::Pending
@@ -65,7 +72,13 @@ impl<S: Serve> Connection<S> {
         if let Some(drained) = &mut self.drained
             && drained.as_mut().poll(context).is_ready()
         {
-            self.drained = None;
+            self.drain();
+        }
+    }
+
+    /// Lets nothing more begin; what goes on comes to its end.
+    fn drain(&mut self) {
+        if self.drained.take().is_some() {
             self.served.as_mut().graceful_shutdown();
         }
     }
