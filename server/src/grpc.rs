@@ -8,6 +8,7 @@ mod backup;
 mod breakers;
 mod configs;
 mod error;
+mod follow;
 mod front;
 mod health;
 mod monitor;

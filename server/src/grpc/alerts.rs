@@ -1,18 +1,14 @@
 //! Alerts: pages of them, a stream that goes on, and what people note about them.
 
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
-use breaker_engine::{AlertFilter, AlertRow, AlertRule, Engine, Severity};
+use breaker_engine::{AlertFilter, AlertRow, AlertRule, Engine, EngineError, Severity};
 use breaker_proto::v1;
 use breaker_wire::time_to_message;
-use futures::{Stream, stream};
-use tokio::sync::watch;
-use tokio::time::sleep;
 use tonic::Status;
 
-use super::error::{ended, to_status};
+use super::error::to_status;
+use super::follow::{CHUNK, FollowStream, Read, Tail, follow};
 use super::page_token;
 use super::requests::{Check, attribution, known, page_size, selector};
 use crate::http::StreamGuard;
@@ -20,14 +16,9 @@ use crate::seat::{Leading, Seat};
 
 /// Most rules in one request: all of them several times over.
 const MAX_RULES: usize = 100;
-/// Most alerts in one message of a stream.
-const CHUNK: usize = 500;
-/// A follower hears something at least this often; the protocol promises 5 s.
-const HEARTBEAT: Duration = Duration::from_secs(4);
 
 /// Those who follow alerts.
-pub(crate) type AlertStream =
-    Pin<Box<dyn Stream<Item = Result<v1::WatchAlertsResponse, Status>> + Send>>;
+pub(crate) type AlertStream = FollowStream<v1::WatchAlertsResponse>;
 
 /// A page of alerts.
 pub(crate) fn list(
@@ -73,13 +64,9 @@ pub(crate) fn acknowledge(
     Ok(v1::AcknowledgeAlertResponse { alert: Some(row_to_message(&row)) })
 }
 
-struct Follower {
-    seat: Arc<Seat>,
-    leading: Arc<Leading>,
+struct AlertTail {
     filter: AlertFilter,
     position: u64,
-    news: watch::Receiver<u64>,
-    is_over: bool,
     _guard: StreamGuard,
 }
 
@@ -99,56 +86,22 @@ pub(crate) fn stream(
     check.finish(Some(()))?;
     let news = leading.engine.alert_signal();
     let position = request.after.unwrap_or_else(|| *news.borrow());
-    let follower =
-        Follower { seat, leading, filter, position, news, is_over: false, _guard: guard };
-    Ok(Box::pin(stream::unfold(follower, |mut follower| async move {
-        let item = follower.next().await?;
-        Some((item, follower))
-    })))
+    Ok(follow(seat, leading, AlertTail { filter, position, _guard: guard }, news))
 }
 
-impl Follower {
-    async fn next(&mut self) -> Option<Result<v1::WatchAlertsResponse, Status>> {
-        if self.is_over {
-            return None;
-        }
-        let over = self.leading.over.clone();
-        let item = tokio::select! {
-            biased;
-            () = over.cancelled() => Err(ended(&self.seat)),
-            item = self.follow() => Ok(item),
-        };
-        let holds = self.leading.holds(self.leading.engine.now());
-        let item = if holds { item } else { Err(ended(&self.seat)) };
-        self.is_over = item.is_err();
-        Some(item)
-    }
+impl Tail for AlertTail {
+    type Message = v1::WatchAlertsResponse;
 
-    /// Waits for alerts that pass the filter, or for the time to give a sign of life: that comes however
-    /// many go by that do not pass.
-    async fn follow(&mut self) -> v1::WatchAlertsResponse {
-        let mut beat = pin!(sleep(HEARTBEAT));
-        loop {
-            self.news.borrow_and_update();
-            let rows = self.leading.engine.alerts_after(self.position, CHUNK);
-            self.position = rows.last().map_or(self.position, |last| last.revision);
-            let selected = rows.iter().filter(|row| self.filter.selects(row));
-            let alerts: Vec<_> = selected.map(|row| row_to_message(row)).collect();
-            if !alerts.is_empty() {
-                return v1::WatchAlertsResponse { alerts, position: self.position };
-            }
-            if rows.len() == CHUNK {
-                continue;
-            }
-            tokio::select! {
-                biased;
-                () = &mut beat => {
-                    return v1::WatchAlertsResponse { alerts, position: self.position };
-                }
-                // The sender lives as long as the engine.
-                _ = self.news.changed() => {}
-            }
-        }
+    async fn read(&mut self, engine: &Engine) -> Result<Read<Self::Message>, EngineError> {
+        let rows = engine.alerts_after(self.position, CHUNK);
+        self.position = rows.last().map_or(self.position, |last| last.revision);
+        let selected = rows.iter().filter(|row| self.filter.selects(row));
+        let alerts: Vec<_> = selected.map(|row| row_to_message(row)).collect();
+        Ok(Read {
+            is_any: !rows.is_empty(),
+            is_selected: !alerts.is_empty(),
+            message: v1::WatchAlertsResponse { alerts, position: self.position },
+        })
     }
 }
 

@@ -1,21 +1,16 @@
 //! The history of transitions: pages of it, and a stream that goes on.
 
 use std::collections::HashSet;
-use std::future::ready;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use breaker_engine::{Engine, EngineError, HistoryFilter, Moment};
 use breaker_proto::v1;
 use breaker_wire::cause_from_message;
-use futures::{Stream, stream};
-use tokio::sync::watch;
-use tokio::time::sleep;
 use tonic::Status;
 
 use super::answers::transition_to_message;
-use super::error::{ended, to_status};
+use super::error::to_status;
+use super::follow::{CHUNK, FollowStream, Read, Tail, follow};
 use super::page_token;
 use super::requests::{Check, check_id, known, page_size, selector};
 use crate::seat::{Leading, Seat};
@@ -23,14 +18,8 @@ use crate::seat::{Leading, Seat};
 /// Most causes in one request: all of them several times over.
 const MAX_CAUSES: usize = 100;
 
-/// Most transitions read for one message.
-const CHUNK: usize = 500;
-
-/// A follower hears something at least this often; the protocol promises 5 s.
-const HEARTBEAT: Duration = Duration::from_secs(4);
-
-pub(crate) type TransitionStream =
-    Pin<Box<dyn Stream<Item = Result<v1::WatchTransitionsResponse, Status>> + Send>>;
+/// Those who follow transitions.
+pub(crate) type TransitionStream = FollowStream<v1::WatchTransitionsResponse>;
 
 /// A page of the history.
 pub(crate) async fn list(
@@ -78,13 +67,9 @@ fn filter(check: &mut Check, selected: &str, causes: &[i32], actor: &str) -> His
     }
 }
 
-struct Follower {
-    seat: Arc<Seat>,
-    leading: Arc<Leading>,
+struct TransitionTail {
     filter: HistoryFilter,
     position: u64,
-    news: watch::Receiver<u64>,
-    is_over: bool,
 }
 
 /// Every transition after a given one, until the server drains or leads no more.
@@ -99,54 +84,21 @@ pub(crate) fn stream(
     check.finish(Some(()))?;
     let position = request.after.unwrap_or_else(|| leading.engine.latest_transition());
     let news = leading.engine.transition_signal();
-    let follower = Follower { seat, leading, filter, position, news, is_over: false };
-    Ok(Box::pin(stream::unfold(follower, |mut follower| async move {
-        let item = follower.next().await?;
-        Some((item, follower))
-    })))
+    Ok(follow(seat, leading, TransitionTail { filter, position }, news))
 }
 
-impl Follower {
-    async fn next(&mut self) -> Option<Result<v1::WatchTransitionsResponse, Status>> {
-        if self.is_over {
-            return None;
-        }
-        let over = self.leading.over.clone();
-        let item = tokio::select! {
-            biased;
-            () = over.cancelled() => Err(ended(&self.seat)),
-            item = self.follow() => item.map_err(to_status),
-        };
-        // What it knows may be older than what another server has told meanwhile.
-        let holds = self.leading.holds(self.leading.engine.now());
-        let item = if holds { item } else { Err(ended(&self.seat)) };
-        self.is_over = item.is_err();
-        Some(item)
-    }
+impl Tail for TransitionTail {
+    type Message = v1::WatchTransitionsResponse;
 
-    /// Waits for transitions that pass the filter, or for the time to give a sign of life.
-    async fn follow(&mut self) -> Result<v1::WatchTransitionsResponse, EngineError> {
-        let mut beat = pin!(sleep(HEARTBEAT));
-        loop {
-            self.news.borrow_and_update();
-            let records = self.leading.engine.transitions_after(self.position, CHUNK).await?;
-            self.position = records.last().map_or(self.position, |last| last.id);
-            let selected = records.iter().filter(|record| self.filter.matches(record));
-            let transitions: Vec<_> =
-                selected.map(|record| transition_to_message(record)).collect();
-            let position = self.position;
-            if !transitions.is_empty() {
-                return Ok(v1::WatchTransitionsResponse { transitions, position });
-            }
-            tokio::select! {
-                biased;
-                () = &mut beat => {
-                    return Ok(v1::WatchTransitionsResponse { transitions, position });
-                }
-                // There can be more.
-                () = ready(()), if !records.is_empty() => {}
-                _ = self.news.changed() => {}
-            }
-        }
+    async fn read(&mut self, engine: &Engine) -> Result<Read<Self::Message>, EngineError> {
+        let records = engine.transitions_after(self.position, CHUNK).await?;
+        self.position = records.last().map_or(self.position, |last| last.id);
+        let selected = records.iter().filter(|record| self.filter.matches(record));
+        let transitions: Vec<_> = selected.map(|record| transition_to_message(record)).collect();
+        Ok(Read {
+            is_any: !records.is_empty(),
+            is_selected: !transitions.is_empty(),
+            message: v1::WatchTransitionsResponse { transitions, position: self.position },
+        })
     }
 }
