@@ -41,7 +41,8 @@ pub(crate) async fn follow<F: Follower>(
     let mut pace = Pace::default();
     let mut stream = follower.open(&context.connection).await?;
     loop {
-        let cut = read(&mut stream, follower, &mut pace).await?;
+        let take = async |answer| follower.take(answer);
+        let cut = read::<_, anyhow::Error>(&mut stream, &mut pace, take).await?;
         let is_refused = cut.code() == Code::OutOfRange;
         if is_refused {
             follower.begin_anew(&cut);
@@ -63,12 +64,12 @@ pub(crate) async fn follow<F: Follower>(
     }
 }
 
-/// Reads until the stream is cut, and says how.
-async fn read<F: Follower>(
-    stream: &mut Streaming<F::Answer>,
-    follower: &mut F,
+/// Reads until the stream is cut, and says how. Fails with what trying again does not mend.
+pub(crate) async fn read<A, E: From<Error>>(
+    stream: &mut Streaming<A>,
     pace: &mut Pace,
-) -> anyhow::Result<Status> {
+    mut take: impl AsyncFnMut(A) -> Result<(), E>,
+) -> Result<Status, E> {
     loop {
         let Ok(answer) = timeout(MAX_SILENCE, stream.message()).await else {
             return Ok(Status::unavailable("the server has gone silent"));
@@ -76,7 +77,7 @@ async fn read<F: Follower>(
         match answer {
             Ok(Some(answer)) => {
                 pace.reset();
-                follower.take(answer)?;
+                take(answer).await?;
             }
             Ok(None) => return Ok(Status::unavailable("the server has ended the stream")),
             Err(status) if status.code() == Code::OutOfRange || is_transient(status.code()) => {
@@ -89,7 +90,7 @@ async fn read<F: Follower>(
 
 /// When to connect again.
 #[derive(Debug, Default)]
-struct Pace {
+pub(crate) struct Pace {
     backoff: Backoff,
     /// A leader that was named was gone to at once, and no message has come since. Another one
     /// is waited for: two servers may take each other for the leader.
@@ -104,7 +105,7 @@ impl Pace {
     }
 
     /// Waits after a cut, but for a leader that was named.
-    async fn wait(&mut self, step: Step) {
+    pub(crate) async fn wait(&mut self, step: Step) {
         if step == Step::Leader && !self.has_hopped {
             self.has_hopped = true;
         } else {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use breaker_client::servers::Step;
 use breaker_proto::v1;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -11,14 +10,12 @@ use tonic::{Code, Status, Streaming};
 use super::app::Wanted;
 use super::change::{Action, Order};
 use super::news::{News, Told};
-use crate::backoff::Backoff;
 use crate::change::Change;
 use crate::connection::Connection;
-use crate::error::{Error, is_transient};
+use crate::error::Error;
+use crate::stream::{Pace, read};
 use crate::words::printable;
 
-/// How long the stream may be silent. The server gives a sign of life at least every 5 s.
-const MAX_SILENCE: Duration = Duration::from_secs(15);
 /// How often it is asked how the fleet is doing.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Measures and details are asked for so many times more rarely.
@@ -33,36 +30,37 @@ pub(super) type Sender = mpsc::Sender<News>;
 /// Follows the states of all breakers. Comes back with what trying again does not mend, or when
 /// nobody listens any more.
 pub(super) async fn follow(connection: Connection, news: Sender) -> Result<(), Error> {
-    let mut backoff = Backoff::default();
+    follow_while_heard(&connection, &news).await.map_or(Ok(()), Err)
+}
+
+/// Why nothing is followed any more; `None` if nobody listens.
+async fn follow_while_heard(connection: &Connection, news: &Sender) -> Option<Error> {
+    let mut pace = Pace::default();
     let mut resume_token = Vec::new();
-    // A leader that was named was gone to at once. Then it is waited: two servers may take each other
-    // for the leader.
-    let mut has_hopped = false;
     loop {
-        let cut = match open(&connection, resume_token.clone()).await {
-            Ok((address, stream)) => {
-                if news.send(News::Connected(address)).await.is_err() {
-                    return Ok(());
-                }
-                match read(stream, &news, &mut resume_token, &mut backoff).await {
+        let cut = match open(connection, resume_token.clone()).await {
+            Ok((address, mut stream)) => {
+                news.send(News::Connected(address)).await.ok()?;
+                let take = async |answer: v1::WatchResponse| {
+                    if !answer.resume_token.is_empty() {
+                        resume_token.clone_from(&answer.resume_token);
+                    }
+                    news.send(News::Watched(Box::new(answer))).await.map_err(|_| None)
+                };
+                match read::<_, Option<Error>>(&mut stream, &mut pace, take).await {
                     Ok(cut) => cut,
-                    Err(error) => return error.map_or(Ok(()), Err),
+                    Err(why) => return why,
                 }
             }
             Err(error) if error.is_transient() => Status::unavailable(error.to_string()),
-            Err(error) => return Err(error),
+            Err(error) => return Some(error),
         };
         if cut.code() == Code::OutOfRange {
             resume_token.clear();
         }
         let why = printable(cut.message()).into_owned();
-        if news.send(News::Cut(why)).await.is_err() {
-            return Ok(());
-        }
-        has_hopped = connection.stream_was_cut(&cut) == Step::Leader && !has_hopped;
-        if !has_hopped {
-            backoff.wait().await;
-        }
+        news.send(News::Cut(why)).await.ok()?;
+        pace.wait(connection.stream_was_cut(&cut)).await;
     }
 }
 
@@ -77,35 +75,6 @@ async fn open(
         .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer in time")))
         .map_err(|status| Error::from_status(leader.address(), status))?;
     Ok((leader.address().to_string(), stream.into_inner()))
-}
-
-/// Reads until the stream is cut, and says how. Fails with what trying again does not mend, and with
-/// nothing when nobody listens any more.
-async fn read(
-    mut stream: Streaming<v1::WatchResponse>,
-    news: &Sender,
-    resume_token: &mut Vec<u8>,
-    backoff: &mut Backoff,
-) -> Result<Status, Option<Error>> {
-    loop {
-        let Ok(answer) = timeout(MAX_SILENCE, stream.message()).await else {
-            return Ok(Status::unavailable("the server has gone silent"));
-        };
-        match answer {
-            Ok(Some(answer)) => {
-                backoff.reset();
-                if !answer.resume_token.is_empty() {
-                    resume_token.clone_from(&answer.resume_token);
-                }
-                news.send(News::Watched(Box::new(answer))).await.map_err(|_| None)?;
-            }
-            Ok(None) => return Ok(Status::unavailable("the server has ended the stream")),
-            Err(status) if status.code() == Code::OutOfRange || is_transient(status.code()) => {
-                return Ok(status);
-            }
-            Err(status) => return Err(Some(Error::Refused(Box::new(status)))),
-        }
-    }
 }
 
 /// Asks again and again for what is shown, until nobody listens any more. What fails is asked for
