@@ -266,8 +266,9 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
         transitions.borrow_and_update();
         position = take_transitions(&engine, position).await;
-        take_reports(&engine).await;
-        look_again(&engine).await;
+        // Those that were reported and whose rules ask for that, and those whose time has come.
+        look_at_each(&engine, || engine.signals().reported.pop()).await;
+        look_at_each(&engine, || engine.alerts().book.lock().pop_due(engine.now())).await;
         let failing = storage.borrow_and_update().failing.clone();
         let failing = failing.map(|failing| (failing.since, failing.error));
         engine.alerts().change(&engine, |book| book.storage(failing, engine.now()));
@@ -284,7 +285,10 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             _ = transitions.changed() => {}
             _ = storage.changed() => {}
             () = engine.signals().reported.filled() => {}
-            () = engine.alerts().stirred.notified() => look_at_all(&engine).await,
+            () = engine.alerts().stirred.notified() => {
+                let mut all = engine.alerts().book.lock().names().into_iter();
+                look_at_each(&engine, || all.next()).await;
+            }
         }
     }
 }
@@ -317,37 +321,13 @@ async fn take_transitions(engine: &Arc<Engine>, mut position: u64) -> u64 {
     }
 }
 
-/// Takes in the breakers that were reported and whose rules ask for that.
-async fn take_reports(engine: &Arc<Engine>) {
-    let mut taken = 0;
-    while let Some(name) = engine.signals().reported.pop() {
-        look_at(engine, &name);
-        taken += 1;
-        if taken % TURN == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// Looks at the breakers whose time has come.
-async fn look_again(engine: &Arc<Engine>) {
+/// Looks at breakers for as long as there is a next one.
+async fn look_at_each(engine: &Arc<Engine>, mut next: impl FnMut() -> Option<BreakerName>) {
     let mut looked_at = 0;
-    loop {
-        let due = engine.alerts().book.lock().pop_due(engine.now());
-        let Some(name) = due else { return };
+    while let Some(name) = next() {
         look_at(engine, &name);
         looked_at += 1;
         if looked_at % TURN == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-async fn look_at_all(engine: &Arc<Engine>) {
-    let names = engine.alerts().book.lock().names();
-    for (index, name) in names.iter().enumerate() {
-        look_at(engine, name);
-        if index % TURN == 0 {
             tokio::task::yield_now().await;
         }
     }

@@ -14,6 +14,7 @@ use breaker_engine::{
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 /// How long the engines of these tests keep transitions.
@@ -236,4 +237,9 @@ pub(crate) async fn start_at(store: &Arc<Flaky>, clock: &Arc<ManualClock>) -> (A
 
 pub(crate) fn name(text: &str) -> BreakerName {
     BreakerName::new(text).unwrap()
+}
+
+/// Runs something where the time of tokio stands still for as long as anybody has work to do.
+pub(crate) fn with_paused_time<T>(run: impl Future<Output = T>) -> T {
+    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(run)
 }

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use tokio::sync::oneshot;
 
-use crate::flaky::{Flaky, RETENTION, name, start, start_at};
+use crate::flaky::{Flaky, RETENTION, name, start, start_at, with_paused_time};
 
 /// Transitions that the engine keeps in memory once they are stored.
 const KEPT: u64 = 10_000;
@@ -368,10 +368,6 @@ async fn page_through_while_it_grows(
 fn paging_gives_exactly_what_the_filter_lets_through_while_new_ones_arrive() {
     let story = (old(), steps(40), steps(20), filters(), 1..9_usize, any::<bool>());
     let mut runner = TestRunner::new(Cases { cases: 300, ..Cases::default() });
-    let checked = runner.run(&story, |story| {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-        runtime.unwrap().block_on(page_through_while_it_grows(&story))
-    });
+    let checked = runner.run(&story, |story| with_paused_time(page_through_while_it_grows(&story)));
     checked.unwrap();
 }

@@ -10,10 +10,9 @@ use breaker_engine::{
     Others, Phase, Reported, Selector, Selectors, Subscription, Tasks, Wanted,
 };
 use proptest::prelude::*;
-use tokio::runtime::Builder;
 use tokio::time::sleep;
 
-use crate::flaky::{Flaky, IDLE_TTL, name, start_at};
+use crate::flaky::{Flaky, IDLE_TTL, name, start_at, with_paused_time};
 
 const HOUR: Duration = Duration::from_hours(1);
 /// A breaker that can go is gone after so much more.
@@ -367,8 +366,7 @@ proptest! {
     fn whatever_happens_a_breaker_goes_when_it_is_idle_and_never_before(
         steps in prop::collection::vec(any_step(), 1..100),
     ) {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
+        with_paused_time(async {
             let mut world = World::new().await;
             for step in steps {
                 world = world.go_on(step).await?;

@@ -9,10 +9,9 @@ use breaker_engine::{
     ManualClock, Order, Query, SAMPLE_INTERVAL, Selector, Tasks,
 };
 use proptest::prelude::*;
-use tokio::runtime::Builder;
 use tokio::time::sleep;
 
-use crate::flaky::{Flaky, IDLE_TTL, MONITOR_SERIES, name, start_at};
+use crate::flaky::{Flaky, IDLE_TTL, MONITOR_SERIES, name, start_at, with_paused_time};
 
 const START: Time = Time::from_millis(1_700_000_000_000);
 /// Enough for all tasks to come to rest, on the clock of the runtime.
@@ -393,8 +392,7 @@ proptest! {
     fn whatever_happens_the_sums_are_those_of_all_breakers(
         steps in prop::collection::vec(any_step(), 1..100),
     ) {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
+        with_paused_time(async {
             let mut world = World::new().await;
             for step in steps {
                 world = world.go_on(step).await?;
@@ -409,8 +407,7 @@ proptest! {
     fn samples_add_up_to_the_totals(
         steps in prop::collection::vec((0..2_usize, 0..4_usize, 1..5_u32, 0..8_u64), 1..60),
     ) {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(async {
+        with_paused_time(async {
             let clock = Arc::new(ManualClock::at(START));
             let (engine, tasks) = start_at(&Arc::new(Flaky::default()), &clock).await;
             let mut now = START;

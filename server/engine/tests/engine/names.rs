@@ -6,9 +6,8 @@ use std::sync::Arc;
 use breaker_core::{BreakerName, Mode, StateKind};
 use breaker_engine::{Engine, Order, Phase, Query, Selector, Selectors};
 use proptest::prelude::*;
-use tokio::runtime::Builder;
 
-use crate::flaky::{Flaky, name, start};
+use crate::flaky::{Flaky, name, start, with_paused_time};
 
 fn any_names(most: usize) -> impl Strategy<Value = BTreeSet<String>> {
     prop::collection::btree_set("[ab]{1,2}/[ab]{1,2}", 0..=most)
@@ -89,7 +88,6 @@ proptest! {
         deleted in any_names(6),
         texts in any_selectors(),
     ) {
-        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        runtime.block_on(check(&stored, &deleted, &texts));
+        with_paused_time(check(&stored, &deleted, &texts));
     }
 }

@@ -11,11 +11,10 @@ use breaker_engine::{
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
-use tokio::runtime;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::flaky::{Flaky, name, start, start_at};
+use crate::flaky::{Flaky, name, start, start_at, with_paused_time};
 
 const BREAKERS: [&str; 3] = ["a/a", "a/b", "a/c"];
 const REPORTERS: [&str; 3] = ["anna-1", "bert-2", "cleo-3"];
@@ -303,9 +302,7 @@ impl World {
 fn whatever_happens_nothing_counts_twice_and_a_stop_loses_nothing() {
     let mut runner = TestRunner::new(Cases { cases: 300, ..Cases::default() });
     let outcome = runner.run(&steps(), |steps| {
-        let paused =
-            runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        paused.unwrap().block_on(async {
+        with_paused_time(async {
             let mut world = World::new().await;
             for step in steps {
                 world = world.go_on(step).await?;
