@@ -1,13 +1,11 @@
 //! Alerts over the wire: pages and streams of them, what is noted about one, and `breakerctl alerts`.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use breaker_core::Time;
 use breaker_proto::v1::{self, AlertRule, AlertSeverity, AlertState, Outcome};
-use breaker_tests::{Clients, Daemon, Hosted, binary, eventually, report_of, run_of, selecting};
+use breaker_tests::{Clients, Daemon, Following, Hosted, eventually, report_of, run_of, selecting};
 use tokio::time::timeout;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -194,24 +192,14 @@ async fn breakerctl_follows_with_the_filters_that_it_lists_with() -> anyhow::Res
         Ok(!list(&mut clients, v1::ListAlertsRequest::default()).await?.alerts.is_empty())
     })
     .await?;
-    let mut following = Command::new(binary("breakerctl")?)
-        .args(["--address", &daemon.grpc, "alerts", "a/*", "--follow", "-o", "json"])
-        .args(["--firing", "--rule", "state_change", "--severity", "high"])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = following.stdout.take().into_iter();
-    let mut lines = stdout.flat_map(|stdout| BufReader::new(stdout).lines());
-    let mut next = || -> anyhow::Result<serde_json::Value> {
-        Ok(serde_json::from_str(&lines.next().unwrap_or(Ok(String::new()))?)?)
-    };
-    assert_eq!(next()?["breaker"], "a/b");
+    let arguments = ["alerts", "a/*", "--firing", "--rule", "state_change", "--severity", "high"];
+    let mut following = Following::start(&daemon, &arguments)?;
+    assert_eq!(following.told()?["breaker"], "a/b");
     // What is over, and what is about others, is not shown.
     reset(&mut clients, "a/b").await?;
     open(&mut clients, "b/c").await?;
     open(&mut clients, "a/d").await?;
-    let alert = next()?;
+    let alert = following.told()?;
     assert_eq!((&alert["breaker"], &alert["state"]), (&"a/d".into(), &"firing".into()));
-    following.kill()?;
-    following.wait()?;
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! The history from the outside: pages and streams of it, by every filter, and `breakerctl history`.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use breaker_core::Time;
 use breaker_proto::v1::{self, Cause, Outcome};
-use breaker_tests::{Clients, Daemon, Hosted, acquire, binary, report_of, run_of};
+use breaker_tests::{Clients, Daemon, Following, Hosted, acquire, binary, report_of, run_of};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -265,25 +264,15 @@ async fn breakerctl_follows_with_the_same_filters() -> anyhow::Result<()> {
     fail(&mut clients, "a/b").await?;
     force_open(&mut clients, "a/b", "anna").await?;
     release(&mut clients, "a/b", "anna").await?;
-    let mut following = Command::new(binary("breakerctl")?)
-        .args(["--address", &daemon.grpc, "history", "a/*", "--follow", "-o", "json"])
-        .args(["--cause", "released", "--actor", "anna", "--since", "1h"])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = following.stdout.take().into_iter();
-    let mut lines = stdout.flat_map(|stdout| BufReader::new(stdout).lines());
-    let mut next = || -> anyhow::Result<serde_json::Value> {
-        Ok(serde_json::from_str(&lines.next().unwrap_or(Ok(String::new()))?)?)
-    };
-    assert_eq!(next()?["cause"], "released");
+    let arguments = ["history", "a/*", "--cause", "released", "--actor", "anna", "--since", "1h"];
+    let mut following = Following::start(&daemon, &arguments)?;
+    assert_eq!(following.told()?["cause"], "released");
     force_open(&mut clients, "a/b", "anna").await?;
     release(&mut clients, "a/b", "bert").await?;
     force_open(&mut clients, "a/b", "bert").await?;
     release(&mut clients, "a/b", "anna").await?;
-    let transition = next()?;
+    let transition = following.told()?;
     assert_eq!((&transition["cause"], &transition["actor"]), (&"released".into(), &"anna".into()));
-    following.kill()?;
-    following.wait()?;
     Ok(())
 }
 
