@@ -159,11 +159,13 @@ impl Server {
             .map(|delay| tokio::spawn(overload::watch(Arc::clone(&limits.overload), delay)));
         let trace = |otlp| Traces::start(otlp, advertised.clone()).map(Arc::new);
         let traces = otlp.as_ref().map(trace).transpose()?;
-        let measures = Measures { rpcs: Arc::new(Rpcs::new(&http::protocol()?)), traces };
+        let protocol = http::protocol()?;
+        let measures = Measures { rpcs: Arc::new(Rpcs::new(&protocol)), traces };
         let services = Services::new(&seat, &streams)?;
         let inside = services.all();
         let overload = Arc::clone(&limits.overload);
-        let api = Api::new(inside, overload, measures.clone(), Arc::clone(&seat), http_access)?;
+        let seated = Arc::clone(&seat);
+        let api = Api::new(&protocol, inside, overload, measures.clone(), seated, http_access)?;
         let grpc = serve_grpc(grpc_listener, services, &seat, &limits, measures.clone());
         let Measures { rpcs, traces } = measures;
         let pages = Pages::new(Arc::clone(&seat), streams, limits, rpcs, api, shown, notifier)?;

@@ -72,9 +72,17 @@ pub(crate) fn protocol() -> Result<DescriptorPool, ProtocolError> {
     Ok(DescriptorPool::decode(breaker_proto::FILE_DESCRIPTOR_SET)?)
 }
 
+/// Which request is which RPC.
+pub(crate) type RouteTable = Vec<(&'static Route, Rpc)>;
+
+/// Looks up the RPCs of all requests.
+pub(crate) fn table(protocol: &DescriptorPool) -> Result<RouteTable, ProtocolError> {
+    ROUTES.iter().map(|route| Ok((route, Rpc::find(protocol, route.rpc)?))).collect()
+}
+
 /// The API of one server.
 pub(crate) struct Api {
-    table: Vec<(&'static Route, Rpc)>,
+    table: RouteTable,
     inside: Inside,
     problems: Problems,
     access: HttpAccess,
@@ -82,23 +90,21 @@ pub(crate) struct Api {
     calls: Semaphore,
     streams: Arc<Semaphore>,
     /// The description of all this, made when somebody first asks for it.
-    description: OnceLock<Result<Bytes, ProtocolError>>,
+    description: OnceLock<Bytes>,
 }
 
 impl Api {
     /// The API on top of the services of gRPC.
     pub(crate) fn new(
+        protocol: &DescriptorPool,
         services: Routes,
         overload: Arc<Overload>,
         measures: Measures,
         seat: Arc<Seat>,
         access: HttpAccess,
     ) -> Result<Self, ProtocolError> {
-        let pool = protocol()?;
-        let rpc = |route: &'static Route| Ok((route, Rpc::find(&pool, route.rpc)?));
-        let table = ROUTES.iter().map(rpc).collect::<Result<_, ProtocolError>>()?;
         Ok(Self {
-            table,
+            table: table(protocol)?,
             inside: Inside::new(services, overload, measures),
             problems: Problems::load()?,
             access,
@@ -285,16 +291,9 @@ async fn call(State(api): State<Arc<Api>>, request: Request<Body>) -> Response {
 }
 
 async fn description(State(api): State<Arc<Api>>) -> impl IntoResponse {
-    let describe = || openapi::describe().map(|described| described.to_string().into());
-    match api.description.get_or_init(describe) {
-        Ok(described) => {
-            ([(header::CONTENT_TYPE, "application/json")], described.clone()).into_response()
-        }
-        Err(error) => {
-            let http = StatusCode::INTERNAL_SERVER_ERROR;
-            Problem::new(http, Code::Internal, error.to_string()).into_response()
-        }
-    }
+    let described =
+        api.description.get_or_init(|| openapi::describe(&api.table).to_string().into());
+    ([(header::CONTENT_TYPE, "application/json")], described.clone())
 }
 
 /// What a page has to know of the server before it asks for anything else.

@@ -7,7 +7,7 @@ use prost_reflect::MethodDescriptor;
 use serde_json::{Map, Value, json};
 
 use self::schemas::{Schemas, comment, reference};
-use super::api::{Fields, PREFIX, ProtocolError, ROUTES, Route, Rpc, protocol};
+use super::api::{Fields, PREFIX, Route, Rpc};
 
 /// What is said of the whole.
 const ABOUT: &str = "The RPCs of `breaker.v1` as JSON: proto3's JSON with the names of the proto \
@@ -17,31 +17,26 @@ const ABOUT: &str = "The RPCs of `breaker.v1` as JSON: proto3's JSON with the na
      `Origin`, it must be this server. With `http_access = \"read\"` the server answers requests that \
      would change something with 403.";
 
-/// The whole description.
-pub(crate) fn describe() -> Result<Value, ProtocolError> {
-    let pool = protocol()?;
-    let rpcs: Vec<_> = ROUTES
-        .iter()
-        .map(|route| Ok((route, Rpc::find(&pool, route.rpc)?.method().clone())))
-        .collect::<Result<_, ProtocolError>>()?;
+/// The whole description, of these requests.
+pub(crate) fn describe(table: &[(&Route, Rpc)]) -> Value {
     let mut schemas = Schemas::default();
-    for (route, method) in &rpcs {
+    for (route, rpc) in table {
         if route.fields() != Fields::Query {
-            schemas.add_request(&method.input());
+            schemas.add_request(&rpc.method().input());
         }
     }
     let mut paths = Map::new();
-    for (route, method) in &rpcs {
+    for (route, rpc) in table {
         let path = paths.entry(format!("{PREFIX}{}", route.template));
         let path = path.or_insert_with(|| json!({}));
-        path[route.verb.word().to_ascii_lowercase()] = operation(route, method, &mut schemas);
+        path[route.verb.word().to_ascii_lowercase()] = operation(route, rpc.method(), &mut schemas);
     }
     paths.insert(format!("{PREFIX}server"), server());
     paths.insert(format!("{PREFIX}events"), events());
     paths.insert(format!("{PREFIX}openapi.json"), itself());
     schemas.insert("Error", error());
     schemas.insert("Server", server_schema());
-    Ok(json!({
+    json!({
         "openapi": "3.1.0",
         "info": {
             "title": "breakerd",
@@ -59,7 +54,7 @@ pub(crate) fn describe() -> Result<Value, ProtocolError> {
                 "content": { "application/json": { "schema": reference("Error") } },
             }},
         },
-    }))
+    })
 }
 
 fn operation(route: &Route, method: &MethodDescriptor, schemas: &mut Schemas) -> Value {
@@ -121,7 +116,7 @@ fn parameters(route: &Route, method: &MethodDescriptor, schemas: &mut Schemas) -
                 "in": if is_in_path { "path" } else { "query" },
                 "required": is_in_path,
                 "description": comment(input.parent_file_descriptor_proto(), field.path()),
-                "schema": schemas.parameter(&field),
+                "schema": schemas.field(&field),
             })
         })
         .collect()
@@ -228,11 +223,16 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::http::api::{protocol, table};
+
+    fn described() -> Value {
+        describe(&table(&protocol().unwrap()).unwrap())
+    }
 
     #[test]
     fn the_file_in_the_tree_is_what_is_served() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/openapi.json");
-        let described = format!("{:#}\n", describe().unwrap());
+        let described = format!("{:#}\n", described());
         if std::env::var_os("UPDATE_OPENAPI").is_some() {
             fs::write(&path, &described).unwrap();
         }
@@ -259,14 +259,14 @@ mod tests {
                 _ => {}
             }
         }
-        let (described, mut count) = (describe().unwrap(), 0);
+        let (described, mut count) = (described(), 0);
         check(&described, &described, &mut count);
         assert!(count > 100, "{count} references were looked at");
     }
 
     #[test]
     fn nothing_is_without_a_word_about_it() {
-        let described = describe().unwrap();
+        let described = described();
         let paths = described["paths"].as_object().unwrap();
         for operation in paths.values().flat_map(|path| path.as_object().unwrap().values()) {
             assert_ne!(operation["summary"], "", "{operation}");

@@ -57,11 +57,6 @@ impl Schemas {
         }
     }
 
-    /// The schema of a field that stands in a path or a query.
-    pub(super) fn parameter(&mut self, field: &FieldDescriptor) -> Value {
-        self.field(field)
-    }
-
     fn define_message(&mut self, message: &MessageDescriptor) {
         if self.known.contains_key(message.name()) {
             return;
@@ -92,7 +87,8 @@ impl Schemas {
         self.known.insert(message.name().to_owned(), schema);
     }
 
-    fn field(&mut self, field: &FieldDescriptor) -> Value {
+    /// The schema of a field, of a message or of its own in a path or a query.
+    pub(super) fn field(&mut self, field: &FieldDescriptor) -> Value {
         if field.is_map()
             && let Kind::Message(entry) = field.kind()
         {
