@@ -73,11 +73,17 @@ pub(crate) struct Notice {
 /// Those who are told of alerts, and what became of it. Lives as long as the server.
 #[derive(Clone)]
 pub(crate) struct Notifier {
-    receivers: Arc<[Arc<Receiver>]>,
-    ledgers: Arc<[Arc<Ledger>]>,
+    told: Arc<[Told]>,
     /// None where there is nobody to tell.
     http: Option<Http>,
     clock: Arc<dyn Clock>,
+}
+
+/// One who is told.
+#[derive(Clone)]
+struct Told {
+    receiver: Arc<Receiver>,
+    ledger: Arc<Ledger>,
 }
 
 impl Event {
@@ -124,15 +130,13 @@ impl Notifier {
     pub(crate) fn new(receivers: Vec<Receiver>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         // Without receivers nothing is asked of the machine.
         let http = (!receivers.is_empty()).then(|| delivery::client(&receivers)).transpose()?;
-        let ledgers = receivers.iter().map(|_| Arc::<Ledger>::default()).collect();
-        let receivers = receivers.into_iter().map(Arc::new).collect();
-        Ok(Self { receivers, ledgers, http, clock })
+        let told = |receiver| Told { receiver: Arc::new(receiver), ledger: Arc::default() };
+        Ok(Self { told: receivers.into_iter().map(told).collect(), http, clock })
     }
 
     /// What became of what was to be told, by the names of the receivers.
     pub(crate) fn ledgers(&self) -> impl Iterator<Item = (&str, &Ledger)> {
-        let names = self.receivers.iter().map(|receiver| receiver.name());
-        names.zip(self.ledgers.iter().map(Arc::as_ref))
+        self.told.iter().map(|told| (told.receiver.name(), &*told.ledger))
     }
 
     /// Tells of alerts until the lead is over. If it is because the server goes down, `drain`, what is
@@ -145,12 +149,12 @@ impl Notifier {
     ) {
         let Some(http) = &self.http else { return };
         let mut couriers = JoinSet::new();
-        let mut queues = Vec::with_capacity(self.receivers.len());
-        for (receiver, ledger) in self.receivers.iter().zip(self.ledgers.iter()) {
+        let mut queues = Vec::with_capacity(self.told.len());
+        for Told { receiver, ledger } in self.told.iter().cloned() {
             let (queue, notices) = mpsc::channel(QUEUE);
             let courier = Courier {
-                receiver: Arc::clone(receiver),
-                ledger: Arc::clone(ledger),
+                receiver,
+                ledger,
                 feed: Arc::clone(&feed),
                 http: http.clone(),
                 clock: Arc::clone(&self.clock),
@@ -193,9 +197,7 @@ impl Notifier {
     }
 
     fn hand_out(&self, notice: Notice, queues: &[mpsc::Sender<Notice>]) {
-        for ((receiver, ledger), queue) in
-            self.receivers.iter().zip(self.ledgers.iter()).zip(queues)
-        {
+        for (Told { receiver, ledger }, queue) in self.told.iter().zip(queues) {
             if !receiver.wants(&notice.alert) {
                 continue;
             }
@@ -215,7 +217,7 @@ impl Notifier {
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.receivers.iter().map(|receiver| receiver.name())).finish()
+        f.debug_list().entries(self.ledgers().map(|(name, _)| name)).finish()
     }
 }
 
