@@ -200,20 +200,19 @@ fn explanation_to_message(
     let policies = &explanation.policies;
     let policy = policies.first().map(|best| best.name.to_string()).unwrap_or_default();
     let values = patch_to_value(&explanation.config.to_patch());
-    let value = |key: Key| {
-        let source = explanation.sources.of(key);
-        v1::ExplainedValue {
-            key: key.as_str().to_owned(),
-            value: values.get(key.as_str()).map(ToString::to_string).unwrap_or_default(),
-            source: source_to_message(source).into(),
-            policy: if source == Source::Policy { policy.clone() } else { String::new() },
-        }
+    let explained = |key: String, value: String, source: Source| v1::ExplainedValue {
+        key,
+        value,
+        source: source_to_message(source).into(),
+        policy: if source == Source::Policy { policy.clone() } else { String::new() },
     };
-    let alert_value = |(key, source): &(AlertKey, Source)| v1::ExplainedValue {
-        key: format!("alerts.{}", key.as_str()),
-        value: alert_rule_value(*key, &explanation.alerts).to_string(),
-        source: source_to_message(*source).into(),
-        policy: if *source == Source::Policy { policy.clone() } else { String::new() },
+    let value = |key: Key| {
+        let value = values.get(key.as_str()).map(ToString::to_string).unwrap_or_default();
+        explained(key.as_str().to_owned(), value, explanation.sources.of(key))
+    };
+    let alert_value = |(key, source): &(AlertKey, Source)| {
+        let value = alert_rule_value(*key, &explanation.alerts).to_string();
+        explained(format!("alerts.{}", key.as_str()), value, *source)
     };
     let alert_values = explanation.alert_sources.iter().map(alert_value);
     v1::ExplainConfigResponse {
