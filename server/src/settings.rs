@@ -1,27 +1,32 @@
 //! What the server is started with: flags over `BREAKERD_*` variables over a TOML file over
 //! defaults.
 
+mod arguments;
+mod error;
+
+use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-use std::{fs, io};
 
 use axum::http::Uri;
 use axum::http::uri::Authority;
 use breaker_core::{AlertPatch, ConfigPatch, Violation};
 use breaker_engine::{Defaults, Selector, UnknownBreakers};
 use breaker_store::MigrationMode;
-use clap::builder::BoolishValueParser;
-use clap::{Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
-use thiserror::Error;
 
+use self::arguments::{MigrationsSetting, UnknownBreakersSetting};
 use crate::identity;
 use crate::logging::LogFormat;
-use crate::notify::{Receiver, ReceiverError, ReceiverSettings};
+use crate::notify::{Receiver, ReceiverSettings};
 use crate::otlp::Otlp;
+
+pub use self::arguments::Arguments;
+pub(crate) use self::arguments::{Command, HttpAccess};
+pub use self::error::SettingsError;
 
 /// Most breakers, unless told otherwise. An idle one takes less than a kilobyte.
 const DEFAULT_MAX_BREAKERS: usize = 1_000_000;
@@ -61,162 +66,6 @@ const STORAGE_DEGRADED: RangeInclusive<Duration> =
 /// How long transitions are kept, unless told otherwise, and at least.
 const DEFAULT_RETENTION: Duration = Duration::from_hours(30 * 24);
 const MIN_RETENTION: Duration = Duration::from_mins(1);
-
-/// Keeps the circuit-breaker state of a whole fleet in one place.
-///
-/// Every option can also be set by a variable, or by a key of the same name (with `_` for `-`) in
-/// a TOML file; a flag wins over a variable, and a variable over the file. The table `[defaults]`
-/// of the file holds the configuration of breakers that have none of their own.
-#[derive(Clone, Debug, Default, Parser)]
-#[command(name = "breakerd", version, about)]
-pub struct Arguments {
-    #[command(flatten)]
-    options: CommandLine,
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-}
-
-/// What to do instead of serving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
-pub(crate) enum Command {
-    /// Bring the tables of the database up to date, say what was done, and exit. A server does so
-    /// at its start unless told `--migrations=check`.
-    Migrate,
-    /// Check flags, variables and file, say what they amount to, and exit.
-    CheckConfig,
-}
-
-#[derive(Clone, Debug, Default, clap::Args)]
-struct CommandLine {
-    /// A TOML file with settings.
-    #[arg(long, env = "BREAKERD_CONFIG", value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-    /// Where state is kept: `sqlite://FILE`, `postgres://USER:PASSWORD@HOST/DATABASE`, or `memory:`
-    /// for nowhere [default: sqlite://breakerd.db]
-    #[arg(long, env = "BREAKERD_DATABASE", value_name = "URL", global = true)]
-    database: Option<String>,
-    /// Where gRPC listens; port 0 takes a free one [default: 127.0.0.1:7420]
-    #[arg(long, env = "BREAKERD_LISTEN", value_name = "ADDRESS", global = true)]
-    listen: Option<SocketAddr>,
-    /// Where clients and the other servers of a Postgres database reach gRPC, `HOST:PORT` [default:
-    /// what --listen says, with the name of this machine if that is every address]
-    #[arg(long, env = "BREAKERD_ADVERTISE", value_name = "ADDRESS", global = true)]
-    advertise: Option<String>,
-    /// How long the lead among the servers of a Postgres database lasts without a sign of life; one
-    /// that stands by takes over soon after [default: 3s]
-    #[arg(long, env = "BREAKERD_LEASE", value_name = "DURATION", global = true)]
-    lease: Option<String>,
-    /// What is done about tables that are not up to date [default: apply]
-    #[arg(long, env = "BREAKERD_MIGRATIONS", value_enum, global = true)]
-    migrations: Option<MigrationsSetting>,
-    /// Where HTTP listens: dashboard, JSON API, /healthz, /readyz, /metrics [default: 127.0.0.1:7421]
-    #[arg(long, env = "BREAKERD_HTTP_LISTEN", value_name = "ADDRESS", global = true)]
-    http_listen: Option<SocketAddr>,
-    /// Whether requests over HTTP may change anything [default: write]
-    #[arg(long, env = "BREAKERD_HTTP_ACCESS", value_enum, global = true)]
-    http_access: Option<HttpAccess>,
-    /// A name under which browsers reach HTTP where it listens on loopback: that of a proxy on this
-    /// machine. Can be given several times [default: localhost, and what --advertise says]
-    #[arg(
-        long = "http-host",
-        env = "BREAKERD_HTTP_HOSTS",
-        value_name = "NAME",
-        value_delimiter = ',',
-        global = true
-    )]
-    http_hosts: Option<Vec<String>>,
-    /// Breakers that /metrics shows one by one: a name, or a glob. Can be given several times
-    /// [default: none]
-    #[arg(
-        long,
-        env = "BREAKERD_METRICS_BREAKERS",
-        value_name = "SELECTOR",
-        value_delimiter = ',',
-        global = true
-    )]
-    metrics_breakers: Option<Vec<String>>,
-    /// Most breakers that /metrics shows one by one; the first by name, up to 10000 [default: 100]
-    #[arg(long, env = "BREAKERD_METRICS_MAX_BREAKERS", value_name = "COUNT", global = true)]
-    metrics_max_breakers: Option<usize>,
-    /// A collector of OpenTelemetry, `http://HOST:PORT` of its gRPC, that spans of calls and the
-    /// numbers of /metrics are sent to [default: none]
-    #[arg(long, env = "BREAKERD_OTLP_ENDPOINT", value_name = "URL", global = true)]
-    otlp_endpoint: Option<String>,
-    /// The share of calls that are traced, 0 to 1, where clients say nothing about it; a client that
-    /// sends a W3C trace context decides itself [default: 0.01]
-    #[arg(long, env = "BREAKERD_OTLP_SAMPLE", value_name = "SHARE", global = true)]
-    otlp_sample: Option<f64>,
-    /// Most breakers at a time [default: 1000000]
-    #[arg(long, env = "BREAKERD_MAX_BREAKERS", value_name = "COUNT", global = true)]
-    max_breakers: Option<usize>,
-    /// Most gRPC connections at a time; any more are refused and closed [default: 10000]
-    #[arg(long, env = "BREAKERD_MAX_CONNECTIONS", value_name = "COUNT", global = true)]
-    max_connections: Option<usize>,
-    /// Most watch streams at a time; any more are refused [default: 100000]
-    #[arg(long, env = "BREAKERD_MAX_WATCH_STREAMS", value_name = "COUNT", global = true)]
-    max_watch_streams: Option<usize>,
-    /// Calls of Acquire and Report that one connection may make in a second, or `off`
-    /// [default: off]
-    #[arg(long, env = "BREAKERD_CLIENT_RATE", value_name = "COUNT", global = true)]
-    client_rate: Option<String>,
-    /// While calls wait for longer than this for the server, it refuses some of them, so that the
-    /// others are answered in time; 1ms or more, or `off` [default: 50ms]
-    #[arg(long, env = "BREAKERD_MAX_QUEUE_DELAY", value_name = "DURATION", global = true)]
-    max_queue_delay: Option<String>,
-    /// What happens at the first use of a breaker that does not exist [default: create]
-    #[arg(long, env = "BREAKERD_UNKNOWN_BREAKERS", value_enum, global = true)]
-    unknown_breakers: Option<UnknownBreakersSetting>,
-    /// How long a breaker that was made by its first use stays without any other, unless an admin
-    /// has configured it, or it is under an override or not CLOSED; 1s or more, or `off`
-    /// [default: 24h]
-    #[arg(long, env = "BREAKERD_IDLE_TTL", value_name = "DURATION", global = true)]
-    idle_ttl: Option<String>,
-    /// How long transitions are kept, at least; 1m or more [default: 30d]
-    #[arg(long, env = "BREAKERD_HISTORY_RETENTION", value_name = "DURATION", global = true)]
-    history_retention: Option<String>,
-    /// What so many breakers did in the last half hour is kept for people to look at, of those that
-    /// are used most lately; each takes up to 25 kB, and 0 turns it off [default: 2000]
-    #[arg(long, env = "BREAKERD_MONITOR_SERIES", value_name = "COUNT", global = true)]
-    monitor_series: Option<usize>,
-    /// Listen beyond loopback although nobody is asked who they are.
-    #[arg(long, env = "BREAKERD_INSECURE", value_parser = BoolishValueParser::new(), global = true)]
-    insecure: bool,
-    /// How log lines look [default: auto]
-    #[arg(long, env = "BREAKERD_LOG_FORMAT", value_enum, global = true)]
-    log_format: Option<LogFormat>,
-    /// Which log lines come out, as `level` or `target=level,…` [default: info]
-    #[arg(long, env = "BREAKERD_LOG", value_name = "FILTER", global = true)]
-    log: Option<String>,
-}
-
-/// Whether requests over HTTP may change anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HttpAccess {
-    /// They may look.
-    Read,
-    /// They may look and change.
-    #[default]
-    Write,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum UnknownBreakersSetting {
-    /// It is created.
-    Create,
-    /// The call fails with NOT_FOUND.
-    Refuse,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum MigrationsSetting {
-    /// They are brought up to date.
-    Apply,
-    /// The server does not start; somebody runs `breakerd migrate`.
-    Check,
-}
 
 /// The keys of the file.
 #[derive(Debug, Default, Deserialize)]
@@ -305,102 +154,6 @@ pub struct Settings {
     pub(crate) receivers: Vec<Receiver>,
     /// The configuration of breakers that have none of their own.
     pub defaults: Defaults,
-}
-
-/// Why the settings were refused.
-#[derive(Debug, Error)]
-pub enum SettingsError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration file {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not what it should be.
-    #[error("in the configuration file {}: {source}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
-    },
-    /// Values of the breakers' default configuration.
-    #[error("in [defaults] of the configuration file:{}", lines(.0))]
-    Defaults(Vec<Violation>),
-    /// Values of the rules of alerts.
-    #[error("in [alerts] of the configuration file:{}", lines(.0))]
-    Alerts(Vec<Violation>),
-    /// Who is to be told of alerts.
-    #[error("in [[receivers]] of the configuration file: {0}")]
-    Receivers(#[from] ReceiverError),
-    /// An address beyond loopback.
-    #[error(
-        "{option} {address} is reachable from other machines, and nobody is asked who they are; \
-             listen on 127.0.0.1, or say --insecure if the network is trusted"
-    )]
-    NotLoopback {
-        /// The option.
-        option: &'static str,
-        /// Its value.
-        address: SocketAddr,
-    },
-    /// There would be no room for a single breaker.
-    #[error("max_breakers is 0; it must be 1 or more")]
-    NoBreakers,
-    /// Nobody could connect.
-    #[error("max_connections is 0; it must be 1 or more")]
-    NoConnections,
-    /// Nobody could watch.
-    #[error("max_watch_streams is 0; it must be 1 or more")]
-    NoWatchStreams,
-    /// They would take too much memory.
-    #[error("monitor_series is {0}; it must be {MAX_MONITOR_SERIES} or less, or 0 for none")]
-    MonitorSeries(usize),
-    /// Not a number of calls.
-    #[error("client_rate is `{0}`; it must be 1 to 4294967295 calls a second, or `off`")]
-    ClientRate(String),
-    /// Not a duration that calls can wait for.
-    #[error(
-        "max_queue_delay is `{0}`; it must be a duration of 1ms or more, such as 50ms, or `off`"
-    )]
-    MaxQueueDelay(String),
-    /// Not a duration that a breaker can stay without use.
-    #[error("idle_ttl is `{0}`; it must be a duration of 1s or more, such as 24h, or `off`")]
-    IdleTtl(String),
-    /// Not a duration that a lease can have.
-    #[error("lease is `{0}`; it must be a duration from 1s to 60s, such as 3s")]
-    Lease(String),
-    /// Not an address that others could use.
-    #[error("advertise is `{0}`; it must be HOST:PORT as others reach this server")]
-    Advertise(String),
-    /// Not a name that a browser could ask for.
-    #[error(
-        "http_hosts has `{0}`; it must be the name of a host without scheme and port, such as \
-         breakers.example.com"
-    )]
-    HttpHost(String),
-    /// Neither a name nor a glob.
-    #[error("metrics_breakers has `{selector}`: {problem}")]
-    MetricsBreakers {
-        /// The text.
-        selector: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Too few, or more than a page of metrics can hold.
-    #[error("metrics_max_breakers is {0}; it must be 1 to 10000")]
-    MetricsMaxBreakers(usize),
-    /// Not where a collector could be.
-    #[error("otlp_endpoint is `{0}`; it must be http://HOST:PORT of a collector's gRPC")]
-    OtlpEndpoint(String),
-    /// Not a share.
-    #[error("otlp_sample is {0}; it must be a share of the calls, 0 to 1")]
-    OtlpSample(f64),
-    /// Transitions cannot be kept for so long.
-    #[error("history_retention: {0}")]
-    HistoryRetention(String),
 }
 
 impl Settings {
@@ -686,10 +439,6 @@ fn read(path: &Path) -> Result<File, SettingsError> {
         .map_err(|source| SettingsError::Unreadable { path: path.to_owned(), source })?;
     toml::from_str(&text)
         .map_err(|source| SettingsError::Malformed { path: path.to_owned(), source: source.into() })
-}
-
-fn lines(violations: &[Violation]) -> String {
-    violations.iter().map(|violation| format!("\n  {violation}")).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use std::fs;
 
+use clap::Parser as _;
+
 use super::*;
 
 fn settle(arguments: &[&str], file: &str) -> Result<Settings, SettingsError> {
