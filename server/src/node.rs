@@ -179,25 +179,26 @@ impl Node {
         if let Some(ready) = self.ready.take() {
             let _ = ready.send(());
         }
-        let end = self.until_the_end(tasks, &mut keeper).await?;
+        let end = self.until_the_end(tasks, notifying, &mut keeper).await?;
         if let (End::Stopped, Some(held)) = (&end, &held) {
             let released = within(held.every * 4, held.lease.release()).await;
             if let Err(error) = released {
                 tracing::warn!(%error, "the others have to wait until the lead has run out");
             }
         }
-        // It ends by itself soon after the lead. Nobody who is to lead next has to wait for receivers.
-        let _ = notifying.await;
         Ok(end)
     }
 
     async fn until_the_end(
         &self,
         mut tasks: Tasks,
+        notifying: JoinHandle<()>,
         keeper: &mut Option<Keeper>,
     ) -> Result<End, NodeError> {
         tokio::select! {
             () = self.stop.cancelled() => {
+                // What receivers were told last is to be stored. They take little time.
+                let _ = notifying.await;
                 tasks.shut_down().await.map_err(EngineError::Store)?;
                 return Ok(End::Stopped);
             }
@@ -210,6 +211,7 @@ impl Node {
         // Nobody is told anything any more before the rest ends.
         self.seat.stand_by(None);
         tasks.abandon();
+        let _ = notifying.await;
         Ok(End::Superseded)
     }
 }

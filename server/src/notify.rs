@@ -5,7 +5,9 @@
 //! keeps nobody waiting but itself. What does not fit into its queue, and what it did not take for an
 //! hour, is counted and logged as dropped.
 //!
-//! A server tells of alerts while it leads, and begins with the first change after that.
+//! A server tells of alerts while it leads. How far each receiver was told is stored, so that what one
+//! server did not get to, the next one tells: after a crash some of it twice, by the same key. One that
+//! was not there before is told of what changes from then on.
 
 mod body;
 mod delivery;
@@ -22,6 +24,7 @@ use async_trait::async_trait;
 use breaker_core::Time;
 use breaker_engine::Clock;
 use breaker_proto::v1;
+use breaker_wire::time_from_message;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -35,14 +38,18 @@ pub(crate) use self::receiver::{Receiver, ReceiverError, ReceiverSettings};
 
 /// Notices that wait for one receiver; any more are dropped.
 const QUEUE: usize = 1_000;
-/// How long receivers may take for what is queued when the server goes down.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long receivers may take for what is queued when the server goes down. Whoever leads next waits
+/// for it, and tells the rest.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Where alerts come from.
 #[async_trait]
 pub(crate) trait Feed: Send + Sync + 'static {
-    /// The revision of the last change that is no news.
-    fn head(&self) -> u64;
+    /// The revision of the last change that is no news to a receiver.
+    fn told(&self, receiver: &str) -> u64;
+
+    /// Notes that nothing up to a revision is news to a receiver any more.
+    fn note_told(&self, receiver: &str, revision: u64);
 
     /// Waits for alerts that changed after a revision; in order of their revisions.
     async fn changed_after(&self, revision: u64) -> Vec<v1::Alert>;
@@ -86,6 +93,14 @@ struct Told {
     ledger: Arc<Ledger>,
 }
 
+/// The way to one who is told.
+struct Line {
+    told: Told,
+    /// The revision of the last change that was told before.
+    begins_after: u64,
+    queue: mpsc::Sender<Notice>,
+}
+
 impl Event {
     /// What the last change of an alert was. `None` if somebody has seen it: of one that is not over
     /// nothing more is told then.
@@ -114,6 +129,15 @@ impl Event {
 }
 
 impl Notice {
+    /// What the last change of an alert tells. What is over lies back as long as it does; what fires is
+    /// worth telling now, however long nobody could.
+    fn of(alert: v1::Alert, now: Time) -> Option<Self> {
+        let event = Event::of(&alert)?;
+        let over_at = alert.end_time.filter(|_| event == Event::Resolved);
+        let at = over_at.map_or(now, |time| time_from_message(&time));
+        Some(Self { alert, event, at })
+    }
+
     /// The same for every attempt to tell this, and for nothing else.
     fn key(&self) -> String {
         let id = self.alert.id;
@@ -149,9 +173,11 @@ impl Notifier {
     ) {
         let Some(http) = &self.http else { return };
         let mut couriers = JoinSet::new();
-        let mut queues = Vec::with_capacity(self.told.len());
-        for Told { receiver, ledger } in self.told.iter().cloned() {
+        let mut lines = Vec::with_capacity(self.told.len());
+        for told in self.told.iter().cloned() {
             let (queue, notices) = mpsc::channel(QUEUE);
+            let begins_after = feed.told(told.receiver.name());
+            let Told { receiver, ledger } = told.clone();
             let courier = Courier {
                 receiver,
                 ledger,
@@ -160,57 +186,69 @@ impl Notifier {
                 clock: Arc::clone(&self.clock),
             };
             couriers.spawn(courier.run(notices));
-            queues.push(queue);
+            lines.push(Line { told, begins_after, queue });
         }
         tokio::select! {
             () = over.cancelled() => {}
-            () = self.follow(&*feed, &queues) => {}
+            () = self.follow(&*feed, &lines) => {}
         }
-        drop(queues);
+        drop(lines);
         if drain.is_cancelled() {
             let ended = async { while couriers.join_next().await.is_some() {} };
             let _ = timeout(LAST_WORDS, ended).await;
         }
         couriers.shutdown().await;
         for (name, ledger) in self.ledgers() {
-            let left = ledger.abandon_waiting();
+            let left = ledger.leave_waiting();
             if left > 0 {
                 tracing::warn!(
                     receiver = name,
                     left,
-                    "the server ends, or leads no more, before the receiver was told of all alerts"
+                    "the server ends, or leads no more, before the receiver was told of all alerts; \
+                     the rest is left to the server that leads next"
                 );
             }
         }
     }
 
-    async fn follow(&self, feed: &dyn Feed, queues: &[mpsc::Sender<Notice>]) {
-        let mut position = feed.head();
+    async fn follow(&self, feed: &dyn Feed, lines: &[Line]) {
+        let mut position = lines.iter().map(|line| line.begins_after).min().unwrap_or_default();
         loop {
             for alert in feed.changed_after(position).await {
-                position = position.max(alert.revision);
-                if let Some(event) = Event::of(&alert) {
-                    self.hand_out(Notice { alert, event, at: self.clock.now() }, queues);
+                let revision = alert.revision;
+                position = position.max(revision);
+                let notice = Notice::of(alert, self.clock.now());
+                for line in lines.iter().filter(|line| line.begins_after < revision) {
+                    match notice.as_ref().filter(|notice| line.told.receiver.wants(&notice.alert)) {
+                        Some(notice) => line.hand_in(notice),
+                        None => line.pass_over(revision, feed),
+                    }
                 }
             }
         }
     }
+}
 
-    fn hand_out(&self, notice: Notice, queues: &[mpsc::Sender<Notice>]) {
-        for (Told { receiver, ledger }, queue) in self.told.iter().zip(queues) {
-            if !receiver.wants(&notice.alert) {
-                continue;
-            }
-            ledger.wait();
-            if queue.try_send(notice.clone()).is_err() {
-                ledger.dropped(Dropped::QueueFull);
-                tracing::error!(
-                    receiver = receiver.name(),
-                    alert = notice.alert.id,
-                    breaker = notice.alert.breaker,
-                    "the receiver is {QUEUE} alerts behind; this one is dropped"
-                );
-            }
+impl Line {
+    fn hand_in(&self, notice: &Notice) {
+        let Told { receiver, ledger } = &self.told;
+        ledger.wait();
+        if self.queue.try_send(notice.clone()).is_err() {
+            ledger.dropped(Dropped::QueueFull);
+            tracing::error!(
+                receiver = receiver.name(),
+                alert = notice.alert.id,
+                breaker = notice.alert.breaker,
+                "the receiver is {QUEUE} alerts behind; this one is dropped"
+            );
+        }
+    }
+
+    /// Leaves out a change that the receiver is not to hear of, now or later.
+    fn pass_over(&self, revision: u64, feed: &dyn Feed) {
+        // Else that is noted with the last of those that wait.
+        if self.told.ledger.waiting() == 0 {
+            feed.note_told(self.told.receiver.name(), revision);
         }
     }
 }

@@ -104,6 +104,32 @@ async fn until(web: &Web, rule: &str, state: &str) -> anyhow::Result<Value> {
     alerts(web, rule).await?.into_iter().next().context("there was one a moment ago")
 }
 
+/// Waits until it is told that a breaker has opened.
+async fn fired(web: &Web, breaker: &str) -> anyhow::Result<Value> {
+    let mut found = None;
+    eventually(&format!("the alert of {breaker}"), PATIENCE, async || {
+        let alerts = alerts(web, "STATE_CHANGE").await?;
+        found = alerts.into_iter().find(|alert| alert["breaker"] == breaker);
+        Ok(found.is_some())
+    })
+    .await?;
+    found.context("it was there a moment ago")
+}
+
+/// The idempotency key of an event.
+fn key(alert: &Value, event: &str) -> String {
+    format!("{}-{event}", alert["id"].as_str().unwrap_or_default())
+}
+
+/// Waits until what was written behind is on disk: it goes there with a deletion, if not before, and
+/// that is answered when it is.
+async fn until_on_disk(web: &Web) -> anyhow::Result<()> {
+    web.post("breakers", &json!({ "name": "disk/marker" })).await?;
+    let (code, answer) = web.send(Method::DELETE, "breakers/disk%2Fmarker", &json!({})).await?;
+    ensure!(code == 200, "{answer}");
+    Ok(())
+}
+
 fn breakerctl(server: &Daemon, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(binary("breakerctl")?)
         .args(["--address", &server.grpc])
@@ -130,9 +156,6 @@ async fn an_outage_is_told_by_the_real_clock_and_its_end_too() -> anyhow::Result
     reset(&web, "pay/visa").await?;
     until(&web, "PROLONGED_OUTAGE", "RESOLVED").await?;
 
-    let key = |alert: &Value, event: &str| {
-        format!("{}-{event}", alert["id"].as_str().unwrap_or_default())
-    };
     let keys = [
         key(&opened, "fired"),
         key(&opened, "resolved"),
@@ -168,6 +191,7 @@ async fn a_receiver_that_is_dead_and_fails_and_recovers_gets_everything_once() -
     eventually("attempts fail", PATIENCE, async || Ok(server.metric(failures)? > 0)).await?;
     // Nobody else is kept waiting meanwhile.
     trip(&web, "pay/another").await?;
+    fired(&web, "pay/another").await?;
     assert_eq!(alerts(&web, "STATE_CHANGE").await?.len(), BREAKERS + 1);
     seen.fails.store(false, Ordering::Relaxed);
     let delivered = "breakerd_alert_notifications_total{receiver=\"ops\"}";
@@ -183,22 +207,57 @@ async fn a_receiver_that_is_dead_and_fails_and_recovers_gets_everything_once() -
 }
 
 #[tokio::test]
+async fn what_was_not_told_when_the_server_was_killed_is_told_after_its_start_and_once()
+-> anyhow::Result<()> {
+    let (folder, seen, mut tasks) = (tempfile::tempdir()?, Arc::<Seen>::default(), JoinSet::new());
+    let url = seen.serve(&mut tasks).await?;
+    let config = configuration(folder.path(), "", &url)?;
+    let (server, web) = start(folder.path(), &config)?;
+    trip(&web, "pay/visa").await?;
+    let delivered = "breakerd_alert_notifications_total{receiver=\"ops\"}";
+    eventually("one was told", PATIENCE, async || Ok(server.metric(delivered)? == 1)).await?;
+    seen.fails.store(true, Ordering::Relaxed);
+    trip(&web, "pay/card").await?;
+    let failures = "breakerd_alert_notification_failures_total{receiver=\"ops\"}";
+    eventually("attempts fail", PATIENCE, async || Ok(server.metric(failures)? > 0)).await?;
+    trip(&web, "pay/bank").await?;
+    let (visa, card, bank) = (
+        key(&fired(&web, "pay/visa").await?, "fired"),
+        key(&fired(&web, "pay/card").await?, "fired"),
+        key(&fired(&web, "pay/bank").await?, "fired"),
+    );
+    until_on_disk(&web).await?;
+    server.kill()?;
+    assert_eq!(*seen.keys.lock(), BTreeMap::from([(visa.clone(), 1)]));
+
+    seen.fails.store(false, Ordering::Relaxed);
+    for new in ["pay/cash", "pay/gold"] {
+        let (server, web) = start(folder.path(), &config)?;
+        trip(&web, new).await?;
+        let new = key(&fired(&web, new).await?, "fired");
+        eventually("it was told", PATIENCE, async || Ok(seen.count(&new) == 1)).await?;
+        until_on_disk(&web).await?;
+        server.kill()?;
+    }
+    let keys = seen.keys.lock().clone();
+    assert!([&visa, &card, &bank].iter().all(|key| keys.get(*key) == Some(&1)), "{keys:?}");
+    assert!(keys.len() == 5 && keys.values().all(|count| *count == 1), "{keys:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn alerts_and_who_has_seen_them_survive_a_kill() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let config = configuration(folder.path(), "", "http://127.0.0.1:9/nobody")?;
     let (server, web) = start(folder.path(), &config)?;
     trip(&web, "pay/visa").await?;
     trip(&web, "pay/card").await?;
-    let fired = until(&web, "STATE_CHANGE", "FIRING").await?;
+    fired(&web, "pay/card").await?;
+    let fired = fired(&web, "pay/visa").await?;
     let id = fired["id"].as_str().context("an alert has an id")?;
     let seen = breakerctl(&server, &["alerts", "ack", id, "--actor", "ann", "--comment", "mine"])?;
     assert!(seen.contains("ann: mine"), "{seen}");
-    eventually("it is on disk", PATIENCE, async || {
-        Ok(server.gauge("breakerd_storage_waiting_transitions")? == 0.0)
-    })
-    .await?;
-    // The change was written behind, with the commit after it.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    until_on_disk(&web).await?;
     server.kill()?;
 
     let (server, web) = start(folder.path(), &config)?;

@@ -8,6 +8,7 @@
 mod book;
 mod followed;
 mod kept;
+mod receivers;
 mod row;
 mod told;
 
@@ -19,6 +20,8 @@ use tokio::sync::{Notify, watch};
 
 use self::book::{Book, Seen};
 use self::followed::Found;
+use self::receivers::Receivers;
+use crate::damage::StoredAlerts;
 use crate::defaults::Defaults;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -36,6 +39,7 @@ const TURN: usize = 256;
 /// The alerts of one server.
 pub(crate) struct Alerts {
     book: Mutex<Book>,
+    receivers: Mutex<Receivers>,
     /// The revision of the last change.
     latest: watch::Sender<u64>,
     /// Rules or breakers are others.
@@ -85,14 +89,15 @@ impl Alerts {
     /// Goes on with what was stored. Ids and revisions lie above `first_number`; transitions count
     /// that come after `begins_after`.
     pub(crate) fn new(
-        rows: Vec<AlertRow>,
+        stored: StoredAlerts,
         first_number: u64,
         storage_rule: StorageRule,
         begins_after: u64,
     ) -> Self {
-        let book = Book::new(rows, first_number, storage_rule);
+        let book = Book::new(stored.rows, first_number, storage_rule);
         let loaded = book.kept.latest();
         Self {
+            receivers: Mutex::new(Receivers::new(stored.receivers, loaded)),
             latest: watch::Sender::new(loaded),
             book: Mutex::new(book),
             stirred: Notify::new(),
@@ -109,6 +114,7 @@ impl Alerts {
     /// Adds what storage does not know to a batch.
     pub(crate) fn gather(&self, batch: &mut Batch) {
         self.book.lock().kept.gather(batch);
+        self.receivers.lock().gather(batch);
     }
 
     /// Notes that a batch is on disk.
@@ -116,6 +122,7 @@ impl Alerts {
         if !batch.alerts.is_empty() || !batch.alert_deletions.is_empty() {
             self.book.lock().kept.settle(batch);
         }
+        self.receivers.lock().settle(batch);
     }
 
     /// A breaker is gone. There can be another one of its name already.
@@ -175,10 +182,16 @@ impl Engine {
         self.alerts().latest.subscribe()
     }
 
-    /// The revision of the last change that was made before the server led. Whatever changed after it
-    /// is news, be it only that an alert was over when the breakers were loaded.
-    pub const fn alerts_known_before(&self) -> u64 {
-        self.alerts().loaded
+    /// The revision of the last change that a receiver of alerts knows, or that was given up. It was
+    /// told so by this server, or by one before it; what a new one does not know begins with the lead
+    /// of this server, be it only that an alert was over when the breakers were loaded.
+    pub fn alerts_told(&self, receiver: &str) -> u64 {
+        self.alerts().receivers.lock().told(receiver, self.alerts().loaded)
+    }
+
+    /// Notes that a receiver knows of all changes up to this revision. It is on disk soon.
+    pub fn note_alerts_told(&self, receiver: &str, revision: u64) {
+        self.alerts().receivers.lock().note(receiver, revision);
     }
 
     /// How many alerts pass the filter that fire, or began at this time or later.

@@ -7,7 +7,7 @@ use breaker_core::{BreakerName, ConfigPatch, ContentsError, SnapshotError, Time}
 
 use crate::alerts::AlertRow;
 use crate::policy::PolicyRow;
-use crate::store::{BreakerRow, MAX_NUMBER, Moment, ReporterRow, TransitionRecord};
+use crate::store::{BreakerRow, MAX_NUMBER, Moment, ReceiverRow, ReporterRow, TransitionRecord};
 
 /// What is wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct StoredAlerts {
     pub rows: Vec<AlertRow>,
     /// The ids of those that cannot, and what is wrong with each.
     pub damaged: Vec<(u64, Damage)>,
+    /// How far their receivers were told.
+    pub receivers: Vec<ReceiverRow>,
 }
 
 /// Transitions that stand next to each other in storage.

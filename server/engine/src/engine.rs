@@ -150,7 +150,7 @@ impl Engine {
             degraded: options.storage_degraded,
             repeat_after: breakers.policies().defaults().alert_rules().repeat_after,
         };
-        let alerts = Alerts::new(stored.rows, first_number, storage_rule, journal.latest());
+        let alerts = Alerts::new(stored, first_number, storage_rule, journal.latest());
         let engine = Arc::new(Self {
             breakers,
             watch_log: Arc::new(WatchLog::new((options.life)())),

@@ -101,7 +101,8 @@ pub use selectors::{Selector, Selectors};
 pub use stats::{Stats, StorageStats};
 pub use store::{
     Batch, BreakerRow, Deletion, Floors, Forgotten, HistoryRange, HistoryScope, MAX_NUMBER, Moment,
-    Opened, ReporterRow, RestoreStep, Silence, Store, StoreError, TransitionRecord, Trimmed,
+    Opened, ReceiverRow, ReporterRow, RestoreStep, Silence, Store, StoreError, TransitionRecord,
+    Trimmed,
 };
 pub use view::{Acquired, BreakerOutline, BreakerStatus, BreakerView, CurrentLevel};
 pub use watch::{Phase, Subscription, Update, WatchStats};

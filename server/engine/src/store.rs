@@ -51,6 +51,15 @@ pub struct ReporterRow {
     pub heard_at: Time,
 }
 
+/// What is stored of a receiver of alerts: how far it was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverRow {
+    /// The name; unique.
+    pub name: Box<str>,
+    /// The revision of the last change of an alert that it knows, or that was given up.
+    pub told: u64,
+}
+
 /// A transition as it is journaled: the one record that storage, watchers and metrics read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransitionRecord {
@@ -201,6 +210,8 @@ pub struct Batch {
     pub alerts: Vec<AlertRow>,
     /// The ids of alerts to delete; none of those above.
     pub alert_deletions: Vec<u64>,
+    /// Receivers of alerts to insert or to replace, each at most once.
+    pub receivers: Vec<ReceiverRow>,
     /// The first or last step of a restore. Not together with deletions.
     pub restore: Option<RestoreStep>,
 }
@@ -216,6 +227,7 @@ impl Batch {
             + self.reporters.len()
             + self.alerts.len()
             + self.alert_deletions.len()
+            + self.receivers.len()
     }
 
     /// Whether there is nothing to write.
@@ -316,7 +328,7 @@ pub trait Store: Send + Sync + 'static {
         sink: &mut (dyn FnMut(LoadedReporter) + Send),
     ) -> Result<(), StoreError>;
 
-    /// Every alert, in no order.
+    /// Every alert, and every receiver, in no order.
     async fn alerts(&self) -> Result<StoredAlerts, StoreError>;
 
     /// Writes a batch durably.

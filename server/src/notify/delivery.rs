@@ -98,7 +98,10 @@ impl Courier {
             tokio::select! {
                 biased;
                 notice = notices.recv() => match notice {
-                    Some(notice) => self.tell(&notice).await,
+                    Some(notice) => {
+                        self.tell(&notice).await;
+                        self.feed.note_told(self.receiver.name(), notice.alert.revision);
+                    }
                     None => return,
                 },
                 _ = reminders.tick(), if self.receiver.kind == Kind::Alertmanager => {
@@ -110,14 +113,23 @@ impl Courier {
 
     /// Tells one thing, however often it takes.
     async fn tell(&self, notice: &Notice) {
-        let (body, key) = (self.body(notice), notice.key());
+        let (receiver, alert) = (self.receiver.name(), notice.alert.id);
         let is_too_old = || self.clock.now().since(notice.at) >= GIVE_UP_AFTER;
+        if is_too_old() {
+            self.ledger.dropped(Dropped::Expired);
+            tracing::error!(
+                receiver,
+                alert,
+                "the receiver is not told of the alert: it is too old"
+            );
+            return;
+        }
+        let (body, key) = (self.body(notice), notice.key());
         let pauses = ExponentialBuilder::default()
             .with_min_delay(PAUSE.0)
             .with_max_delay(PAUSE.1)
             .without_max_times()
             .with_jitter();
-        let (receiver, alert) = (self.receiver.name(), notice.alert.id);
         let told = (|| self.post(&body, Some(&key)))
             .retry(pauses)
             .when(|failure| failure.is_passing() && !is_too_old())

@@ -15,8 +15,12 @@ pub(crate) struct EngineFeed(pub(crate) Arc<Engine>);
 
 #[async_trait]
 impl Feed for EngineFeed {
-    fn head(&self) -> u64 {
-        self.0.alerts_known_before()
+    fn told(&self, receiver: &str) -> u64 {
+        self.0.alerts_told(receiver)
+    }
+
+    fn note_told(&self, receiver: &str, revision: u64) {
+        self.0.note_alerts_told(receiver, revision);
     }
 
     async fn changed_after(&self, revision: u64) -> Vec<v1::Alert> {

@@ -7,7 +7,7 @@ pub(crate) struct Ledger {
     waiting: AtomicU64,
     delivered: AtomicU64,
     failed_attempts: AtomicU64,
-    dropped: [AtomicU64; 4],
+    dropped: [AtomicU64; 3],
 }
 
 /// Why a receiver was not told of something.
@@ -19,13 +19,10 @@ pub(crate) enum Dropped {
     Refused,
     /// It did not take it for too long.
     Expired,
-    /// The server ended, or led no more.
-    Shutdown,
 }
 
 impl Dropped {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::QueueFull, Self::Refused, Self::Expired, Self::Shutdown];
+    pub(crate) const ALL: [Self; 3] = [Self::QueueFull, Self::Refused, Self::Expired];
 
     /// As it stands in metrics.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -33,7 +30,6 @@ impl Dropped {
             Self::QueueFull => "queue_full",
             Self::Refused => "refused",
             Self::Expired => "expired",
-            Self::Shutdown => "shutdown",
         }
     }
 }
@@ -77,10 +73,8 @@ impl Ledger {
         self.dropped[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts all that waits as dropped at the end; returns how much it was.
-    pub(super) fn abandon_waiting(&self) -> u64 {
-        let left = self.waiting.swap(0, Ordering::Relaxed);
-        self.dropped[Dropped::Shutdown as usize].fetch_add(left, Ordering::Relaxed);
-        left
+    /// Nothing waits any more: the rest is for whoever leads next. Returns how much it was.
+    pub(super) fn leave_waiting(&self) -> u64 {
+        self.waiting.swap(0, Ordering::Relaxed)
     }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use breaker_core::{BreakerName, Time};
 use breaker_engine::{
     AlertRow, Batch, BreakerRow, Floors, Forgotten, HistoryRange, Loaded, LoadedReporter, Opened,
-    PolicyName, PolicyRow, ReporterRow, RestoreStep, Silence, Store, StoreError, StoredAlerts,
-    StoredPolicies, TransitionPage, TransitionRecord, Trimmed,
+    PolicyName, PolicyRow, ReceiverRow, ReporterRow, RestoreStep, Silence, Store, StoreError,
+    StoredAlerts, StoredPolicies, TransitionPage, TransitionRecord, Trimmed,
 };
 use parking_lot::Mutex;
 
@@ -27,6 +27,7 @@ struct Tables {
     /// By the bytes of their ids.
     reporters: BTreeMap<Vec<u8>, ReporterRow>,
     alerts: HashMap<u64, AlertRow>,
+    receivers: HashMap<Box<str>, ReceiverRow>,
     life: Life,
     incarnation: u64,
     revision_floor: u64,
@@ -81,6 +82,8 @@ impl Tables {
         }
         self.alerts.extend(batch.alerts.iter().map(|row| (row.id, row.clone())));
         self.alerts.retain(|id, _| !batch.alert_deletions.contains(id));
+        let receivers = batch.receivers.iter();
+        self.receivers.extend(receivers.map(|row| (row.name.clone(), row.clone())));
         match batch.restore {
             Some(RestoreStep::Begins(floors)) => self.begin_restore(floors),
             Some(RestoreStep::Ends) => self.is_half_restored = false,
@@ -161,8 +164,12 @@ impl Store for MemoryStore {
     }
 
     async fn alerts(&self) -> Result<StoredAlerts, StoreError> {
-        let rows = self.tables.lock().alerts.values().cloned().collect();
-        Ok(StoredAlerts { rows, damaged: Vec::new() })
+        let tables = self.tables.lock();
+        Ok(StoredAlerts {
+            rows: tables.alerts.values().cloned().collect(),
+            damaged: Vec::new(),
+            receivers: tables.receivers.values().cloned().collect(),
+        })
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {

@@ -9,8 +9,8 @@ use breaker_core::{BreakerName, ConfigPatch, Time};
 use breaker_engine::{
     AlertRow, Batch, BreakerRow, Clock, Damage, DamagedRow, Defaults, Engine, Forgotten,
     HistoryRange, Loaded, LoadedReporter, ManualClock, Opened, Options, PolicyName, PolicyRow,
-    ReporterRow, Silence, Store, StoreError, StoredAlerts, StoredPolicies, Tasks, TransitionPage,
-    TransitionRecord, Trimmed, UnknownBreakers,
+    ReceiverRow, ReporterRow, Silence, Store, StoreError, StoredAlerts, StoredPolicies, Tasks,
+    TransitionPage, TransitionRecord, Trimmed, UnknownBreakers,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -37,6 +37,7 @@ pub(crate) struct Flaky {
     pub(crate) opened: Mutex<Opened>,
     pub(crate) policies: Mutex<BTreeMap<PolicyName, PolicyRow>>,
     pub(crate) alerts: Mutex<BTreeMap<u64, AlertRow>>,
+    pub(crate) receivers: Mutex<BTreeMap<Box<str>, ReceiverRow>>,
     pub(crate) rows: Mutex<BTreeMap<BreakerName, BreakerRow>>,
     pub(crate) transitions: Mutex<BTreeMap<u64, TransitionRecord>>,
     pub(crate) reporters: Mutex<BTreeMap<Box<str>, ReporterRow>>,
@@ -97,7 +98,8 @@ impl Store for Flaky {
 
     async fn alerts(&self) -> Result<StoredAlerts, StoreError> {
         let rows = self.alerts.lock().values().cloned().collect();
-        Ok(StoredAlerts { rows, ..StoredAlerts::default() })
+        let receivers = self.receivers.lock().values().cloned().collect();
+        Ok(StoredAlerts { rows, receivers, ..StoredAlerts::default() })
     }
 
     async fn load(&self, sink: &mut (dyn FnMut(Loaded) + Send)) -> Result<(), StoreError> {
@@ -136,6 +138,8 @@ impl Store for Flaky {
         let mut alerts = self.alerts.lock();
         alerts.extend(batch.alerts.iter().map(|row| (row.id, row.clone())));
         alerts.retain(|id, _| !batch.alert_deletions.contains(id));
+        let receivers = batch.receivers.iter().map(|row| (row.name.clone(), row.clone()));
+        self.receivers.lock().extend(receivers);
         let mut policies = self.policies.lock();
         for row in &batch.policies {
             policies.insert(row.name.clone(), row.clone());

@@ -10,7 +10,7 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Postgres, Row, Type};
 use super::cells::{Arrays, array_type};
 use super::connection::Line;
 use super::errors::unavailable;
-use crate::rows::{ALERTS, BREAKERS, POLICIES, REPORTERS, TRANSITIONS, Table, bound};
+use crate::rows::{ALERTS, BREAKERS, POLICIES, RECEIVERS, REPORTERS, TRANSITIONS, Table, bound};
 
 /// Locks the lease if it is still this server's, until the statement is through. Every other part
 /// of a statement does nothing unless it is.
@@ -45,6 +45,7 @@ fn statement(fence: i64, batch: &Batch) -> Result<Statement, BoxDynError> {
     statement.insert(&REPORTERS, &batch.reporters.iter().collect::<Vec<_>>())?;
     statement.insert(&ALERTS, &batch.alerts.iter().collect::<Vec<_>>())?;
     statement.delete_alerts(&batch.alert_deletions)?;
+    statement.insert(&RECEIVERS, &batch.receivers.iter().collect::<Vec<_>>())?;
     if let Some(step) = batch.restore {
         statement.take_step(step)?;
     }

@@ -7,7 +7,10 @@ use sqlx::AssertSqlSafe;
 
 use super::connection::Location;
 use super::errors::unavailable;
-use crate::rows::{ALERTS, BREAKERS, Cells, POLICIES, load_alerts, load_breaker, load_policies};
+use crate::rows::{
+    ALERTS, BREAKERS, Cells, POLICIES, RECEIVERS, load_alerts, load_breaker, load_policies,
+    load_receivers,
+};
 
 /// Every policy.
 pub(super) async fn policies(location: &Location) -> Result<StoredPolicies, StoreError> {
@@ -17,12 +20,15 @@ pub(super) async fn policies(location: &Location) -> Result<StoredPolicies, Stor
     Ok(load_policies(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
 }
 
-/// Every alert.
+/// Every alert, and every receiver.
 pub(super) async fn alerts(location: &Location) -> Result<StoredAlerts, StoreError> {
     let mut connection = location.connect().await.map_err(unavailable)?;
+    let all = format!("SELECT {} FROM alert_receivers", RECEIVERS.column_list());
+    let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(&mut connection).await;
+    let receivers = load_receivers(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells));
     let all = format!("SELECT {} FROM alerts", ALERTS.column_list());
     let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(&mut connection).await;
-    Ok(load_alerts(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
+    Ok(load_alerts(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells), receivers))
 }
 
 /// Hands every breaker to `sink` as it is read.

@@ -1,6 +1,6 @@
 use breaker_core::BreakerName;
 use breaker_engine::{
-    Acknowledgement, AlertRow, AlertRule, Damage, MAX_NUMBER, Severity, StoredAlerts,
+    Acknowledgement, AlertRow, AlertRule, Damage, MAX_NUMBER, ReceiverRow, Severity, StoredAlerts,
 };
 
 use super::columns::Columns;
@@ -50,9 +50,12 @@ fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// The alerts in rows, as far as they can be understood.
-pub(crate) fn load<'r>(rows: impl Iterator<Item = &'r dyn Cells>) -> StoredAlerts {
-    let mut alerts = StoredAlerts::default();
+/// The alerts in rows, as far as they can be understood, and their receivers.
+pub(crate) fn load<'r>(
+    rows: impl Iterator<Item = &'r dyn Cells>,
+    receivers: Vec<ReceiverRow>,
+) -> StoredAlerts {
+    let mut alerts = StoredAlerts { receivers, ..StoredAlerts::default() };
     for row in rows {
         let columns = Columns::new(row);
         match read(&columns) {

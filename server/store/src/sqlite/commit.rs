@@ -4,8 +4,8 @@
 use std::sync::{Arc, LazyLock};
 
 use breaker_engine::{
-    AlertRow, Batch, BreakerRow, Deletion, Floors, PolicyDeletion, PolicyRow, ReporterRow,
-    RestoreStep, TransitionRecord,
+    AlertRow, Batch, BreakerRow, Deletion, Floors, PolicyDeletion, PolicyRow, ReceiverRow,
+    ReporterRow, RestoreStep, TransitionRecord,
 };
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -32,6 +32,7 @@ static TRANSITIONS: LazyLock<Insert<Arc<TransitionRecord>>> =
 
 static ALERTS: LazyLock<Insert<AlertRow>> = LazyLock::new(|| Insert::into(rows::ALERTS));
 
+static RECEIVERS: LazyLock<Insert<ReceiverRow>> = LazyLock::new(|| Insert::into(rows::RECEIVERS));
 static REPORTERS: LazyLock<Insert<ReporterRow>> = LazyLock::new(|| Insert::into(rows::REPORTERS));
 
 impl<R> Insert<R> {
@@ -86,6 +87,7 @@ pub(super) async fn commit(writer: &Writer, batch: &Batch) -> Result<(), sqlx::E
     REPORTERS.run(&mut writing, &batch.reporters).await?;
     ALERTS.run(&mut writing, &batch.alerts).await?;
     delete_alerts(&mut writing, &batch.alert_deletions).await?;
+    RECEIVERS.run(&mut writing, &batch.receivers).await?;
     take_step(&mut writing, batch.restore).await?;
     writing.commit().await
 }

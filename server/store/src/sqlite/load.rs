@@ -5,7 +5,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use super::errors::unavailable;
-use crate::rows::{Cells, load_alerts, load_breaker, load_policies};
+use crate::rows::{Cells, load_alerts, load_breaker, load_policies, load_receivers};
 
 /// Every policy.
 pub(super) async fn policies(readers: &SqlitePool) -> Result<StoredPolicies, StoreError> {
@@ -13,10 +13,12 @@ pub(super) async fn policies(readers: &SqlitePool) -> Result<StoredPolicies, Sto
     Ok(load_policies(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
 }
 
-/// Every alert.
+/// Every alert, and every receiver.
 pub(super) async fn alerts(readers: &SqlitePool) -> Result<StoredAlerts, StoreError> {
+    let rows = sqlx::query("SELECT * FROM alert_receivers").fetch_all(readers).await;
+    let receivers = load_receivers(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells));
     let rows = sqlx::query("SELECT * FROM alerts").fetch_all(readers).await;
-    Ok(load_alerts(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells)))
+    Ok(load_alerts(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells), receivers))
 }
 
 /// Hands the breaker of every row to `sink` as it is read.

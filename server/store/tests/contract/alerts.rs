@@ -1,6 +1,8 @@
 use anyhow::Result;
 use breaker_core::Time;
-use breaker_engine::{Acknowledgement, AlertRow, AlertRule, Batch, MAX_NUMBER, Severity, Store};
+use breaker_engine::{
+    Acknowledgement, AlertRow, AlertRule, Batch, MAX_NUMBER, ReceiverRow, Severity, Store,
+};
 
 use crate::databases::Database;
 use crate::samples::name;
@@ -76,5 +78,19 @@ pub(crate) async fn those_that_are_deleted_are_gone(database: impl Database) -> 
     let alert_deletions = (1..=299).chain([1_000]).collect();
     store.commit(&Batch { alert_deletions, ..Batch::default() }).await?;
     assert_eq!(load(&*store).await?, [alert(300)]);
+    Ok(())
+}
+
+pub(crate) async fn how_far_receivers_were_told_survives(database: impl Database) -> Result<()> {
+    let row = |name: &str, told| ReceiverRow { name: name.into(), told };
+    let written = |receivers| Batch { receivers, ..Batch::default() };
+    let store = database.connect().await?;
+    assert_eq!(store.alerts().await?.receivers, []);
+    store.commit(&written(vec![row("ops", 1), row("slack", MAX_NUMBER - 1)])).await?;
+    store.commit(&written(vec![row("ops", 2)])).await?;
+    drop(store);
+    let mut receivers = database.connect().await?.alerts().await?.receivers;
+    receivers.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(receivers, [row("ops", 2), row("slack", MAX_NUMBER - 1)]);
     Ok(())
 }

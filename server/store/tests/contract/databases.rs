@@ -90,6 +90,7 @@ fn through_a_backup(batch: &Batch) -> Result<Batch, BadLine> {
         reporters: batch.reporters.clone(),
         alerts: batch.alerts.clone(),
         alert_deletions: batch.alert_deletions.clone(),
+        receivers: batch.receivers.clone(),
         restore: batch.restore,
         ..Batch::default()
     };

@@ -17,6 +17,7 @@ macro_rules! contract {
                 every_field_survives,
                 a_later_row_replaces_an_earlier_one,
                 those_that_are_deleted_are_gone,
+                how_far_receivers_were_told_survives,
             ],
             breakers: [
                 every_field_survives,
