@@ -7,6 +7,8 @@ use anyhow::Context;
 use breaker_proto::v1::{self, Outcome};
 use breaker_tests::web::Web;
 use breaker_tests::{Daemon, Flood, run_of, selecting};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
@@ -51,22 +53,23 @@ async fn run(pace: Pace) -> anyhow::Result<Vec<Figure>> {
     let mut rates = Rounds::begin(&title, "without viewers", "calls/s");
     let window = Duration::from_secs(pace.seconds);
     let (mut without_a_second, mut with_a_second) = (Vec::new(), Vec::new());
-    for _ in 0..pace.rounds {
-        let without = answered(&server, window).await?;
-        let mut viewers = JoinSet::new();
-        for viewer in 0..VIEWERS {
-            viewers.spawn(look(server.http.clone(), viewer as u32));
-        }
-        sleep(WARM_UP).await;
-        let with = answered(&server, window).await?;
+    // One flood for all rounds: which connections share a thread of the server makes more of a
+    // difference than the viewers do.
+    let mut flood = Flood::start(&server.grpc, &name(1), CONNECTIONS, IN_FLIGHT).await?;
+    for round in 0..pace.rounds {
+        // What changes with time is for neither side.
+        let (without, with) = if round % 2 == 0 {
+            let without = answered(&server, &mut flood, 0, window).await?;
+            (without, answered(&server, &mut flood, VIEWERS, window).await?)
+        } else {
+            let with = answered(&server, &mut flood, VIEWERS, window).await?;
+            (answered(&server, &mut flood, 0, window).await?, with)
+        };
         rates.add(without.0, with.0);
         without_a_second.push(without.0 / without.1);
         with_a_second.push(with.0 / with.1);
-        if let Some(ended) = viewers.try_join_next() {
-            ended?.context("a viewer has ended")?;
-        }
-        viewers.shutdown().await;
     }
+    drop(flood);
     if let Some(ended) = changing.try_join_next() {
         ended?.context("the changes have ended")?;
     }
@@ -83,9 +86,18 @@ fn name(number: u32) -> String {
     format!("bench-{}/breaker-{number:06}", number % 50)
 }
 
-/// Calls that are answered in a second, and the processors that the server takes.
-async fn answered(server: &Daemon, window: Duration) -> anyhow::Result<(f64, f64)> {
-    let mut flood = Flood::start(&server.grpc, &name(1), CONNECTIONS, IN_FLIGHT).await?;
+/// Calls that are answered in a second beside so many viewers, and the processors that the server
+/// takes.
+async fn answered(
+    server: &Daemon,
+    flood: &mut Flood,
+    viewers: usize,
+    window: Duration,
+) -> anyhow::Result<(f64, f64)> {
+    let mut looking = JoinSet::new();
+    for viewer in 0..viewers {
+        looking.spawn(look(server.http.clone(), viewer as u32));
+    }
     sleep(WARM_UP).await;
     let (begun, before) = (clock::now(), flood.answered());
     let worked = of_process(server.process_id())?;
@@ -93,24 +105,38 @@ async fn answered(server: &Daemon, window: Duration) -> anyhow::Result<(f64, f64
     flood.check()?;
     let took = begun.elapsed().as_secs_f64();
     let worked = of_process(server.process_id())? - worked;
-    Ok(((flood.answered() - before) as f64 / took, worked.as_secs_f64() / took))
+    let answered = flood.answered() - before;
+    if let Some(ended) = looking.try_join_next() {
+        ended?.context("a viewer has ended")?;
+    }
+    looking.shutdown().await;
+    Ok((answered as f64 / took, worked.as_secs_f64() / took))
 }
 
-/// Does what the page of a dashboard does, and scrapes.
+/// Does what the page of a dashboard does, and scrapes. What comes is read and not looked at: the
+/// callers share the machine with the server, and viewers do not.
 async fn look(address: String, viewer: u32) -> anyhow::Result<()> {
     let web = Web::of(&address);
-    let mut events = web.events("events").await?;
+    let mut events = web.request(Method::GET, "events").send().await?.error_for_status()?;
     let (mut rows, mut scrapes) = (interval(ROWS_EVERY), interval(SCRAPE_EVERY));
     let first = viewer * ROWS;
     let names: Vec<_> = (first..first + ROWS).map(name).collect();
-    let wanted = json!({ "names": names, "view": "BREAKER_VIEW_BASIC" });
+    let wanted = json!({ "names": names, "view": "BREAKER_VIEW_BASIC" }).to_string();
+    let rows_of =
+        || web.request(Method::POST, "breakers:batchGet").header(CONTENT_TYPE, "application/json");
     loop {
         tokio::select! {
-            event = events.next() => drop(event?.context("the stream of events has ended")?),
-            _ = rows.tick() => drop(web.post("breakers:batchGet", &wanted).await?),
-            _ = scrapes.tick() => drop(web.page("/metrics").send().await?.bytes().await?),
+            piece = events.chunk() => drop(piece?.context("the stream of events has ended")?),
+            _ = rows.tick() => read(rows_of().body(wanted.clone())).await?,
+            _ = scrapes.tick() => read(web.page("/metrics")).await?,
         }
     }
+}
+
+async fn read(request: RequestBuilder) -> anyhow::Result<()> {
+    let mut response = request.send().await?.error_for_status()?;
+    while response.chunk().await?.is_some() {}
+    Ok(())
 }
 
 /// Trips and resets breakers in turns, for ever.
