@@ -16,6 +16,7 @@ mod population;
 mod redis;
 mod reports;
 mod rows;
+mod runtimes;
 mod watch;
 
 use clap::{Parser, Subcommand};

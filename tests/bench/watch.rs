@@ -8,6 +8,5 @@ pub(crate) mod memory;
 mod naive;
 mod percentile;
 pub(crate) mod resume;
-mod runtimes;
 mod streams;
 pub(crate) mod stuck;

@@ -287,6 +287,9 @@ async fn a_dashboard_hears_of_every_change_within_a_moment() -> anyhow::Result<(
         let dashboard = first.named("dashboard").await?;
         if dashboard["summary"]["open"] == "1" {
             assert_eq!(dashboard["unhealthy"][0]["breaker"], "new/one");
+            let health = first.named("health").await?;
+            assert_eq!(health["namespaces"][0]["namespace"], "new");
+            assert_eq!(health["namespace_count"], 2);
             break;
         }
     }

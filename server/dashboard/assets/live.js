@@ -4,8 +4,8 @@
 // It is read by `fetch` and not by `EventSource`, which hides the server's signs of life (they are
 // comments) and what the server says when it refuses.
 //
-// Events: `hello`, `changes`, `dashboard` and `alerts` with what the server sent as `detail`; `reload`
-// when everything has to be loaded anew; `connection` when that is lost, tried or there again.
+// Events: `hello`, `changes`, `dashboard`, `health` and `alerts` with what the server sent as `detail`;
+// `reload` when everything has to be loaded anew; `connection` when that is lost, tried or there again.
 import { get, problem } from './api.js';
 import { setServerTime, stopWhile } from './clock.js';
 
@@ -26,6 +26,8 @@ class Live extends EventTarget {
   retryAt = 0;
   /** The last that was said of the whole, if anything was. @type {any} */
   dashboard = null;
+  /** The last that was said of the namespaces. @type {any} */
+  health = null;
   /** @type {{ version: string, writable: boolean } | null} */
   server = null;
 
@@ -103,6 +105,7 @@ class Live extends EventTarget {
       setServerTime(detail.server_time);
       this.dashboard = detail;
     }
+    if (name === 'health') this.health = detail;
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 

@@ -40,6 +40,7 @@ pub(crate) struct Events {
 struct Rpcs {
     breakers: Rpc,
     dashboard: Rpc,
+    health: Rpc,
     alerts: Rpc,
 }
 
@@ -47,7 +48,7 @@ struct Rpcs {
 struct Current {
     frames: broadcast::Sender<Bytes>,
     /// The last that was said of the whole, for those who come between two.
-    dashboard: Option<Bytes>,
+    whole: Option<[Bytes; 2]>,
 }
 
 impl Events {
@@ -55,6 +56,7 @@ impl Events {
         let rpcs = Rpcs {
             breakers: api.rpc("BreakerAdmin.BatchGetBreakers")?.clone(),
             dashboard: api.rpc("BreakerMonitor.GetDashboard")?.clone(),
+            health: api.rpc("BreakerMonitor.GetHealthSummary")?.clone(),
             alerts: api.rpc("BreakerMonitor.WatchAlerts")?.clone(),
         };
         Ok(Self { api, rpcs, current: Mutex::default(), resyncs: AtomicU64::new(0) })
@@ -89,11 +91,11 @@ impl Events {
         let mut first = vec![frame(Some("hello"), hello.to_string().as_bytes())];
         let mut current = self.current.lock();
         if let Some(current) = &*current {
-            first.extend(current.dashboard.clone());
+            first.extend(current.whole.clone().into_iter().flatten());
             return Ok((first, current.frames.subscribe()));
         }
         let (frames, viewer) = broadcast::channel(QUEUE);
-        *current = Some(Current { frames: frames.clone(), dashboard: None });
+        *current = Some(Current { frames: frames.clone(), whole: None });
         drop(current);
         // It ends by itself when nobody looks any more, and when this server leads no more.
         tokio::spawn(Feed::new(Arc::clone(self), leading, frames).run());
@@ -115,9 +117,9 @@ impl Events {
         *self.current.lock() = None;
     }
 
-    fn keep_dashboard(&self, frame: Bytes) {
+    fn keep_whole(&self, frames: [Bytes; 2]) {
         if let Some(current) = &mut *self.current.lock() {
-            current.dashboard = Some(frame);
+            current.whole = Some(frames);
         }
     }
 }

@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
-use crate::cpu::{Core, of_process};
-use crate::figure::{Figure, Goal, Rounds, median};
+use crate::figure::{Figure, Goal, Rounds};
+use crate::runtimes::{CALLERS, SERVER, one_thread_on};
 use crate::{Pace, clock};
 
 const BREAKERS: u32 = 100_000;
@@ -31,12 +31,15 @@ const IN_FLIGHT: usize = 64;
 const WARM_UP: Duration = Duration::from_secs(1);
 
 pub(crate) fn measure(pace: Pace) -> anyhow::Result<Vec<Figure>> {
-    let clients = Core::start()?;
-    clients.runtime.block_on(run(pace))
+    // The server has a processor for itself. What viewers and callers do with what they get is not its
+    // work, and they are not on its machine.
+    let (place, clients) = (one_thread_on(0, SERVER)?, one_thread_on(1, CALLERS)?);
+    let start = async { Daemon::start_on("memory:", ["--log=warn"]) };
+    let server = place.block_on(place.spawn(start))??;
+    clients.block_on(run(server, pace))
 }
 
-async fn run(pace: Pace) -> anyhow::Result<Vec<Figure>> {
-    let server = Daemon::start_on("memory:", ["--log=warn"])?;
+async fn run(server: Daemon, pace: Pace) -> anyhow::Result<Vec<Figure>> {
     let mut others = server.clients()?;
     for first in (0..BREAKERS).step_by(AT_ONCE as usize) {
         let report = |number| {
@@ -52,7 +55,6 @@ async fn run(pace: Pace) -> anyhow::Result<Vec<Figure>> {
     let title = format!("Acquire beside {VIEWERS} viewers and {BREAKERS} breakers");
     let mut rates = Rounds::begin(&title, "without viewers", "calls/s");
     let window = Duration::from_secs(pace.seconds);
-    let (mut without_a_second, mut with_a_second) = (Vec::new(), Vec::new());
     // One flood for all rounds: which connections share a thread of the server makes more of a
     // difference than the viewers do.
     let mut flood = Flood::start(&server.grpc, &name(1), CONNECTIONS, IN_FLIGHT).await?;
@@ -65,56 +67,44 @@ async fn run(pace: Pace) -> anyhow::Result<Vec<Figure>> {
             let with = answered(&server, &mut flood, VIEWERS, window).await?;
             (answered(&server, &mut flood, 0, window).await?, with)
         };
-        rates.add(without.0, with.0);
-        without_a_second.push(without.0 / without.1);
-        with_a_second.push(with.0 / with.1);
+        rates.add(without, with);
     }
     drop(flood);
     if let Some(ended) = changing.try_join_next() {
         ended?.context("the changes have ended")?;
     }
     server.terminate()?;
-    // Viewers and callers share the machine with the server: this is what is left of it by itself.
-    let title = format!("{title}, for each second that a processor works for the server");
-    let of_a_processor = Figure::new(&title, median(with_a_second), "calls")
-        .beside("without viewers", median(without_a_second))
-        .with(Goal::RatioAtLeast(0.95));
-    Ok(vec![rates.end(Some(Goal::RatioAtLeast(0.95))), of_a_processor])
+    Ok(vec![rates.end(Some(Goal::RatioAtLeast(0.95)))])
 }
 
 fn name(number: u32) -> String {
     format!("bench-{}/breaker-{number:06}", number % 50)
 }
 
-/// Calls that are answered in a second beside so many viewers, and the processors that the server
-/// takes.
+/// Calls that are answered in a second beside so many viewers.
 async fn answered(
     server: &Daemon,
     flood: &mut Flood,
     viewers: usize,
     window: Duration,
-) -> anyhow::Result<(f64, f64)> {
+) -> anyhow::Result<f64> {
     let mut looking = JoinSet::new();
     for viewer in 0..viewers {
         looking.spawn(look(server.http.clone(), viewer as u32));
     }
     sleep(WARM_UP).await;
     let (begun, before) = (clock::now(), flood.answered());
-    let worked = of_process(server.process_id())?;
     sleep(window).await;
     flood.check()?;
-    let took = begun.elapsed().as_secs_f64();
-    let worked = of_process(server.process_id())? - worked;
-    let answered = flood.answered() - before;
+    let rate = (flood.answered() - before) as f64 / begun.elapsed().as_secs_f64();
     if let Some(ended) = looking.try_join_next() {
         ended?.context("a viewer has ended")?;
     }
     looking.shutdown().await;
-    Ok((answered as f64 / took, worked.as_secs_f64() / took))
+    Ok(rate)
 }
 
-/// Does what the page of a dashboard does, and scrapes. What comes is read and not looked at: the
-/// callers share the machine with the server, and viewers do not.
+/// Does what the page of a dashboard does, and scrapes. What comes is read and not looked at.
 async fn look(address: String, viewer: u32) -> anyhow::Result<()> {
     let web = Web::of(&address);
     let mut events = web.request(Method::GET, "events").send().await?.error_for_status()?;

@@ -15,10 +15,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::percentile::{median, millis};
-use super::runtimes::{CALLERS, SERVER, one_thread_on};
 use super::streams::{Shape, Streams};
 use crate::clock;
 use crate::figure::{Figure, Goal};
+use crate::runtimes::{CALLERS, SERVER, one_thread_on};
 
 const SHAPE: Shape = Shape { connections: 100, streams_per_connection: 100 };
 const CONNECTIONS: usize = 4;

@@ -14,11 +14,11 @@ use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use super::percentile::{median, millis, percentile};
-use super::runtimes::{NAIVE, READERS, SERVER, one_thread};
 use super::streams::{Shape, Streams};
 use super::{cpu, naive};
 use crate::clock;
 use crate::figure::{Figure, Goal};
+use crate::runtimes::{NAIVE, READERS, SERVER, one_thread};
 
 const NAIVE_NAME: &str = "a naive broadcast";
 const BREAKER: &str = "bench/watched";

@@ -8,9 +8,9 @@ use breaker_proto::v1::{self, Outcome};
 use breaker_tests::{Clients, Daemon, run_of};
 use tokio::time::sleep;
 
-use super::runtimes::{READERS, one_thread};
 use super::streams::{Shape, Streams, connect};
 use crate::figure::{Figure, Goal};
+use crate::runtimes::{READERS, one_thread};
 
 const SHAPE: Shape = Shape { connections: 100, streams_per_connection: 100 };
 const NAMES_OF_A_STREAM: usize = 10;

@@ -19,10 +19,10 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::percentile::{millis, percentile};
-use super::runtimes::{CALLERS, READERS, one_thread};
 use super::streams::Shape;
 use crate::clock;
 use crate::figure::{Figure, Goal};
+use crate::runtimes::{CALLERS, READERS, one_thread};
 
 const SHAPE: Shape = Shape { connections: 100, streams_per_connection: 100 };
 const BREAKERS: usize = 1_000;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::runtimes::{READERS, SERVER, one_thread};
 use crate::figure::{Figure, Goal};
+use crate::runtimes::{READERS, SERVER, one_thread};
 
 const BREAKER: &str = "bench/restless";
 /// Changes that are under way at a time.

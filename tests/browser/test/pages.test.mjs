@@ -1,9 +1,10 @@
 // Every page: for those who listen, on a phone, in both themes; and its numbers.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { axe, go, open } from '../support/browser.mjs';
 import { Daemon, eventually } from '../support/daemon.mjs';
-import { fill } from '../support/fleet.mjs';
+import { NAMES, fill } from '../support/fleet.mjs';
 
 /** Each page, and what shows that it is there. */
 const PAGES = [
@@ -52,46 +53,127 @@ for (const theme of ['light', 'dark']) {
   }
 }
 
+const STATES = { CLOSED: 'closed', OPEN: 'open', HALF_OPEN: 'half_open' };
+const MODES = ['FORCED_OPEN', 'FORCED_CLOSED', 'DISABLED', 'SHADOW'];
+
+/** What the overview shows, by the names of the fields of a HealthSummary. */
+function shown(page) {
+  return page.evaluate(() => {
+    const totals = [...document.querySelectorAll('.total[data-state], .total[data-mode]')];
+    const number = (within, at) => Number(within.querySelector(at).innerText);
+    const rows = [...document.querySelectorAll('.namespaces tbody tr')];
+    return {
+      ...Object.fromEntries(
+        totals.map((total) => [
+          (total.dataset.state ?? total.dataset.mode).toLowerCase(),
+          number(total, '.total-number'),
+        ]),
+      ),
+      health: number(document, '.health-number'),
+      unhealthy: document.querySelectorAll('.unhealthy tbody tr').length,
+      namespaces: rows.map((row) =>
+        [...row.querySelectorAll('th, .number')].map(({ innerText }, at) =>
+          at === 0 ? innerText : parseFloat(innerText),
+        ),
+      ),
+    };
+  });
+}
+
+/** What it is to show. */
+function expected({ summary, namespaces }) {
+  const fields = [...Object.values(STATES), ...MODES.map((mode) => mode.toLowerCase())];
+  const percent = (one) => Math.round(one.health_percent * 10) / 10;
+  return {
+    ...Object.fromEntries(fields.map((field) => [field, Number(summary[field])])),
+    health: percent(summary),
+    unhealthy: Number(summary.unhealthy),
+    namespaces: namespaces.map((one) => [
+      one.namespace,
+      percent(one),
+      ...['breakers', 'closed', 'open', 'half_open'].map((field) => Number(one[field])),
+    ]),
+  };
+}
+
+/** What /metrics and the list say of the states. */
+async function counted(daemon) {
+  const metrics = await daemon.metrics();
+  const states = {};
+  for (const [word, field] of Object.entries(STATES)) {
+    const { breakers } = await daemon.api('GET', `breakers?page_size=1000&states=STATE_${word}`);
+    states[field] = {
+      listed: breakers.length,
+      metric: metrics.get(`breakerd_breakers{state="${field}"}`),
+    };
+  }
+  return states;
+}
+
+/**
+ * Compares what the page shows, as soon as it does, with what everything else says. Returns what that
+ * is; nothing if something has changed meanwhile.
+ */
+async function compare(daemon, page) {
+  const before = await daemon.api('GET', 'health');
+  const wanted = expected(before);
+  let seen;
+  const isShown = async () => isDeepStrictEqual((seen = await shown(page)), wanted);
+  const began = performance.now();
+  while (!(await isShown()) && performance.now() - began < 5_000);
+  const states = await counted(daemon);
+  const { summary } = await daemon.api('GET', 'dashboard');
+  const after = await daemon.api('GET', 'health');
+  if (!isDeepStrictEqual(expected(after), wanted)) return undefined;
+  assert.deepEqual(seen, wanted);
+  for (const field of Object.values(STATES)) {
+    const number = Number(before.summary[field]);
+    assert.deepEqual(states[field], { listed: number, metric: number }, field);
+  }
+  assert.deepEqual(summary, before.summary, 'GetDashboard');
+  return wanted;
+}
+
 test('the numbers of the overview are those of GetDashboard, /metrics and the list', async () => {
   const { page, close } = await open(daemon, '#/overview');
   await page.locator('.health-number').waitFor();
-  const { summary } = await daemon.api('GET', 'dashboard');
-  const total = (kind, word) =>
-    page.locator(`.total[data-${kind}=${word}] .total-number`).innerText();
-  const metrics = await daemon.metrics();
-  for (const [word, field] of [
-    ['CLOSED', 'closed'],
-    ['OPEN', 'open'],
-    ['HALF_OPEN', 'half_open'],
-  ]) {
-    await eventually(
-      `${word} is as it is told`,
-      async () => (await total('state', word)) === summary[field],
-    );
-    const { breakers } = await daemon.api('GET', `breakers?page_size=1000&states=STATE_${word}`);
-    assert.equal(breakers.length, Number(summary[field]), word);
-    const metric = [...metrics].filter(
-      ([name]) => name.startsWith('breakerd_breakers{') && name.includes(`state="${field}"`),
-    );
-    assert.ok(metric.length > 0, `/metrics counts breakers that are ${word}`);
-    assert.equal(
-      metric.reduce((sum, [, value]) => sum + value, 0),
-      Number(summary[field]),
-      `/metrics: ${word}`,
-    );
-  }
-  for (const word of ['FORCED_OPEN', 'FORCED_CLOSED', 'DISABLED', 'SHADOW']) {
-    assert.equal(await total('mode', word), summary[word.toLowerCase()]);
-  }
-  assert.equal(
-    Number(await page.locator('.health-number').innerText()),
-    Math.round(summary.health_percent * 10) / 10,
-  );
-  const rows = await page.locator('.unhealthy tbody tr').count();
-  assert.equal(rows, Number(summary.unhealthy));
+  const { open: number } = await compare(daemon, page);
   await page.locator('.total[data-state=OPEN]').click();
-  await page.locator(`.grid[aria-rowcount="${Number(summary.open) + 1}"]`).waitFor();
+  await page.locator(`.grid[aria-rowcount="${number + 1}"]`).waitFor();
   await close();
+});
+
+test('so they are under load', { timeout: 120_000 }, async () => {
+  const busy = await Daemon.start();
+  await fill(busy);
+  const { page, close } = await open(busy, '#/overview');
+  await page.locator('.health-number').waitFor();
+  let isOver = false;
+  const load = Array.from({ length: 3 }, async (_, replica) => {
+    while (!isOver) {
+      // Some of its own open by themselves.
+      const outcome = Math.random() < 0.02 ? 'FAILURE' : 'SUCCESS';
+      const own = { breaker: `load/${replica}`, outcome, count: 5 };
+      await busy.report([...NAMES.map((breaker) => ({ breaker, count: 20 })), own]);
+    }
+  });
+  const seen = new Set();
+  let agreed = 0;
+  try {
+    for (let turn = 0; agreed < 10 || seen.size < 4; turn += 1) {
+      assert.ok(turn < 60, `only ${agreed} comparisons at rest, of ${seen.size} kinds`);
+      await busy.act(turn % 2 === 0 ? 'trip' : 'reset', NAMES[turn % 5]);
+      const told = await compare(busy, page);
+      if (told === undefined) continue;
+      agreed += 1;
+      seen.add(JSON.stringify(told));
+    }
+  } finally {
+    isOver = true;
+    await Promise.all(load);
+  }
+  await close();
+  await busy.kill();
 });
 
 test('a breaker’s page says what is in force, what happened and where each value comes from', async () => {

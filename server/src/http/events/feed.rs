@@ -30,6 +30,8 @@ const TURNS_TO_BEAT: u32 = 12;
 const TURNS_TO_FOLLOW: u32 = 20;
 /// Breakers in each list of the whole.
 const LIST_LENGTH: u32 = 10;
+/// Namespaces that are told of: those with the lowest health.
+const NAMESPACES: usize = 50;
 
 /// One life of the feed.
 pub(super) struct Feed {
@@ -122,7 +124,7 @@ impl Feed {
         let look_after = if self.has_news { TURNS_TO_LOOK } else { TURNS_TO_LOOK_ANYWAY };
         if self.turns_since_look >= look_after || self.turns == 1 {
             (self.has_news, self.turns_since_look) = (false, 0);
-            self.tell_dashboard().await;
+            self.tell_whole().await;
         }
         if self.alerts.is_none() && self.turns % TURNS_TO_FOLLOW == 1 {
             self.follow_alerts().await;
@@ -153,16 +155,25 @@ impl Feed {
         }
     }
 
-    async fn tell_dashboard(&self) {
-        let request = json!({ "limit": LIST_LENGTH });
-        match self.ask(&self.events.rpcs.dashboard, request).await {
-            Ok(dashboard) => {
-                let told = frame(Some("dashboard"), dashboard.to_string().as_bytes());
-                self.events.keep_dashboard(told.clone());
-                self.tell(told);
+    async fn tell_whole(&self) {
+        match self.whole().await {
+            Ok(frames) => {
+                self.events.keep_whole(frames.clone());
+                frames.into_iter().for_each(|frame| self.tell(frame));
             }
             Err(error) => tracing::debug!(%error, "there is nothing to show on dashboards"),
         }
+    }
+
+    async fn whole(&self) -> Result<[Bytes; 2], Status> {
+        let rpcs = &self.events.rpcs;
+        let dashboard = self.ask(&rpcs.dashboard, json!({ "limit": LIST_LENGTH })).await?;
+        let mut health = self.ask(&rpcs.health, json!({})).await?;
+        if let Some(Value::Array(namespaces)) = health.get_mut("namespaces") {
+            namespaces.truncate(NAMESPACES);
+        }
+        let named = |name, told: &Value| frame(Some(name), told.to_string().as_bytes());
+        Ok([named("dashboard", &dashboard), named("health", &health)])
     }
 
     fn tell_alerts(&mut self, message: Result<Option<DynamicMessage>, Status>) {

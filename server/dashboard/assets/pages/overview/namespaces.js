@@ -1,15 +1,11 @@
 // @ts-check
 // How each namespace is doing.
-import { get, isAbort } from '../../api.js';
 import { h, keyed, say } from '../../dom.js';
 import { count, health } from '../../format.js';
 import { live } from '../../live.js';
 import { panel, table } from '../../parts.js';
 import { link } from '../../router.js';
 import { healthBar } from './health.js';
-
-/** At least so long between two looks, in milliseconds. */
-const PAUSE = 5_000;
 
 /** @param {AbortSignal} signal */
 export function namespacePanel(signal) {
@@ -25,24 +21,16 @@ export function namespacePanel(signal) {
   const more = h('p', { class: 'quiet small panel-foot' });
   const element = panel('Namespaces', { class: 'namespaces' }, box, more);
   const show = keyed(body, { key: (/** @type {any} */ one) => one.namespace, make: row });
-  let lookedAt = -Infinity;
 
-  async function look() {
-    if (document.hidden || performance.now() - lookedAt < PAUSE) return;
-    lookedAt = performance.now();
-    const { namespaces, namespace_count: all } = await get('health', {}, signal);
+  /** @param {any} told */
+  function tell({ namespaces, namespace_count: all }) {
     show(namespaces);
     more.hidden = all <= namespaces.length;
     say(more, `The ${count(namespaces.length)} with the lowest health of ${count(all)}.`);
   }
 
-  const quietly = () =>
-    look().catch((error) => {
-      // What cannot be loaded now is loaded with the next news.
-      if (!isAbort(error)) lookedAt = -Infinity;
-    });
-  live.addEventListener('dashboard', quietly, { signal });
-  quietly();
+  live.addEventListener('health', () => tell(live.health), { signal });
+  if (live.health !== null) tell(live.health);
   return { element };
 }
 
