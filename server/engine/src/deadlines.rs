@@ -8,6 +8,7 @@ use std::sync::Arc;
 use breaker_core::{BreakerName, Time};
 
 use crate::engine::Engine;
+use crate::live::NEVER;
 
 /// Breakers moved on before other tasks get a turn.
 const TURN: usize = 256;
@@ -46,8 +47,8 @@ async fn pass_due(engine: &Engine, waiting: &mut BinaryHeap<Reverse<(Time, Break
         }
         engine.breakers().with(name.as_str(), |name, live| {
             // An entry that an earlier deadline has overtaken is stale: that one sees to the rest.
-            if live.marks.deadline == Some(*due) {
-                live.marks.deadline = None;
+            if live.marks.deadline == *due {
+                live.marks.deadline = NEVER;
                 live.advance(name, engine.signals(), now);
             }
         });

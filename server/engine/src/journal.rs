@@ -64,7 +64,11 @@ impl Journal {
     }
 
     /// Appends transitions of one breaker; returns how many others had to be dropped.
-    pub(crate) fn append(&self, breaker: &BreakerName, stamped: Vec<Stamped>) -> usize {
+    pub(crate) fn append(
+        &self,
+        breaker: &BreakerName,
+        stamped: impl IntoIterator<Item = Stamped>,
+    ) -> usize {
         let mut ring = self.ring.lock();
         for Stamped { revision, transition } in stamped {
             let id = ring.next_id;

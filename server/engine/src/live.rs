@@ -5,6 +5,7 @@
 use breaker_core::{
     AlertRules, Breaker, BreakerName, Config, ConfigPatch, Sources, Time, Transition,
 };
+use thin_vec::ThinVec;
 
 use crate::defaults::{Configured, Defaults};
 use crate::idle::LastUse;
@@ -16,6 +17,9 @@ use crate::store::{BreakerRow, Deletion};
 /// Transitions of one breaker that can wait for the recorder. It empties the list within
 /// microseconds; if it ever falls behind so far, the oldest are dropped and counted.
 pub(crate) const MAX_UNRECORDED: usize = 256;
+
+/// After everything that a breaker waits for.
+pub(crate) const NEVER: Time = Time::from_nanos(u64::MAX);
 
 /// A transition with the revision it was stamped with.
 #[derive(Clone, Debug)]
@@ -54,10 +58,10 @@ pub(crate) struct OwnConfig {
 }
 
 /// How far those who work behind have come with this breaker.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Marks {
     /// Waiting for the recorder; bounded by `MAX_UNRECORDED`.
-    pub(crate) unrecorded: Vec<Stamped>,
+    pub(crate) unrecorded: ThinVec<Stamped>,
     /// In the recorder's queue.
     pub(crate) to_record: bool,
     /// In the writer's queue.
@@ -68,14 +72,29 @@ pub(crate) struct Marks {
     pub(crate) is_report_told: bool,
     /// The number of its entry in the sampler's queue; 0 while it is not there.
     pub(crate) ticket: u64,
-    /// When the deadline task will look at it.
-    pub(crate) deadline: Option<Time>,
+    /// When the deadline task will look at it, or [`NEVER`].
+    pub(crate) deadline: Time,
     /// The revision up to which the recorder has recorded.
     pub(crate) recorded: u64,
     /// The revision up to which everything is on disk.
     pub(crate) durable: u64,
     /// The place in the watch log; 0 before the first.
     pub(crate) position: u64,
+}
+
+impl Marks {
+    const NONE: Self = Self {
+        unrecorded: ThinVec::new(),
+        to_record: false,
+        to_write: false,
+        touched: false,
+        is_report_told: false,
+        ticket: 0,
+        deadline: NEVER,
+        recorded: 0,
+        durable: 0,
+        position: 0,
+    };
 }
 
 impl Live {
@@ -94,7 +113,7 @@ impl Live {
             last_use: None,
             last_report: Time::EPOCH,
             heard: None,
-            marks: Marks::default(),
+            marks: Marks::NONE,
         }
     }
 
@@ -263,8 +282,8 @@ impl Live {
     /// Tells the deadline task about a deadline that is earlier than what it waits for.
     pub(crate) fn schedule(&mut self, name: &BreakerName, signals: &Signals) {
         let Some(next) = self.breaker.next_deadline(&self.configured.config) else { return };
-        if self.marks.deadline.is_none_or(|waiting| next < waiting) {
-            self.marks.deadline = Some(next);
+        if next < self.marks.deadline {
+            self.marks.deadline = next;
             signals.deadlines.push((next, name.clone()));
         }
     }

@@ -10,8 +10,8 @@ const BREAKERS: usize = 1_000_000;
 
 /// What one idle breaker may take in memory, its name and its place in the map included; and if it is
 /// alone in its namespace.
-const MAX_BYTES: usize = 400;
-const MAX_BYTES_ALONE: usize = 500;
+const MAX_BYTES: usize = 380;
+const MAX_BYTES_ALONE: usize = 490;
 
 /// Bytes of this process that are in memory.
 fn resident_bytes() -> usize {
