@@ -1,10 +1,13 @@
-//! `ReportRequest` whose error kinds lie in the bytes that came.
+//! `ReportRequest` whose reports are unpacked when their runs are known to be few enough, and whose
+//! error kinds lie in the bytes that came.
 //!
-//! A report has a run for each change of outcome, and a text of its own for each run would be an
-//! allocation. On the wire a `string` is a length and bytes, just as a `bytes` field is, so the
-//! kind is taken as a part of the message; whoever reads it sees to it that it is text.
+//! A run can take two bytes on the wire and takes sixty times as many here. And a report has a run for
+//! each change of outcome: a text of its own for each would be an allocation. On the wire a message
+//! and a `string` are a length and bytes, just as a `bytes` field is, so both are taken as a part of
+//! the message; whoever reads a kind sees to it that it is text.
 
 use bytes::Bytes;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 use prost::{DecodeError, Message};
 
 use crate::v1;
@@ -18,12 +21,46 @@ pub struct ReportRequest {
     /// The number of the report, or 0.
     #[prost(uint64, tag = "2")]
     pub sequence: u64,
-    /// What is reported.
-    #[prost(message, repeated, tag = "3")]
-    pub reports: Vec<BreakerReport>,
+    /// What is reported: a [`BreakerReport`] each, as it came.
+    #[prost(bytes = "bytes", repeated, tag = "3")]
+    pub reports: Vec<Bytes>,
+}
+
+/// Why reports were not unpacked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotUnpacked {
+    /// They have so many runs, which is more than there may be.
+    TooManyRuns(usize),
+    /// The report of this index cannot be understood.
+    Malformed(usize, DecodeError),
 }
 
 impl ReportRequest {
+    /// Unpacks the reports, unless they have more than so many runs in all.
+    ///
+    /// # Errors
+    /// If they do, or one of them cannot be understood.
+    pub fn unpack(&self, max_runs: usize) -> Result<Vec<BreakerReport>, NotUnpacked> {
+        /// Of the shortest run.
+        const RUN_BYTES: usize = 2;
+        let bytes: usize = self.reports.iter().map(Bytes::len).sum();
+        if bytes / RUN_BYTES > max_runs {
+            let mut runs = 0;
+            for (index, report) in self.reports.iter().enumerate() {
+                runs += runs_of(report).map_err(|error| NotUnpacked::Malformed(index, error))?;
+            }
+            if runs > max_runs {
+                return Err(NotUnpacked::TooManyRuns(runs));
+            }
+        }
+        let mut reports = Vec::with_capacity(self.reports.len());
+        for (index, report) in self.reports.iter().enumerate() {
+            let report = BreakerReport::decode(report.clone());
+            reports.push(report.map_err(|error| NotUnpacked::Malformed(index, error))?);
+        }
+        Ok(reports)
+    }
+
     /// The generated message, for those who keep it: it copies everything.
     ///
     /// # Errors
@@ -31,6 +68,18 @@ impl ReportRequest {
     pub fn to_generated(&self) -> Result<v1::ReportRequest, DecodeError> {
         v1::ReportRequest::decode(self.encode_to_vec().as_slice())
     }
+}
+
+/// How many runs a [`BreakerReport`] has.
+fn runs_of(mut report: &[u8]) -> Result<usize, DecodeError> {
+    const RUNS: u32 = 3;
+    let mut runs = 0;
+    while !report.is_empty() {
+        let (tag, wire_type) = decode_key(&mut report)?;
+        runs += usize::from(tag == RUNS);
+        skip_field(wire_type, tag, &mut report, DecodeContext::default())?;
+    }
+    Ok(runs)
 }
 
 /// The same message on the wire as [`v1::BreakerReport`].
@@ -108,8 +157,36 @@ mod tests {
         };
         let bytes = request.encode_to_vec();
         let taken = ReportRequest::decode(bytes.as_slice()).unwrap();
-        assert_eq!(taken.reports[0].runs[0].error_kind, "http.503");
+        let unpacked = taken.unpack(2).unwrap();
+        assert_eq!(unpacked[0].runs[0].error_kind, "http.503");
+        assert_eq!(unpacked[0].encode_to_vec(), taken.reports[0]);
         assert_eq!(taken.encode_to_vec(), bytes);
         assert_eq!(taken.to_generated(), Ok(request));
+    }
+
+    #[test]
+    fn too_many_runs_are_counted_and_not_unpacked() {
+        let report =
+            |runs| v1::BreakerReport { runs: vec![v1::Run::default(); runs], ..Default::default() };
+        let request = |reports| v1::ReportRequest { reports, ..Default::default() };
+        let taken =
+            |reports| ReportRequest::decode(request(reports).encode_to_vec().as_slice()).unwrap();
+        let runs = |unpacked: Vec<BreakerReport>| -> usize {
+            unpacked.iter().map(|report| report.runs.len()).sum()
+        };
+        let fitting = taken(vec![report(60), report(40)]);
+        assert_eq!(fitting.unpack(100).map(runs), Ok(100));
+        let many = taken(vec![report(60), report(41)]);
+        assert_eq!(many.unpack(100), Err(NotUnpacked::TooManyRuns(101)));
+    }
+
+    #[test]
+    fn a_report_that_is_none_is_told_by_its_index() {
+        let reports = vec![Bytes::new(), Bytes::from_static(b"\x1a\x05")];
+        let request = ReportRequest { reports, ..Default::default() };
+        for max_runs in [0, 100] {
+            let refused = request.unpack(max_runs);
+            assert!(matches!(refused, Err(NotUnpacked::Malformed(1, _))), "{refused:?}");
+        }
     }
 }

@@ -140,3 +140,27 @@ async fn a_message_of_ten_mebibytes_and_garbage_bytes_do_no_harm() -> anyhow::Re
     assert_eq!(answer.state, v1::State::Open as i32, "nothing was lost");
     hosted.stop().await
 }
+
+#[tokio::test]
+async fn a_message_of_many_empty_parts_is_refused_before_they_are_unpacked() -> anyhow::Result<()> {
+    let mut hosted = Hosted::start(Time::from_millis(1)).await?;
+    let nothing = || vec![v1::Run::default(); 100_001];
+    let request = report_of("a/b", 0, nothing());
+    let status = hosted.clients.breakers.report(request).await.unwrap_err();
+    assert_eq!(fields(&status), ["reports"]);
+    assert!(status.message().contains("100001 runs in all"), "{status:?}");
+    let reports = vec![v1::BreakerReport::default(); 10_001];
+    let request = v1::ReportRequest { reports, ..Default::default() };
+    let status = hosted.clients.breakers.report(request).await.unwrap_err();
+    assert_eq!(fields(&status), ["reports"]);
+
+    let selectors = vec![String::new(); 1_000_000];
+    let request = v1::WatchRequest { selectors: selectors.clone(), ..Default::default() };
+    let status = hosted.clients.breakers.watch(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    assert!(status.message().contains("1000000 fields"), "{status:?}");
+    let request = v1::BatchGetBreakersRequest { names: selectors, ..Default::default() };
+    let status = hosted.clients.admin.batch_get_breakers(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    hosted.stop().await
+}

@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::answers::{acquired_to_message, now_to_message, status_to_message};
 use super::error::{not_leading, to_status, too_many_streams};
-use super::requests::{Check, check_id, reports_of, selectors};
+use super::requests::{Check, check_id, reports_of, selectors, unpacked};
 use super::watch::{WatchStream, stream};
 use crate::http::StreamGauge;
 use crate::seat::Seat;
@@ -53,7 +53,9 @@ impl BreakerService for Breakers {
         &self,
         request: Request<ReportRequest>,
     ) -> Result<Response<ReportResponse>, Status> {
-        let ReportRequest { reporter_id, sequence, reports } = request.into_inner();
+        let request = request.into_inner();
+        let reports = unpacked(&request)?;
+        let ReportRequest { reporter_id, sequence, .. } = request;
         let reports = reports_of(&reporter_id, sequence, &reports)?;
         let report = self.seat.serve(|engine| {
             engine.report(&reporter_id, sequence, &reports).map(|reported| (reported, engine.now()))

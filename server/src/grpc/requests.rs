@@ -10,7 +10,8 @@ use breaker_core::{
     Attribution, AttributionError, BreakerName, ErrorKind, PermitId, Run, Time, Violation,
 };
 use breaker_engine::{Admitted, BreakerReport, Durability, Selector, Selectors};
-use breaker_proto::{reported, v1};
+use breaker_proto::reported::{self, NotUnpacked};
+use breaker_proto::v1;
 use breaker_wire::{duration_from_message, outcome_from_message, time_from_message};
 use tonic::Status;
 
@@ -126,6 +127,29 @@ pub(crate) fn name(field: &str, name: &str) -> Result<BreakerName, Status> {
     check.finish(name)
 }
 
+/// The reports of a request, if they are not too many.
+pub(crate) fn unpacked(
+    request: &reported::ReportRequest,
+) -> Result<Vec<reported::BreakerReport>, Status> {
+    let mut check = Check::default();
+    check.at_most("reports", "reports", request.reports.len(), MAX_REPORTS);
+    if !check.is_passed() {
+        return check.finish(None);
+    }
+    let reports = match request.unpack(MAX_RUNS) {
+        Ok(reports) => Some(reports),
+        Err(NotUnpacked::TooManyRuns(runs)) => {
+            check.at_most("reports", "runs in all", runs, MAX_RUNS);
+            None
+        }
+        Err(NotUnpacked::Malformed(index, error)) => {
+            check.refuse(format!("reports[{index}]"), error.to_string());
+            None
+        }
+    };
+    check.finish(reports)
+}
+
 /// What is reported, ready for the engine. It allocates for each breaker and for no run.
 pub(crate) fn reports_of<'m>(
     reporter_id: &str,
@@ -138,11 +162,8 @@ pub(crate) fn reports_of<'m>(
         let description = "it is empty, but sequence is set; name the process that reports";
         check.refuse("reporter_id", description);
     }
-    check.at_most("reports", "reports", messages.len(), MAX_REPORTS);
-    let runs = messages.iter().map(|report| report.runs.len()).sum();
-    check.at_most("reports", "runs in all", runs, MAX_RUNS);
-    let mut reports = Vec::with_capacity(messages.len().min(MAX_REPORTS));
-    for (index, message) in messages.iter().take(MAX_REPORTS).enumerate() {
+    let mut reports = Vec::with_capacity(messages.len());
+    for (index, message) in messages.iter().enumerate() {
         reports.extend(report(&mut check, index, message));
     }
     check.finish(Some(reports))

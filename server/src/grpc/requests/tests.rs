@@ -53,7 +53,8 @@ fn encoded(runs: usize) -> Bytes {
 
 fn take_in(engine: &Engine, bytes: &Bytes) {
     let request = reported::ReportRequest::decode(bytes.clone()).unwrap();
-    let reports = reports_of("", 0, &request.reports).unwrap();
+    let unpacked = unpacked(&request).unwrap();
+    let reports = reports_of("", 0, &unpacked).unwrap();
     let counted = engine.report("", 0, &reports).unwrap();
     assert_eq!(counted, Reported::Counted(Vec::new()), "no breaker opened");
 }
