@@ -6,8 +6,9 @@
 //! hour, is counted and logged as dropped.
 //!
 //! A server tells of alerts while it leads. How far each receiver was told is stored, so that what one
-//! server did not get to, the next one tells: after a crash some of it twice, by the same key. One that
-//! was not there before is told of what changes from then on.
+//! server did not get to, the next one tells before anything else: of each alert its last change. What
+//! was under way may be told twice then, by the same key. A receiver that was not there before is told
+//! of what changes from then on.
 
 mod body;
 mod delivery;
@@ -17,6 +18,7 @@ mod receiver;
 mod signature;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -45,7 +47,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Where alerts come from.
 #[async_trait]
 pub(crate) trait Feed: Send + Sync + 'static {
-    /// The revision of the last change that is no news to a receiver.
+    /// The revision of the last change that was made before this server led.
+    fn head(&self) -> u64;
+
+    /// The revision of the last change that is no news to a receiver. One that is new knows the head.
     fn told(&self, receiver: &str) -> u64;
 
     /// Notes that nothing up to a revision is news to a receiver any more.
@@ -80,30 +85,30 @@ pub(crate) struct Notice {
 /// Those who are told of alerts, and what became of it. Lives as long as the server.
 #[derive(Clone)]
 pub(crate) struct Notifier {
-    told: Arc<[Told]>,
+    recipients: Arc<[Recipient]>,
     /// None where there is nobody to tell.
     http: Option<Http>,
     clock: Arc<dyn Clock>,
 }
 
-/// One who is told.
+/// A receiver, and what became of what it was to be told.
 #[derive(Clone)]
-struct Told {
+struct Recipient {
     receiver: Arc<Receiver>,
     ledger: Arc<Ledger>,
 }
 
-/// The way to one who is told.
+/// The way to one of them.
 struct Line {
-    told: Told,
-    /// The revision of the last change that was told before.
-    begins_after: u64,
+    to: Recipient,
     queue: mpsc::Sender<Notice>,
+    /// Everything from before this server led was told.
+    is_caught_up: Arc<AtomicBool>,
 }
 
 impl Event {
     /// What the last change of an alert was. `None` if somebody has seen it: of one that is not over
-    /// nothing more is told then.
+    /// nothing more is told then, and that one is over was told before.
     fn of(alert: &v1::Alert) -> Option<Self> {
         let seen_at = alert.acknowledgement.as_ref().and_then(|seen| seen.time);
         let moment = |time: prost_types::Timestamp| (time.seconds, time.nanos);
@@ -112,9 +117,23 @@ impl Event {
                 let was_over = |seen_at| alert.end_time.is_some_and(|end| seen_at > moment(end));
                 (!seen_at.map(moment).is_some_and(was_over)).then_some(Self::Resolved)
             }
-            _ if seen_at.is_some() => None,
-            _ if alert.repeat_count > 0 => Some(Self::Repeated(alert.repeat_count)),
-            _ => Some(Self::Fired),
+            _ => Self::of_firing(alert),
+        }
+    }
+
+    /// What an alert tells of which nobody was told since its last changes, whichever they were.
+    fn after_an_absence(alert: &v1::Alert) -> Option<Self> {
+        match alert.state() {
+            v1::AlertState::Resolved => Some(Self::Resolved),
+            _ => Self::of_firing(alert),
+        }
+    }
+
+    fn of_firing(alert: &v1::Alert) -> Option<Self> {
+        match alert.repeat_count {
+            _ if alert.acknowledgement.is_some() => None,
+            0 => Some(Self::Fired),
+            count => Some(Self::Repeated(count)),
         }
     }
 
@@ -129,10 +148,15 @@ impl Event {
 }
 
 impl Notice {
-    /// What the last change of an alert tells. What is over lies back as long as it does; what fires is
-    /// worth telling now, however long nobody could.
+    /// What has just happened to an alert, if it is worth telling.
     fn of(alert: v1::Alert, now: Time) -> Option<Self> {
-        let event = Event::of(&alert)?;
+        Event::of(&alert).map(|event| Self { alert, event, at: now })
+    }
+
+    /// What has happened to an alert while nobody told of it. What fires is worth telling however long
+    /// that was; what is over lies back as long as it is.
+    fn after_an_absence(alert: v1::Alert, now: Time) -> Option<Self> {
+        let event = Event::after_an_absence(&alert)?;
         let over_at = alert.end_time.filter(|_| event == Event::Resolved);
         let at = over_at.map_or(now, |time| time_from_message(&time));
         Some(Self { alert, event, at })
@@ -154,13 +178,14 @@ impl Notifier {
     pub(crate) fn new(receivers: Vec<Receiver>, clock: Arc<dyn Clock>) -> io::Result<Self> {
         // Without receivers nothing is asked of the machine.
         let http = (!receivers.is_empty()).then(|| delivery::client(&receivers)).transpose()?;
-        let told = |receiver| Told { receiver: Arc::new(receiver), ledger: Arc::default() };
-        Ok(Self { told: receivers.into_iter().map(told).collect(), http, clock })
+        let recipient =
+            |receiver| Recipient { receiver: Arc::new(receiver), ledger: Arc::default() };
+        Ok(Self { recipients: receivers.into_iter().map(recipient).collect(), http, clock })
     }
 
     /// What became of what was to be told, by the names of the receivers.
     pub(crate) fn ledgers(&self) -> impl Iterator<Item = (&str, &Ledger)> {
-        self.told.iter().map(|told| (told.receiver.name(), &*told.ledger))
+        self.recipients.iter().map(|to| (to.receiver.name(), &*to.ledger))
     }
 
     /// Tells of alerts until the lead is over. If it is because the server goes down, `drain`, what is
@@ -173,20 +198,20 @@ impl Notifier {
     ) {
         let Some(http) = &self.http else { return };
         let mut couriers = JoinSet::new();
-        let mut lines = Vec::with_capacity(self.told.len());
-        for told in self.told.iter().cloned() {
+        let mut lines = Vec::with_capacity(self.recipients.len());
+        for to in self.recipients.iter().cloned() {
             let (queue, notices) = mpsc::channel(QUEUE);
-            let begins_after = feed.told(told.receiver.name());
-            let Told { receiver, ledger } = told.clone();
+            let is_caught_up = Arc::<AtomicBool>::default();
             let courier = Courier {
-                receiver,
-                ledger,
+                begins_after: feed.told(to.receiver.name()),
+                to: to.clone(),
+                is_caught_up: Arc::clone(&is_caught_up),
                 feed: Arc::clone(&feed),
                 http: http.clone(),
                 clock: Arc::clone(&self.clock),
             };
             couriers.spawn(courier.run(notices));
-            lines.push(Line { told, begins_after, queue });
+            lines.push(Line { to, queue, is_caught_up });
         }
         tokio::select! {
             () = over.cancelled() => {}
@@ -211,15 +236,16 @@ impl Notifier {
         }
     }
 
+    /// Hands out what changes from now on.
     async fn follow(&self, feed: &dyn Feed, lines: &[Line]) {
-        let mut position = lines.iter().map(|line| line.begins_after).min().unwrap_or_default();
+        let mut position = feed.head();
         loop {
             for alert in feed.changed_after(position).await {
                 let revision = alert.revision;
                 position = position.max(revision);
                 let notice = Notice::of(alert, self.clock.now());
-                for line in lines.iter().filter(|line| line.begins_after < revision) {
-                    match notice.as_ref().filter(|notice| line.told.receiver.wants(&notice.alert)) {
+                for line in lines {
+                    match notice.as_ref().filter(|notice| line.to.receiver.wants(&notice.alert)) {
                         Some(notice) => line.hand_in(notice),
                         None => line.pass_over(revision, feed),
                     }
@@ -231,7 +257,7 @@ impl Notifier {
 
 impl Line {
     fn hand_in(&self, notice: &Notice) {
-        let Told { receiver, ledger } = &self.told;
+        let Recipient { receiver, ledger } = &self.to;
         ledger.wait();
         if self.queue.try_send(notice.clone()).is_err() {
             ledger.dropped(Dropped::QueueFull);
@@ -244,11 +270,11 @@ impl Line {
         }
     }
 
-    /// Leaves out a change that the receiver is not to hear of, now or later.
+    /// Leaves out a change that the receiver is not to hear of. Where others wait before it, the next
+    /// server looks at it once more.
     fn pass_over(&self, revision: u64, feed: &dyn Feed) {
-        // Else that is noted with the last of those that wait.
-        if self.told.ledger.waiting() == 0 {
-            feed.note_told(self.told.receiver.name(), revision);
+        if self.is_caught_up.load(Ordering::Acquire) && self.to.ledger.waiting() == 0 {
+            feed.note_told(self.to.receiver.name(), revision);
         }
     }
 }

@@ -43,7 +43,7 @@ const REST_AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// Connections that are one too many and are being told so. Any more are closed without a word.
 const MAX_REFUSING: usize = 64;
-/// How long that may take.
+/// How long that may take, for one that makes no call as for one that is slow; then it is cut.
 const REFUSING: Duration = Duration::from_secs(5);
 
 /// Whether there is room for a connection.

@@ -182,9 +182,14 @@ impl Engine {
         self.alerts().latest.subscribe()
     }
 
-    /// The revision of the last change that a receiver of alerts knows, or that was given up. It was
-    /// told so by this server, or by one before it; what a new one does not know begins with the lead
-    /// of this server, be it only that an alert was over when the breakers were loaded.
+    /// The revision of the last change that was made before the server led. Whatever changed after it
+    /// is news, be it only that an alert was over when the breakers were loaded.
+    pub const fn alerts_known_before(&self) -> u64 {
+        self.alerts().loaded
+    }
+
+    /// The revision of the last change that a receiver of alerts knows, or that was given up. Of one
+    /// that nothing is known of it is noted that it knows everything from before the server led.
     pub fn alerts_told(&self, receiver: &str) -> u64 {
         self.alerts().receivers.lock().told(receiver, self.alerts().loaded)
     }

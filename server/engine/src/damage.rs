@@ -70,6 +70,9 @@ pub struct StoredAlerts {
     pub damaged: Vec<(u64, Damage)>,
     /// How far their receivers were told.
     pub receivers: Vec<ReceiverRow>,
+    /// The names of receivers that cannot be understood, as they stand there, and what is wrong with
+    /// each.
+    pub damaged_receivers: Vec<(String, Damage)>,
 }
 
 /// Transitions that stand next to each other in storage.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alerts::{Alerts, StorageRule};
 use crate::breakers::{Breakers, first_of_incarnation};
 use crate::clock::Clock;
-use crate::damage::Damage;
+use crate::damage::{Damage, StoredAlerts};
 use crate::defaults::Defaults;
 use crate::error::EngineError;
 use crate::forgetter::Forgetter;
@@ -137,7 +137,7 @@ impl Engine {
         loading::load(&*store, &breakers, &opened, clock.now()).await?;
         let reporters = loading::reporters(&*store, &breakers.signals.stats, clock.now()).await?;
         let stored = store.alerts().await?;
-        leave_damaged_alerts(&stored.damaged, &breakers.signals.stats);
+        leave_damaged_alerts(&stored, &breakers.signals.stats);
         let (desk, durable_changes) = WriterDesk::new();
         let idle_ttl = match options.unknown_breakers {
             UnknownBreakers::Create => options.idle_ttl,
@@ -374,11 +374,19 @@ fn leave_damaged(damaged: &[(String, Damage)], stats: &Stats) {
     }
 }
 
-/// Logs the alerts that nothing can be made of.
-fn leave_damaged_alerts(damaged: &[(u64, Damage)], stats: &Stats) {
-    stats.count_damaged_rows(damaged.len());
-    for (alert, Damage { column, problem }) in damaged {
+/// Logs the alerts that nothing can be made of, and the receivers.
+fn leave_damaged_alerts(stored: &StoredAlerts, stats: &Stats) {
+    stats.count_damaged_rows(stored.damaged.len() + stored.damaged_receivers.len());
+    for (alert, Damage { column, problem }) in &stored.damaged {
         tracing::error!(alert, column, problem, "the row of an alert in storage is damaged");
+    }
+    for (receiver, Damage { column, problem }) in &stored.damaged_receivers {
+        tracing::error!(
+            receiver,
+            column,
+            problem,
+            "the row of a receiver of alerts in storage is damaged; it is told of what changes from now on"
+        );
     }
 }
 

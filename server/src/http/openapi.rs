@@ -188,8 +188,8 @@ fn events() -> Value {
         "Events",
         "What has changed, for dashboards, as server-sent events: `hello`; `changes` with the \
          breakers that have changed (as BREAKER_VIEW_BASIC gives them) and the names of those that \
-         are gone; `dashboard`, a GetDashboardResponse; `health`, a GetHealthSummaryResponse with at \
-         most 50 namespaces; `alerts` with those that have changed; \
+         are gone; `dashboard`, a GetDashboardResponse; `health`, a GetHealthSummaryResponse with 50 \
+         namespaces at most and without the unhealthy; `alerts` with those that have changed; \
          `resync` when something was missed, and lists are to be loaded anew; `error` at the end.",
         &content,
     )

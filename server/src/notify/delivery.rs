@@ -1,6 +1,7 @@
 //! One receiver: tells it one thing after another, and tries again until it has taken it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{error, io};
 
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::receiver::Kind;
-use super::{Dropped, Feed, Ledger, Notice, Receiver, body, signature};
+use super::{Dropped, Feed, Notice, Receiver, Recipient, body, signature};
 
 /// Pauses between attempts: the first, and the longest. Up to as much again comes on top by chance.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -39,8 +40,11 @@ const REMINDED_AT_ONCE: usize = 1_000;
 
 /// Brings notices to one receiver.
 pub(super) struct Courier {
-    pub(super) receiver: Arc<Receiver>,
-    pub(super) ledger: Arc<Ledger>,
+    pub(super) to: Recipient,
+    /// The revision of the last change that the receiver was told of before this server led.
+    pub(super) begins_after: u64,
+    /// Whether it knows everything from before that.
+    pub(super) is_caught_up: Arc<AtomicBool>,
     pub(super) feed: Arc<dyn Feed>,
     pub(super) http: Http,
     pub(super) clock: Arc<dyn Clock>,
@@ -92,6 +96,8 @@ fn root(error: &dyn error::Error) -> String {
 impl Courier {
     /// Until there are no more notices.
     pub(super) async fn run(self, mut notices: mpsc::Receiver<Notice>) {
+        self.catch_up().await;
+        self.is_caught_up.store(true, Ordering::Release);
         let mut reminders = interval(REMIND_EVERY);
         reminders.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -100,23 +106,53 @@ impl Courier {
                 notice = notices.recv() => match notice {
                     Some(notice) => {
                         self.tell(&notice).await;
-                        self.feed.note_told(self.receiver.name(), notice.alert.revision);
+                        self.note(notice.alert.revision);
                     }
                     None => return,
                 },
-                _ = reminders.tick(), if self.receiver.kind == Kind::Alertmanager => {
+                _ = reminders.tick(), if self.to.receiver.kind == Kind::Alertmanager => {
                     self.remind().await;
                 }
             }
         }
     }
 
+    /// Tells what servers before this one did not get to. What has changed since this one leads comes
+    /// as a notice.
+    async fn catch_up(&self) {
+        let (mut position, head) = (self.begins_after, self.feed.head());
+        while position < head {
+            let alerts = self.feed.changed_after(position).await;
+            if alerts.is_empty() {
+                return;
+            }
+            for alert in alerts {
+                position = alert.revision;
+                if position > head {
+                    return;
+                }
+                let notice = Notice::after_an_absence(alert, self.clock.now());
+                if let Some(notice) = notice.filter(|notice| self.to.receiver.wants(&notice.alert))
+                {
+                    self.to.ledger.wait();
+                    self.tell(&notice).await;
+                }
+                self.note(position);
+            }
+        }
+    }
+
+    /// Notes that the receiver knows of everything up to a revision.
+    fn note(&self, revision: u64) {
+        self.feed.note_told(self.to.receiver.name(), revision);
+    }
+
     /// Tells one thing, however often it takes.
     async fn tell(&self, notice: &Notice) {
-        let (receiver, alert) = (self.receiver.name(), notice.alert.id);
+        let (receiver, alert) = (self.to.receiver.name(), notice.alert.id);
         let is_too_old = || self.clock.now().since(notice.at) >= GIVE_UP_AFTER;
         if is_too_old() {
-            self.ledger.dropped(Dropped::Expired);
+            self.to.ledger.dropped(Dropped::Expired);
             tracing::error!(
                 receiver,
                 alert,
@@ -136,16 +172,16 @@ impl Courier {
             // Asked for no pause at all, it would be told again and again.
             .adjust(|failure, pause| pause.max(pause.and_then(|_| failure.pause())))
             .notify(|error, pause| {
-                self.ledger.failed();
+                self.to.ledger.failed();
                 tracing::debug!(receiver, alert, %error, ?pause, "the receiver was not reached");
             })
             .await;
         match told {
-            Ok(()) => self.ledger.took(),
+            Ok(()) => self.to.ledger.took(),
             Err(error) => {
-                self.ledger.failed();
+                self.to.ledger.failed();
                 let is_final = !error.is_passing();
-                self.ledger.dropped(if is_final { Dropped::Refused } else { Dropped::Expired });
+                self.to.ledger.dropped(if is_final { Dropped::Refused } else { Dropped::Expired });
                 tracing::error!(receiver, alert, %error, "the receiver is not told of the alert");
             }
         }
@@ -158,13 +194,14 @@ impl Courier {
             let firing = self.feed.firing(before, REMINDED_AT_ONCE);
             let Some(last) = firing.last() else { return };
             before = last.revision;
-            let wanted: Vec<_> = firing.iter().filter(|alert| self.receiver.wants(alert)).collect();
+            let wanted: Vec<_> =
+                firing.iter().filter(|alert| self.to.receiver.wants(alert)).collect();
             if wanted.is_empty() {
                 continue;
             }
             if let Err(error) = self.post(&body::alertmanager(wanted), None).await {
-                self.ledger.failed();
-                let receiver = self.receiver.name();
+                self.to.ledger.failed();
+                let receiver = self.to.receiver.name();
                 tracing::debug!(receiver, %error, "no reminder got through");
                 return;
             }
@@ -172,7 +209,7 @@ impl Courier {
     }
 
     fn body(&self, notice: &Notice) -> Value {
-        match self.receiver.kind {
+        match self.to.receiver.kind {
             Kind::Webhook => body::webhook(notice),
             Kind::Slack => body::slack(notice),
             Kind::Alertmanager => body::alertmanager([&notice.alert]),
@@ -180,7 +217,7 @@ impl Courier {
     }
 
     async fn post(&self, body: &Value, key: Option<&str>) -> Result<(), Failure> {
-        let Receiver { url, secret, timeout: patience, .. } = &*self.receiver;
+        let Receiver { url, secret, timeout: patience, .. } = &*self.to.receiver;
         let body = body.to_string();
         let mut request = Request::post(url)
             .header(CONTENT_TYPE, "application/json")

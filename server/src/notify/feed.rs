@@ -15,6 +15,10 @@ pub(crate) struct EngineFeed(pub(crate) Arc<Engine>);
 
 #[async_trait]
 impl Feed for EngineFeed {
+    fn head(&self) -> u64 {
+        self.0.alerts_known_before()
+    }
+
     fn told(&self, receiver: &str) -> u64 {
         self.0.alerts_told(receiver)
     }

@@ -1,6 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -22,12 +22,13 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Alerts that the test makes up.
+/// Alerts that the test makes up. What there is when its server begins to lead was there before.
 #[derive(Default)]
 struct Made {
     alerts: watch::Sender<Vec<v1::Alert>>,
     /// How far each receiver was told.
     told: Mutex<HashMap<String, u64>>,
+    head: AtomicU64,
 }
 
 impl Made {
@@ -81,9 +82,12 @@ fn at(seconds: i64) -> Option<prost_types::Timestamp> {
 
 #[async_trait]
 impl Feed for Made {
+    fn head(&self) -> u64 {
+        self.head.load(Ordering::Relaxed)
+    }
+
     fn told(&self, receiver: &str) -> u64 {
-        let head = self.alerts.borrow().len() as u64;
-        *self.told.lock().entry(receiver.to_owned()).or_insert(head)
+        *self.told.lock().entry(receiver.to_owned()).or_insert(self.head())
     }
 
     fn note_told(&self, receiver: &str, revision: u64) {
@@ -94,7 +98,13 @@ impl Feed for Made {
         let mut alerts = self.alerts.subscribe();
         let after = |alerts: &Vec<v1::Alert>| alerts.len() as u64 > revision;
         let alerts = alerts.wait_for(after).await.unwrap();
-        alerts[revision as usize..].to_vec()
+        // Of what was there before only the last change is known.
+        let (before, _) = alerts.split_at(self.head() as usize);
+        let is_last = |alert: &v1::Alert| {
+            !before.iter().any(|other| other.id == alert.id && other.revision > alert.revision)
+        };
+        let news = alerts[revision as usize..].iter();
+        news.filter(|alert| alert.revision > self.head() || is_last(alert)).cloned().collect()
     }
 
     fn firing(&self, before: u64, limit: usize) -> Vec<v1::Alert> {
@@ -173,6 +183,7 @@ impl Running {
     }
 
     fn start_with(receivers: &[String], feed: Arc<Made>, clock: Arc<dyn Clock>) -> Self {
+        feed.head.store(feed.alerts.borrow().len() as u64, Ordering::Relaxed);
         let receivers =
             receivers.iter().map(|receiver| Receiver::from_toml(receiver).unwrap()).collect();
         let notifier = Notifier::new(receivers, clock).unwrap();
@@ -219,7 +230,8 @@ async fn a_webhook_gets_each_event_once_and_can_check_who_sent_it() {
     running.feed.fire(1);
     running.until("the first is told", |running| running.ledger("ops").delivered() == 1).await;
     running.feed.change(v1::Alert { repeat_count: 1, ..firing(1) });
-    running.feed.change(over(1, 9));
+    // However long ago that was when it was noticed.
+    running.feed.change(over(1, -9_000));
     running.until("all is told", |running| running.ledger("ops").delivered() == 3).await;
     assert_eq!(seen.keys(), ["1-fired", "1-repeated-1", "1-resolved"]);
 
@@ -420,11 +432,28 @@ async fn what_one_server_did_not_get_to_the_next_one_tells() {
 
     slow.is_stuck.store(false, Ordering::Relaxed);
     feed.change(over(3, 9));
+    // That somebody has seen it since is no reason to keep from others that it is over.
+    feed.change(seen_at(10, over(3, 9)));
     let running = Running::start_with(&receivers, feed, Arc::new(ManualClock::at(second(10))));
+    running.feed.fire(4);
     running.until("the other knows all", |running| running.ledger("slow").delivered() == 3).await;
-    running.until("both do", |running| running.ledger("ops").delivered() == 1).await;
-    assert_eq!(slow.keys(), ["1-fired", "2-fired", "3-fired", "3-resolved"]);
-    assert_eq!(ops.keys(), ["1-fired", "2-fired", "3-fired", "3-resolved"]);
+    running.until("both do", |running| running.ledger("ops").delivered() == 2).await;
+    assert_eq!(slow.keys(), ["1-fired", "2-fired", "3-resolved", "4-fired"]);
+    assert_eq!(ops.keys(), ["1-fired", "2-fired", "3-fired", "3-resolved", "4-fired"]);
+    assert!(["ops", "slow"].iter().all(|name| running.feed.told(name) == 6));
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_server_that_begins_with_more_than_a_queue_holds_drops_nothing_of_it() {
+    let seen = Arc::<Seen>::default();
+    let (feed, count) = (Made::new(), QUEUE as u64 + 500);
+    assert_eq!(feed.told("ops"), 0);
+    (1..=count).for_each(|id| feed.fire(id));
+    let receivers = [receiver("ops", seen.serve().await, "")];
+    let running = Running::start_with(&receivers, feed, Arc::new(ManualClock::at(second(10))));
+    running.until("all is told", |running| running.ledger("ops").delivered() == count).await;
+    assert_eq!(running.ledger("ops").dropped_for(Dropped::QueueFull), 0);
     running.end().await;
 }
 

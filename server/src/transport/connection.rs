@@ -60,7 +60,7 @@ impl<S: Serve> Connection<S> {
                 return Poll::Pending;
             }
             if self.room == Room::None {
-                // Its call is answered. Told sooner to go away, a client might hear that instead.
+                // Its call will be answered. Told to go before it came, a client might hear only that.
                 self.drain();
             }
         }

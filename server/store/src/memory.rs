@@ -167,8 +167,8 @@ impl Store for MemoryStore {
         let tables = self.tables.lock();
         Ok(StoredAlerts {
             rows: tables.alerts.values().cloned().collect(),
-            damaged: Vec::new(),
             receivers: tables.receivers.values().cloned().collect(),
+            ..StoredAlerts::default()
         })
     }
 

@@ -21,7 +21,7 @@ use sqlx::sqlite::SqliteRow;
 pub(crate) use alerts::{ALERTS, load as load_alerts};
 pub(crate) use breakers::{BREAKERS, load as load_breaker};
 pub(crate) use policies::{POLICIES, load as load_policies, load_one as load_policy};
-pub(crate) use receivers::{RECEIVERS, load as load_receivers};
+pub(crate) use receivers::RECEIVERS;
 pub(crate) use reporters::{
     REPORTERS, REPORTERS_HEARD_LAST, SILENT_REPORTERS, load as load_reporter,
 };

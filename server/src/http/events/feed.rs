@@ -169,8 +169,12 @@ impl Feed {
         let rpcs = &self.events.rpcs;
         let dashboard = self.ask(&rpcs.dashboard, json!({ "limit": LIST_LENGTH })).await?;
         let mut health = self.ask(&rpcs.health, json!({})).await?;
-        if let Some(Value::Array(namespaces)) = health.get_mut("namespaces") {
-            namespaces.truncate(NAMESPACES);
+        if let Some(health) = health.as_object_mut() {
+            // They stand in the other one.
+            health.remove("unhealthy");
+            if let Some(Value::Array(namespaces)) = health.get_mut("namespaces") {
+                namespaces.truncate(NAMESPACES);
+            }
         }
         let named = |name, told: &Value| frame(Some(name), told.to_string().as_bytes());
         Ok([named("dashboard", &dashboard), named("health", &health)])

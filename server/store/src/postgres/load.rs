@@ -9,7 +9,6 @@ use super::connection::Location;
 use super::errors::unavailable;
 use crate::rows::{
     ALERTS, BREAKERS, Cells, POLICIES, RECEIVERS, load_alerts, load_breaker, load_policies,
-    load_receivers,
 };
 
 /// Every policy.
@@ -25,10 +24,12 @@ pub(super) async fn alerts(location: &Location) -> Result<StoredAlerts, StoreErr
     let mut connection = location.connect().await.map_err(unavailable)?;
     let all = format!("SELECT {} FROM alert_receivers", RECEIVERS.column_list());
     let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(&mut connection).await;
-    let receivers = load_receivers(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells));
+    let receivers = rows.map_err(unavailable)?;
     let all = format!("SELECT {} FROM alerts", ALERTS.column_list());
     let rows = sqlx::query(AssertSqlSafe(all)).fetch_all(&mut connection).await;
-    Ok(load_alerts(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells), receivers))
+    let rows = rows.map_err(unavailable)?;
+    let receivers = receivers.iter().map(|row| row as &dyn Cells);
+    Ok(load_alerts(rows.iter().map(|row| row as &dyn Cells), receivers))
 }
 
 /// Hands every breaker to `sink` as it is read.

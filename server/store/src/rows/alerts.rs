@@ -1,9 +1,10 @@
 use breaker_core::BreakerName;
 use breaker_engine::{
-    Acknowledgement, AlertRow, AlertRule, Damage, MAX_NUMBER, ReceiverRow, Severity, StoredAlerts,
+    Acknowledgement, AlertRow, AlertRule, Damage, MAX_NUMBER, Severity, StoredAlerts,
 };
 
 use super::columns::Columns;
+use super::receivers::load as load_receiver;
 use super::{Cells, Kind, OnConflict, Sink, SinkExt, Table};
 
 pub(crate) const ALERTS: Table<AlertRow> = Table {
@@ -50,12 +51,18 @@ fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// The alerts in rows, as far as they can be understood, and their receivers.
+/// The alerts in rows, and their receivers, as far as they can be understood.
 pub(crate) fn load<'r>(
     rows: impl Iterator<Item = &'r dyn Cells>,
-    receivers: Vec<ReceiverRow>,
+    receivers: impl Iterator<Item = &'r dyn Cells>,
 ) -> StoredAlerts {
-    let mut alerts = StoredAlerts { receivers, ..StoredAlerts::default() };
+    let mut alerts = StoredAlerts::default();
+    for receiver in receivers {
+        match load_receiver(receiver) {
+            Ok(row) => alerts.receivers.push(row),
+            Err(damaged) => alerts.damaged_receivers.push(damaged),
+        }
+    }
     for row in rows {
         let columns = Columns::new(row);
         match read(&columns) {

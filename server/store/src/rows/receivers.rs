@@ -16,9 +16,13 @@ fn fill<'r>(row: &'r ReceiverRow, sink: &mut dyn Sink<'r>) {
     sink.number(row.told);
 }
 
-/// The receivers in rows. One that cannot be understood is told from now on, as one that is new.
-pub(crate) fn load<'r>(rows: impl Iterator<Item = &'r dyn Cells>) -> Vec<ReceiverRow> {
-    rows.filter_map(|row| read(&Columns::new(row)).ok()).collect()
+/// The receiver in a row, or its name as it stands there, and what is wrong.
+pub(crate) fn load(row: &dyn Cells) -> Result<ReceiverRow, (String, Damage)> {
+    let columns = Columns::new(row);
+    read(&columns).map_err(|damage| {
+        let name = columns.get::<&str>("name").unwrap_or_default();
+        (name.to_owned(), damage)
+    })
 }
 
 fn read(columns: &Columns<'_>) -> Result<ReceiverRow, Damage> {

@@ -5,7 +5,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteRow;
 
 use super::errors::unavailable;
-use crate::rows::{Cells, load_alerts, load_breaker, load_policies, load_receivers};
+use crate::rows::{Cells, load_alerts, load_breaker, load_policies};
 
 /// Every policy.
 pub(super) async fn policies(readers: &SqlitePool) -> Result<StoredPolicies, StoreError> {
@@ -16,9 +16,11 @@ pub(super) async fn policies(readers: &SqlitePool) -> Result<StoredPolicies, Sto
 /// Every alert, and every receiver.
 pub(super) async fn alerts(readers: &SqlitePool) -> Result<StoredAlerts, StoreError> {
     let rows = sqlx::query("SELECT * FROM alert_receivers").fetch_all(readers).await;
-    let receivers = load_receivers(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells));
+    let receivers = rows.map_err(unavailable)?;
     let rows = sqlx::query("SELECT * FROM alerts").fetch_all(readers).await;
-    Ok(load_alerts(rows.map_err(unavailable)?.iter().map(|row| row as &dyn Cells), receivers))
+    let rows = rows.map_err(unavailable)?;
+    let receivers = receivers.iter().map(|row| row as &dyn Cells);
+    Ok(load_alerts(rows.iter().map(|row| row as &dyn Cells), receivers))
 }
 
 /// Hands the breaker of every row to `sink` as it is read.
