@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use breaker_core::limits::MAX_LEVELS;
 use breaker_core::{
     Adaptive, Backoff, FailureRate, Level, Levels, ProbeCalls, Ramp, SlowCallRate, Thousandths,
     Violation, WindowSize,
@@ -171,7 +172,9 @@ impl Reader {
             success_threshold: level.success_threshold,
             serve: level.serve.clone(),
         };
-        let levels: Vec<_> = message.levels.iter().enumerate().map(of_message).collect();
+        // One more than may be is enough to be refused.
+        let given = message.levels.iter().enumerate().take(MAX_LEVELS + 1);
+        let levels: Vec<_> = given.map(of_message).collect();
         let deescalate_after =
             self.duration("levels.deescalate_after", message.deescalate_after.as_ref());
         Some(Some(Levels {

@@ -26,6 +26,10 @@ const MAX_TOTAL_DURATION: Duration = Duration::from_secs(10_000 * 24 * 60 * 60);
 const MAX_AGE: Duration = DAY;
 const MIN_TIME_TO_LIVE: Duration = Duration::from_millis(1);
 const MAX_SELECTORS: usize = 1_000;
+/// Most values of an enum in one list: more than any has.
+const MAX_ENUM_VALUES: usize = 100;
+/// What else is wrong with a request is not noted.
+const MAX_NOTED: usize = 1_000;
 /// Most entries of a page, and most breakers asked for by name.
 pub(crate) const MAX_PAGE_SIZE: u32 = 1_000;
 const DEFAULT_PAGE_SIZE: u32 = 100;
@@ -37,12 +41,13 @@ pub(crate) struct Check(Vec<Violation>);
 impl Check {
     /// Notes that a field is bad.
     pub(crate) fn refuse(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(Violation::new(field, description));
+        self.extend([Violation::new(field, description)]);
     }
 
     /// Notes violations found elsewhere.
     pub(crate) fn extend(&mut self, violations: impl IntoIterator<Item = Violation>) {
-        self.0.extend(violations);
+        let room = MAX_NOTED.saturating_sub(self.0.len());
+        self.0.extend(violations.into_iter().take(room));
     }
 
     /// The value, or nothing and a note about the field.
@@ -56,7 +61,7 @@ impl Check {
 
     /// The value, or nothing and the violations.
     pub(crate) fn checked<T>(&mut self, value: Result<T, Violation>) -> Option<T> {
-        value.map_err(|violation| self.0.push(violation)).ok()
+        value.map_err(|violation| self.extend([violation])).ok()
     }
 
     /// Whether nothing is wrong so far.
@@ -260,15 +265,16 @@ pub(crate) fn selector(check: &mut Check, text: &str) -> Option<Selector> {
     }
 }
 
-/// The values of an enum; those that this server does not know are refused.
+/// The values of an enum; those that this server does not know are refused, and too many of them.
 pub(crate) fn known<T>(
     check: &mut Check,
     field: &str,
     values: &[i32],
     convert: impl Fn(i32) -> Option<T>,
 ) -> Vec<T> {
+    check.at_most(field, "values", values.len(), MAX_ENUM_VALUES);
     let mut all = Vec::new();
-    for (index, &value) in values.iter().enumerate() {
+    for (index, &value) in values.iter().enumerate().take(MAX_ENUM_VALUES) {
         match convert(value) {
             Some(value) => all.push(value),
             None => check.refuse(format!("{field}[{index}]"), format!("{value} is not known")),
