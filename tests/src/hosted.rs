@@ -54,6 +54,8 @@ pub async fn start_in_memory(clock: Arc<dyn Clock>) -> anyhow::Result<Server> {
         "--database=memory:",
         "--listen=127.0.0.1:0",
         "--http-listen=127.0.0.1:0",
+        // It shares its thread with the tests, which it is not to take for overload.
+        "--max-queue-delay=off",
     ])?;
     Ok(Server::start(Settings::settle(arguments)?, clock).await?)
 }

@@ -290,7 +290,7 @@ async fn nothing_lasts_longer_under_a_clock_that_was_set_back(how: End) -> anyho
     let probing = v1::BreakerConfig {
         max_probes: Some(1),
         success_threshold: Some(1),
-        call_timeout: seconds(1),
+        call_timeout: seconds(4),
         open_duration: Some(prost_types::Duration { seconds: 0, nanos: 1_000_000 }),
         ..Default::default()
     };

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use breaker_proto::v1::Outcome;
+use breaker_proto::v1::{self, Outcome};
 use breaker_tests::web::Web;
 use breaker_tests::{Clients, Daemon, acquire, eventually, metric_of, report_of, run_of};
 use serde_json::json;
@@ -51,6 +51,12 @@ async fn busy() -> anyhow::Result<(tempfile::TempDir, Daemon, Clients)> {
     }
     let runs = vec![run_of(Outcome::Success, 3), run_of(Outcome::Failure, 5)];
     clients.breakers.report(report_of("pay/a", 0, runs)).await?;
+    // It is answered before watchers hear of it.
+    eventually("the trip is in the history", PATIENCE, async || {
+        let page = clients.admin.list_transitions(v1::ListTransitionsRequest::default()).await?;
+        Ok(!page.into_inner().transitions.is_empty())
+    })
+    .await?;
     clients.breakers.acquire(acquire("pay/a")).await?;
     let refused = clients.breakers.acquire(acquire("no name")).await;
     ensure!(refused.is_err(), "that is no name");
@@ -132,7 +138,7 @@ async fn calls_are_counted_by_method_and_code_over_grpc_and_http() -> anyhow::Re
 #[tokio::test]
 async fn numbers_that_tell_of_the_same_agree() -> anyhow::Result<()> {
     let (_folder, server, mut clients) = busy().await?;
-    let watch = breaker_proto::v1::WatchRequest::default();
+    let watch = v1::WatchRequest::default();
     let mut watch = clients.breakers.watch(watch).await?.into_inner();
     while !watch.message().await?.context("a snapshot comes")?.snapshot_complete {}
     let runs = vec![run_of(Outcome::Failure, 5)];

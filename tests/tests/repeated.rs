@@ -45,6 +45,13 @@ async fn until_written(clients: &mut Clients) -> anyhow::Result<()> {
 async fn trip(clients: &mut Clients) -> anyhow::Result<()> {
     ensure!(!report(clients, 1, run_of(Outcome::Success, 3)).await?);
     ensure!(!report(clients, 2, run_of(Outcome::Failure, 5)).await?);
+    // It is answered before the transition is in the journal.
+    eventually("the trip is in the history", TAKEOVER, async || {
+        let request = v1::ListTransitionsRequest { selector: "a/b".into(), ..Default::default() };
+        let page = clients.admin.list_transitions(request).await?.into_inner();
+        Ok(!page.transitions.is_empty())
+    })
+    .await?;
     until_written(clients).await
 }
 

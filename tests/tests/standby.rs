@@ -29,7 +29,9 @@ const LEASE: Duration = Duration::from_secs(3);
 const TAKEOVER: Duration = Duration::from_secs(5);
 /// A leader that goes by itself hands over at once. The one that stands by looks four times a
 /// second; the rest is for a machine that is busy. Well below the lease, which it would take else.
-const HANDOVER: Duration = Duration::from_millis(1_500);
+const HANDOVER: Duration = Duration::from_millis(2_500);
+/// How long a client may take to find out, on a machine that is busy.
+const CLIENT_RESTS: Duration = Duration::from_secs(10);
 /// How far the incarnation is shifted to become the first of its revisions.
 const INCARNATION_SHIFT: u32 = 40;
 /// What is wrong, and not each of the many changes.
@@ -218,7 +220,7 @@ async fn the_client_of_both_works_through_a_takeover() -> anyhow::Result<()> {
     block_in_place(|| leader.kill())?;
     // No guarded call fails or waits for a leader.
     let failed = AtomicU32::new(0);
-    let back = eventually("it is served again", TAKEOVER, async || {
+    let back = eventually("it is served again", TAKEOVER + CLIENT_RESTS, async || {
         let called = breaker.call(async { Ok::<_, std::io::Error>(()) }).await;
         failed.fetch_add(u32::from(called.is_err()), Ordering::Relaxed);
         Ok(client.flush(Duration::from_millis(100)).await)

@@ -15,7 +15,8 @@ export async function fill(daemon) {
     name: 'payments',
     selector: 'payments/*',
     priority: 10,
-    config: { failure_threshold: 3 },
+    // It stays OPEN for as long as the tests last.
+    config: { failure_threshold: 3, open_duration: '3600s' },
     alerts: { forced_too_long: '60s' },
   });
   await daemon.api('POST', 'policies', {

@@ -15,16 +15,14 @@ test('a transition is seen within a second, on the list, on the page of the brea
   await state.getByText('CLOSED').waitFor();
   await page.locator('#connection[data-state=live]').waitFor();
 
-  const seen = state.getByText('OPEN', { exact: true }).waitFor({ timeout: 1_000 });
   await daemon.act('trip', 'payments/adyen');
-  await seen;
+  await state.getByText('OPEN', { exact: true }).waitFor({ timeout: 1_000 });
 
   await go(page, '#/breakers/payments/adyen');
   const mark = page.locator('.breaker-marks');
   await mark.getByText('OPEN', { exact: true }).waitFor();
-  const closed = mark.getByText('CLOSED').waitFor({ timeout: 1_000 });
   await daemon.act('reset', 'payments/adyen');
-  await closed;
+  await mark.getByText('CLOSED').waitFor({ timeout: 1_000 });
 
   await go(page, '#/history?selector=payments/adyen');
   await page.locator('tbody tr').nth(1).waitFor();
