@@ -19,8 +19,10 @@ use breaker_tests::{Daemon, binary, eventually};
 use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Value, json};
+use throwaway_postgres::Database;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,6 +42,12 @@ impl Seen {
         let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(self));
         tasks.spawn(async move { drop(axum::serve(listener, router).await) });
         Ok(url)
+    }
+
+    /// Fails no more, once what was under way has failed.
+    async fn recover(&self) {
+        sleep(Duration::from_millis(300)).await;
+        self.fails.store(false, Ordering::Relaxed);
     }
 
     fn count(&self, key: &str) -> usize {
@@ -230,7 +238,7 @@ async fn what_was_not_told_when_the_server_was_killed_is_told_after_its_start_an
     server.kill()?;
     assert_eq!(*seen.keys.lock(), BTreeMap::from([(visa.clone(), 1)]));
 
-    seen.fails.store(false, Ordering::Relaxed);
+    seen.recover().await;
     let (server, web) = start(folder.path(), &config)?;
     trip(&web, "pay/cash").await?;
     eventually("three were told", PATIENCE, async || Ok(server.metric(delivered)? == 3)).await?;
@@ -250,6 +258,32 @@ async fn what_was_not_told_when_the_server_was_killed_is_told_after_its_start_an
     assert!(server.terminate()?.success());
     let once = [visa, card, bank, cash, gold, coin].map(|key| (key, 1));
     assert_eq!(*seen.keys.lock(), BTreeMap::from(once));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_leader_did_not_get_to_the_one_after_it_tells() -> anyhow::Result<()> {
+    let database = Database::in_shared_cluster()?;
+    let (folder, seen, mut tasks) = (tempfile::tempdir()?, Arc::<Seen>::default(), JoinSet::new());
+    seen.fails.store(true, Ordering::Relaxed);
+    let url = seen.serve(&mut tasks).await?;
+    let config = configuration(folder.path(), "", &url)?;
+    let arguments = ["--config".as_ref(), config.as_os_str()];
+    let leader = Daemon::start_on(&database.url, arguments)?;
+    let web = Web::of(&leader.http);
+    eventually("it leads", PATIENCE, async || Ok(web.get("alerts").await?.0 == 200)).await?;
+    let standby = Daemon::start_on(&database.url, arguments)?;
+    trip(&web, "pay/visa").await?;
+    let told = key(&fired(&web, "pay/visa").await?, "fired");
+    let failures = "breakerd_alert_notification_failures_total{receiver=\"ops\"}";
+    eventually("attempts fail", PATIENCE, async || Ok(leader.metric(failures)? > 0)).await?;
+    until_on_disk(&web).await?;
+    leader.kill()?;
+
+    seen.recover().await;
+    eventually("the other one tells", PATIENCE, async || Ok(seen.count(&told) > 0)).await?;
+    assert!(standby.terminate()?.success());
+    assert_eq!(*seen.keys.lock(), BTreeMap::from([(told, 1)]));
     Ok(())
 }
 
