@@ -192,7 +192,7 @@ func TestAPermitThatComesTooLateIsGivenBack(t *testing.T) {
 		<-release
 		return &breakerpb.AcquireResponse{Allowed: true, Generation: 1, Permit: &breakerpb.Permit{Id: 9}}, nil
 	}
-	c := online(t, []string{f.address}, WithPermitTimeout(500*time.Millisecond), WithOnUnavailable(Deny))
+	c := online(t, []string{f.address}, WithPermitTimeout(3*time.Second), WithOnUnavailable(Deny))
 	ready(t, c)
 	b := covered(t, c, "a/half")
 	expect := func(reason Reason) {
@@ -209,7 +209,7 @@ func TestAPermitThatComesTooLateIsGivenBack(t *testing.T) {
 	eventually(t, "the second Acquire", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return f.acquires == 2 })
 	began := time.Now()
 	expect(ReasonNoPermit)
-	if took := time.Since(began); took > 400*time.Millisecond {
+	if took := time.Since(began); took > 2*time.Second {
 		t.Error(took)
 	}
 	<-done

@@ -81,12 +81,15 @@ def test_wsgi(ill: str, server: Server, client: breakerd.Client, admin: Admin) -
     create(client, "shop/prices")
     code = """
 import breakerd, time, wsgi
-breakerd.client().ready(5)
+breakerd.client().ready(10)
 def get(path):
     return b"".join(wsgi.application({"PATH_INFO": path}, lambda status, headers: None)).decode()
-for _ in range(4):
+for _ in range(3):
     print(get("/apple"))
-    time.sleep(0.3)
+breaker, deadline = breakerd.client().breaker("shop/prices"), time.monotonic() + 10
+while breaker.status().state is not breakerd.State.OPEN and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(get("/apple"))
 print(get("/healthz"))
 """
     said = run("wsgi", ill, server, code)

@@ -63,7 +63,7 @@ async fn waiting_for_a_leader_ends_with_the_timeout() {
     let (first, second) = (TestServer::start().await, TestServer::start().await);
     first.stand_by(Some(&second));
     second.stand_by(Some(&first));
-    let timeout = Duration::from_millis(600);
+    let timeout = Duration::from_secs(3);
     let context = context(&[&first.address, &second.address], timeout);
     let began = clock::now();
     let error = acquire(&context.connection, Patience::UntilTimeout).await.unwrap_err();
@@ -72,7 +72,7 @@ async fn waiting_for_a_leader_ends_with_the_timeout() {
     assert!(error.to_string().contains("this server stands by"), "{error}");
     // A wait is at least 100 ms.
     let [rounds, _] = asked([&first, &second]);
-    assert!((2..=6).contains(&rounds), "{rounds} rounds");
+    assert!((2..=30).contains(&rounds), "{rounds} rounds");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // A Daemon is a real breakerd process, on a database in memory.
@@ -90,4 +91,17 @@ func (d *Daemon) Signal(signal os.Signal) error {
 		return errors.New("breakerd has ended")
 	}
 	return d.command.Process.Signal(signal)
+}
+
+// Hang stops it, and waits until it stands still: a busy process goes on until the thread that takes
+// the signal has its turn.
+func (d *Daemon) Hang() error {
+	if err := d.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		if _, err := syscall.Wait4(d.command.Process.Pid, nil, syscall.WUNTRACED, nil); err != syscall.EINTR {
+			return err
+		}
+	}
 }
