@@ -1,8 +1,9 @@
 // The list of breakers: filters, order, the address, the keyboard, and thousands of rows.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { go, open } from '../support/browser.mjs';
-import { Daemon } from '../support/daemon.mjs';
+import { Daemon, eventually } from '../support/daemon.mjs';
 import { NAMES, fill } from '../support/fleet.mjs';
 
 let daemon;
@@ -12,27 +13,30 @@ before(async () => {
 });
 after(() => daemon.kill());
 
-/** The names that the list shows, from the top. */
-const shown = (page) => page.locator('.grid-body .cell-name').allInnerTexts();
+/** Waits until the list shows these names, from the top. Its rows come a frame after their number. */
+const shows = (page, names) =>
+  eventually(`the list shows ${names}`, async () =>
+    isDeepStrictEqual(await page.locator('.grid-body .cell-name').allInnerTexts(), names),
+  );
 /** Waits until so many breakers pass. */
 const amount = (page, number) => page.locator(`.grid[aria-rowcount="${number + 1}"]`).waitFor();
 
 test('filters and search leave what they say, and stand in the address', async () => {
   const { page, close } = await open(daemon, '#/breakers');
   await amount(page, NAMES.length);
-  assert.deepEqual(await shown(page), [...NAMES].sort());
+  await shows(page, [...NAMES].sort());
 
   await page.keyboard.press('/');
   await page.keyboard.type('pay');
   await amount(page, 3);
   await page.getByRole('searchbox').fill('*/index');
   await amount(page, 1);
-  assert.deepEqual(await shown(page), ['search/index']);
+  await shows(page, ['search/index']);
   await page.getByRole('searchbox').fill('');
 
   await page.getByRole('button', { name: /^OPEN/ }).click();
   await amount(page, 2);
-  assert.deepEqual(await shown(page), ['media/cdn', 'payments/stripe']);
+  await shows(page, ['media/cdn', 'payments/stripe']);
   assert.match(page.url(), /#\/breakers\?state=OPEN$/);
   await page.getByLabel('Mode').selectOption('FORCED_OPEN');
   await amount(page, 1);
@@ -46,14 +50,14 @@ test('filters and search leave what they say, and stand in the address', async (
   await page.getByLabel('Namespace').selectOption('');
   await page.getByLabel('Level').selectOption('warning');
   await amount(page, 1);
-  assert.deepEqual(await shown(page), ['inventory/warehouse']);
+  await shows(page, ['inventory/warehouse']);
   await close();
 });
 
 test('a link leads to the same list, in the same order', async () => {
   const { page, close } = await open(daemon, '#/breakers?q=**&ns=payments&sort=name&dir=desc');
   await amount(page, 3);
-  assert.deepEqual(await shown(page), ['payments/stripe', 'payments/ledger', 'payments/adyen']);
+  await shows(page, ['payments/stripe', 'payments/ledger', 'payments/adyen']);
   assert.equal(await page.getByLabel('Namespace').inputValue(), 'payments');
   await page.getByRole('columnheader', { name: 'State', exact: true }).getByRole('button').click();
   await page.locator('[role=columnheader][aria-sort=descending]', { hasText: 'State' }).waitFor();

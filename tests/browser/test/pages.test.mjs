@@ -172,9 +172,9 @@ test('so they are under load', { timeout: 120_000 }, async () => {
   } finally {
     isOver = true;
     await Promise.all(load);
-    await busy.kill();
   }
   await close();
+  await busy.kill();
 });
 
 test('a breaker’s page says what is in force, what happened and where each value comes from', async () => {

@@ -13,6 +13,9 @@ use tokio::time::sleep;
 use crate::answer;
 use crate::command::{Build, Call, Command, Outcome};
 
+/// Those of the contract, where a scenario does not say one of them.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
 /// A client and what the suite has had it do.
 #[derive(Default)]
 pub(crate) struct Driver {
@@ -168,8 +171,10 @@ fn builder(build: Build) -> anyhow::Result<ClientBuilder> {
             builder = set(builder, time.into());
         }
     }
-    if let (Some(least), Some(most)) = (build.backoff_least, build.backoff_most) {
-        builder = builder.backoff(least.into(), most.into());
+    let (least, most) = (build.backoff_least, build.backoff_most);
+    if least.is_some() || most.is_some() {
+        let least = least.map_or(BACKOFF.0, Into::into);
+        builder = builder.backoff(least, most.map_or(BACKOFF.1, Into::into));
     }
     Ok(builder)
 }
