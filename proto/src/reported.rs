@@ -7,9 +7,9 @@
 //! the message; whoever reads a kind sees to it that it is text.
 
 use bytes::Bytes;
-use prost::encoding::{DecodeContext, decode_key, skip_field};
 use prost::{DecodeError, Message};
 
+use crate::codec::{FIELD_BYTES, count_fields};
 use crate::v1;
 
 /// The same message on the wire as [`v1::ReportRequest`].
@@ -41,10 +41,8 @@ impl ReportRequest {
     /// # Errors
     /// If they do, or one of them cannot be understood.
     pub fn unpack(&self, max_runs: usize) -> Result<Vec<BreakerReport>, NotUnpacked> {
-        /// Of the shortest run.
-        const RUN_BYTES: usize = 2;
         let bytes: usize = self.reports.iter().map(Bytes::len).sum();
-        if bytes / RUN_BYTES > max_runs {
+        if bytes / FIELD_BYTES > max_runs {
             let mut runs = 0;
             for (index, report) in self.reports.iter().enumerate() {
                 runs += runs_of(report).map_err(|error| NotUnpacked::Malformed(index, error))?;
@@ -71,15 +69,9 @@ impl ReportRequest {
 }
 
 /// How many runs a [`BreakerReport`] has.
-fn runs_of(mut report: &[u8]) -> Result<usize, DecodeError> {
+fn runs_of(report: &[u8]) -> Result<usize, DecodeError> {
     const RUNS: u32 = 3;
-    let mut runs = 0;
-    while !report.is_empty() {
-        let (tag, wire_type) = decode_key(&mut report)?;
-        runs += usize::from(tag == RUNS);
-        skip_field(wire_type, tag, &mut report, DecodeContext::default())?;
-    }
-    Ok(runs)
+    count_fields(report, |tag| tag == RUNS)
 }
 
 /// The same message on the wire as [`v1::BreakerReport`].
